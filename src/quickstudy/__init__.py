@@ -1,0 +1,3 @@
+"""Meta-learning on PyTorch."""
+
+__version__ = "0.1.0"

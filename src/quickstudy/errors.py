@@ -1,0 +1,16 @@
+"""The one error that a user can cause: exit code 2 on the command line, HTTP 400 on the server."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Says what was found, what was expected, and what to do next."""
+
+
+def unknown(what: str, found: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not in a registry, with the nearest names that are."""
+    names = sorted(known)
+    near = difflib.get_close_matches(found, names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names)}."
+    return UserError(f"unknown {what} {found!r}. {hint}")

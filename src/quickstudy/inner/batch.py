@@ -1,0 +1,165 @@
+"""The one place that maps a function of one task over a batch of tasks.
+
+How          what it does                                                        where it is fastest
+===========  ==================================================================  =====================================
+vmap         all tasks in one vectorised call                                    tiny nets; a GPU
+chunks       vectorised calls of ``CHUNK`` tasks                                 between the two
+threads      one task a thread, each on its own copy of the modules              convolutions on a CPU
+loop         one after the other                                                 one task, one core; the reference
+
+Meta-gradients of learners that take gradients while adapting are ``vmap(grad(loss))``, never ``grad`` of a vmap: with
+the fused normalisations of PyTorch the latter is wrong in second order. Learners that take none get one ``grad``
+outside, over all tasks' examples at once.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+from torch.utils import _pytree as pytree
+
+from quickstudy.errors import UserError
+
+How = Literal["vmap", "chunks", "threads", "loop"]
+HOWS: tuple[How, ...] = ("vmap", "chunks", "threads", "loop")
+CHUNK = 4
+Tree = TypeVar("Tree")
+Gradients = dict[str, Tensor]
+
+
+class TaskModule(Protocol):
+    """What is needed of a learner here: ``forward(task, progress)`` is the loss of one task."""
+
+    def __call__(self, task: Any, progress: float) -> Tensor: ...
+
+
+def take(tree: Tree, number: int) -> Tree:
+    """Task ``number`` of a batch."""
+    taken: Tree = pytree.tree_map(lambda leaf: leaf[number], tree)
+    return taken
+
+
+def size(tree: Any) -> int:
+    """Number of tasks in a batch."""
+    return len(pytree.tree_leaves(tree)[0])
+
+
+def stack(trees: Sequence[Tree]) -> Tree:
+    """A batch of single tasks' values."""
+    stacked: Tree = pytree.tree_map(lambda *leaves: torch.stack(leaves), *trees)
+    return stacked
+
+
+def map_tasks(function: Callable[..., Tree], module: nn.Module, batch: tuple[Any, ...], how: How) -> Tree:
+    """``function(module, *task)`` over the tasks of ``batch`` (a tuple of trees with leading [T]), results stacked."""
+    if how in ("vmap", "chunks"):
+        mapped = vmap(lambda *task: function(module, *task), chunk_size=CHUNK if how == "chunks" else None)
+        result: Tree = mapped(*batch)
+        return result
+    if how == "loop" or size(batch) == 1:
+        return stack([function(module, *take(batch, i)) for i in range(size(batch))])
+    return stack(_on_threads(function, module, batch))
+
+
+def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, inside: bool) -> tuple[Tensor, Gradients]:
+    """Losses [T] of a batch of tasks and the gradient of their mean for every parameter.
+
+    ``inside`` says that the loss itself takes gradients (``Traits.gradient``).
+    """
+    params = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    if not inside:
+        losses = map_tasks(lambda learner, task: learner(task, progress), module, (batch,), _outside(how, batch))
+        values = torch.autograd.grad(losses.mean(), list(params.values()), allow_unused=True)
+        return losses.detach(), _filled(params, values)
+    if how in ("vmap", "chunks"):
+
+        def loss(params: Gradients, task: Any) -> Tensor:
+            value: Tensor = functional_call(module, params, (task, progress))
+            return value
+
+        one_task = grad_and_value(loss)
+        chunk = CHUNK if how == "chunks" else None
+        detached = {name: value.detach() for name, value in params.items()}
+        grads, losses = vmap(one_task, in_dims=(None, 0), chunk_size=chunk)(detached, batch)
+        return losses, {name: value.mean(0) for name, value in grads.items()}
+
+    def task_gradient(learner: nn.Module, task: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
+        value = learner(task, progress)
+        own = [value for value in learner.parameters() if value.requires_grad]
+        return value.detach(), torch.autograd.grad(value, own, allow_unused=True, materialize_grads=True)
+
+    losses, values = map_tasks(task_gradient, module, (batch,), how)
+    return losses, {name: value.mean(0) for name, value in zip(params, values, strict=True)}
+
+
+def _outside(how: How, batch: Any) -> How:
+    """One task needs no vmap; threads cannot share one graph."""
+    return "loop" if size(batch) == 1 or how == "loop" else "vmap"
+
+
+def _filled(params: Gradients, values: Sequence[Tensor | None]) -> Gradients:
+    pairs = zip(params.items(), values, strict=True)
+    return {name: torch.zeros_like(param) if value is None else value for (name, param), value in pairs}
+
+
+def _on_threads(function: Callable[..., Tree], module: nn.Module, batch: tuple[Any, ...]) -> list[Tree]:
+    """Tasks dealt to one thread a core. ``functional_call`` swaps parameters in, so each thread has its own copy."""
+    threads = min(torch.get_num_threads(), size(batch))
+    grad_enabled = torch.is_grad_enabled()
+
+    def work(first: int) -> list[Tree]:
+        torch.set_num_threads(1)
+        own = twin(module)
+        with torch.set_grad_enabled(grad_enabled):
+            return [function(own, *take(batch, i)) for i in range(first, size(batch), threads)]
+
+    with ThreadPoolExecutor(threads) as pool:
+        dealt = list(pool.map(work, range(threads)))
+    return [dealt[i % threads][i // threads] for i in range(size(batch))]
+
+
+def twin(module: nn.Module) -> nn.Module:
+    """A copy of the module tree that shares every parameter and buffer."""
+    shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, memo=shared)
+
+
+def check(how: str) -> How:
+    """``how`` if it is one; UserError otherwise."""
+    for known in HOWS:
+        if how == known:
+            return known
+    raise UserError(f"unknown way to batch tasks {how!r}. Expected auto, {', '.join(HOWS)}.")
+
+
+def fastest(run: Callable[[How], object], module: nn.Module, device: torch.device, seconds: float = 2.0) -> How:
+    """The way of batching that is fastest for ``run`` here, by measurement.
+
+    Whole-batch vmap of convolutions with per-task weights is 2 to 7 times slower than a loop on a CPU, and is not
+    tried there.
+    """
+    candidates: list[How] = ["vmap", "loop"]
+    if device.type == "cpu":
+        convolutional = any(isinstance(part, nn.Conv2d) for part in module.modules())
+        candidates = ["chunks", "threads", "loop"] if convolutional else ["vmap", "threads", "loop"]
+        if torch.get_num_threads() == 1:
+            candidates.remove("threads")
+    times = {how: _time(run, how, seconds / len(candidates)) for how in candidates}
+    return min(candidates, key=times.__getitem__)
+
+
+def _time(run: Callable[[How], object], how: How, seconds: float) -> float:
+    run(how)
+    times: list[float] = []
+    while not times or (sum(times) < seconds and len(times) < 5):
+        start = time.perf_counter()
+        run(how)
+        times.append(time.perf_counter() - start)
+    return min(times)

@@ -1,0 +1,121 @@
+"""Model-agnostic meta-learning. Finn, Abbeel, Levine (2017), "Model-Agnostic Meta-Learning for Fast Adaptation".
+
+    theta_i = theta - alpha grad L(theta; support_i), repeated                 (eq. 1)
+    min over theta of sum_i L(theta_i; query_i)                                (algorithm 2)
+
+The meta-gradient is exact (second order) unless ``first_order`` is set. So that any way can be met at test, the rows of
+the output layer start from one shared learned vector (Ye and Chao 2022, "How to Train Your MAML to Excel in Few-Shot
+Classification", UNICORN-MAML); ``head=learned`` is the original, which knows one way only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from quickstudy import nets
+from quickstudy.errors import UserError
+from quickstudy.inner import sgd, unroll
+from quickstudy.learners.base import Adapted, Learner, Logits, Point, Prediction, Traits, only_present, present
+from quickstudy.tasks.base import Examples, Spec, masked_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class MAMLConfig(nets.NetConfig):
+    """MAML."""
+
+    inner_steps: int = 0
+    """Gradient steps in adapt; 0 is 3 for classification and 1 for regression."""
+    inner_rate: float = 0.0
+    """Rate of those steps; 0 is 0.2 for classification and 0.01 for regression."""
+    first_order: bool = False
+    """Treat inner gradients as constants: cheaper, approximate."""
+    head: Literal["shared", "zero", "learned"] = "shared"
+    """Start of the output layer: one learned vector for all classes, zeros, or one a class (needs --max-way)."""
+    max_way: int = 5
+    """Classes of head=learned."""
+    transductive: bool = False
+    """Normalise queries with their own moments, as the published numbers do (norm=task only)."""
+
+
+class MAML(Learner):
+    """A start from which a few gradient steps on the support are enough."""
+
+    traits: ClassVar[Traits] = Traits(kinds=("classification", "regression"), gradient=True, transductive=True)
+    Config: ClassVar[type[Any]] = MAMLConfig
+
+    def __init__(self, spec: Spec, config: MAMLConfig) -> None:
+        super().__init__(spec, config)
+        self.net = nets.build(config, spec.shape, norm="task")
+        self.transductive = nets.transductive(self.net, config.transductive)
+        self.classifies = spec.kind == "classification"
+        self.steps = config.inner_steps or (3 if self.classifies else 1)
+        self.rate = config.inner_rate or (0.2 if self.classifies else 0.01)
+        self.rows = spec.outputs if not self.classifies else (config.max_way if config.head == "learned" else 1)
+        self.weight = nn.Parameter(self._first_weights(), requires_grad=config.head != "zero")
+        self.bias = nn.Parameter(torch.zeros(self.rows), requires_grad=config.head != "zero")
+
+    def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
+        here = present(support) if self.classifies else support.mask.new_ones(self.spec.outputs)
+
+        def loss(weights: Adapted) -> Tensor:
+            prediction = self._forward(weights, here, support.x, support.mask, None)
+            return masked_mean(prediction.nll(support.y), support.mask)
+
+        weights = self._start(support.y.shape[-1])
+        steps = self.steps if steps is None else steps
+        weights = unroll(loss, weights, sgd(self.rate), steps if len(support.x) else 0, self.config.first_order)
+        return weights | {"present": here} | self._moments(weights, support)
+
+    def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:
+        moments = None if self.transductive else adapted
+        return self._forward(adapted, adapted["present"], x, mask, moments)
+
+    def prepare(self, tasks: Iterable[Examples]) -> None:
+        self.net.prepare((task.x, task.mask) for task in tasks)
+
+    @classmethod
+    def recipe(cls, spec: Spec) -> dict[str, Any]:
+        if spec.kind == "regression":
+            return {"shot": 5, "query": 10, "tasks_per_step": 25, "steps": 20_000}
+        return {"way": 5, "query": 5, "tasks_per_step": 8, "steps": 4000}
+
+    def _first_weights(self) -> Tensor:
+        if self.config.head == "zero" and self.classifies:
+            return torch.zeros(self.rows, self.net.features)
+        bound = 1 / math.sqrt(self.net.features)
+        return torch.empty(self.rows, self.net.features).uniform_(-bound, bound)
+
+    def _start(self, rows: int) -> Adapted:
+        weight, bias = self.weight, self.bias
+        if self.classifies and self.config.head == "learned" and rows != self.rows:
+            raise UserError(
+                f"this MAML was trained with head=learned for {self.rows} classes and met {rows}. Train it with "
+                f"--head shared, or use protonet, to meet any number."
+            )
+        if self.rows != rows:
+            weight, bias = weight.expand(rows, -1), bias.expand(rows)
+        named = {f"net.{name}": value for name, value in self.net.named_parameters()}
+        return named | {"head.weight": weight, "head.bias": bias}
+
+    def _forward(
+        self, weights: Adapted, here: Tensor, x: Tensor, mask: Tensor, moments: Adapted | None
+    ) -> Logits | Point:
+        features, _ = self._features(weights, x, mask, moments)
+        out = features @ weights["head.weight"].T + weights["head.bias"]
+        return Logits(only_present(out, here)) if self.classifies else Point(out)
+
+    def _features(self, weights: Adapted, x: Tensor, mask: Tensor, moments: Adapted | None) -> tuple[Tensor, Adapted]:
+        own = {name.removeprefix("net."): value for name, value in weights.items() if name.startswith("net.")}
+        call: Callable[..., tuple[Tensor, Adapted]] = functional_call
+        return call(self.net, own, (x, mask, moments))
+
+    def _moments(self, weights: Adapted, support: Examples) -> Adapted:
+        """Those of the final weights: the last inner step saw the weights before it."""
+        return self._features(weights, support.x, support.mask, None)[1] if self.net.keeps_moments else {}

@@ -1,0 +1,58 @@
+"""Backbones by name."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import cast
+
+from quickstudy.errors import UserError, unknown
+from quickstudy.nets.backbone import Backbone
+from quickstudy.nets.norm import NormKind
+
+BACKBONES = {
+    "conv4": ("quickstudy.nets.conv4:Conv4", "four 3x3 convolutions with max-pooling (Vinyals et al. 2016)"),
+    "conv4s": ("quickstudy.nets.conv4:StridedConv4", "conv4 with stride 2 instead of pooling (Finn et al. 2017)"),
+    "resnet8": ("quickstudy.nets.resnet:ResNet8", "three residual blocks and an embedding, for drawn characters"),
+    "resnet12": ("quickstudy.nets.resnet:ResNet12", "four residual blocks of three convolutions (Lee et al. 2019)"),
+    "mlp": ("quickstudy.nets.mlp:MLP", "two hidden layers, for numbers (Finn et al. 2017)"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetConfig:
+    """Which backbone a learner uses."""
+
+    backbone: str = "auto"
+    """Name of a backbone; auto is conv4 for images and mlp for anything else."""
+    width: int = 0
+    """Filters or hidden units; 0 is the backbone's own default."""
+    norm: str = "auto"
+    """Normalisation: task, batch, group or none; auto is the learner's own default."""
+
+
+def build(config: NetConfig, shape: tuple[int, ...], norm: NormKind) -> Backbone:
+    """The backbone that ``config`` names for inputs of ``shape``; ``norm`` stands in for ``auto`` on images.
+
+    Raises UserError for an unknown name or a shape that the backbone does not take.
+    """
+    name = config.backbone
+    if name == "auto":
+        name = "conv4" if len(shape) == 3 else "mlp"
+    if name not in BACKBONES:
+        raise unknown("backbone", name, BACKBONES)
+    if config.width < 0:
+        raise UserError(f"--width is {config.width}; it must be 0 (the backbone's default) or more.")
+    module, _, attribute = BACKBONES[name][0].partition(":")
+    make = getattr(importlib.import_module(module), attribute)
+    kind = config.norm if config.norm != "auto" else ("none" if name == "mlp" else norm)
+    if config.width:
+        return cast(Backbone, make(shape, norm=kind, width=config.width))
+    return cast(Backbone, make(shape, norm=kind))
+
+
+def transductive(net: Backbone, wanted: bool) -> bool:
+    """``wanted``, or UserError where query moments would change nothing."""
+    if wanted and not net.keeps_moments:
+        raise UserError("--transductive normalises queries with their own moments; that needs --norm task.")
+    return wanted

@@ -1,0 +1,53 @@
+"""What every backbone is: ``net(x, mask, moments) -> (features, moments)``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from quickstudy.nets.norm import Moments, Norm
+
+BATCH = 256
+"""Examples in a batch when fixed moments are measured."""
+
+
+class Backbone(nn.Module):
+    """Maps ``x`` [n, *shape] to features [n, ``features``] through blocks of (x, mask, given, found) -> x."""
+
+    features: int
+
+    def __init__(self, blocks: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        for name, module in self.named_modules():
+            if isinstance(module, Norm):
+                module.key = name
+        self.keeps_moments = any(isinstance(part, Norm) and part.kind == "task" for part in self.modules())
+        """Whether the moments of a support are part of what adaptation finds (norm=task)."""
+
+    def forward(self, x: Tensor, mask: Tensor, moments: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Moments]:
+        """Features [n, f] and the moments that were measured on ``x``; given ``moments`` are used instead."""
+        found: Moments = {}
+        for block in self.blocks:
+            x = block(x, mask, moments, found)
+        return x.flatten(1), found
+
+    @torch.no_grad()
+    def prepare(self, examples: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Fix the moments of ``norm=batch`` to those of training batches: one example of each (x, mask) given."""
+        norms = [module for module in self.modules() if isinstance(module, Norm) and module.kind == "batch"]
+        if not norms:
+            return
+        x = torch.stack([x[number % len(x)] for number, (x, _) in enumerate(examples)]).to(norms[0].mean.device)
+        was_training = self.training
+        self.train()
+        batches = max(len(x) // BATCH, 1)
+        found = [self(x[i::batches], torch.ones(len(x[i::batches]), dtype=torch.bool))[1] for i in range(batches)]
+        for norm in norms:
+            means = torch.stack([moments[f"{norm.key}.mean"] for moments in found])
+            norm.mean.copy_(means.mean(0))
+            between = means.var(0, correction=0)
+            norm.var.copy_(torch.stack([moments[f"{norm.key}.var"] for moments in found]).mean(0) + between)
+        self.train(was_training)

@@ -1,0 +1,55 @@
+"""Conv4: four blocks of convolution, normalisation, ReLU and pooling.
+
+Vinyals et al. (2016), Snell et al. (2017): 64 filters of 3x3, 2x2 max-pooling. StridedConv4 is the form that Finn et
+al. (2017) use on Omniglot: convolutions of stride 2 instead of pooling, about four times cheaper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from quickstudy.errors import UserError
+from quickstudy.nets.backbone import Backbone
+from quickstudy.nets.norm import Moments, Norm
+
+
+class ConvBlock(nn.Module):
+    """Convolution, normalisation, ReLU and pooling, or a convolution of stride 2 in place of the pool."""
+
+    def __init__(self, channels: int, width: int, norm: str, stride: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, width, 3, padding=1, stride=2 if stride else 1, bias=norm in ("none", "group"))
+        self.norm = Norm(width, norm)
+        self.stride = stride
+
+    def forward(self, x: Tensor, mask: Tensor, given: Mapping[str, Tensor] | None, found: Moments) -> Tensor:
+        x = self.norm(self.conv(x), mask, given, found)
+        # max-pooling and ReLU commute, and ReLU on the pooled map costs a quarter
+        return F.relu(x if self.stride else F.max_pool2d(x, 2))
+
+
+class Conv4(Backbone):
+    """[n, C, H, W] -> [n, width * (H // 16) * (W // 16)]; stride rounds up instead of down."""
+
+    def __init__(self, shape: tuple[int, ...], width: int = 64, norm: str = "batch", stride: bool = False) -> None:
+        if len(shape) != 3 or min(shape[1:]) < 16:
+            raise UserError(f"conv4 takes images of at least 16x16, found inputs of shape {shape}. Use mlp for these.")
+        super().__init__(ConvBlock(shape[0] if i == 0 else width, width, norm, stride) for i in range(4))
+        sides = [-(-side // 16) if stride else side // 16 for side in shape[1:]]
+        self.features = width * sides[0] * sides[1]
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    torch.nn.init.zeros_(module.bias)
+
+
+class StridedConv4(Conv4):
+    """Conv4 with convolutions of stride 2 instead of pooling."""
+
+    def __init__(self, shape: tuple[int, ...], width: int = 64, norm: str = "batch") -> None:
+        super().__init__(shape, width, norm, stride=True)

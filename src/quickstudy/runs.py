@@ -1,0 +1,165 @@
+"""The run folder: everything that a trained learner needs to stand alone.
+
+run.json                 format, version, learner, its configuration, the training's, the family's spec, way of batching
+weights.safetensors      the learner's parameters and buffers: the best validated, or the last
+checkpoint.safetensors   what --resume needs: weights, optimiser, best weights so far; the counters are its metadata
+metrics.jsonl            one object a logged step
+
+Every file is written whole beside its place and then renamed, so a crash leaves the old one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+import quickstudy
+from quickstudy import learners
+from quickstudy.errors import UserError
+from quickstudy.learners.base import Learner
+from quickstudy.tasks.base import Spec
+
+FORMAT = 1
+RUNS = Path("runs")
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """``write`` a temporary neighbour of ``path``, flush it to disk, rename it into place.
+
+    Raises UserError where the folder cannot be written or the disk is full; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error}. Choose another folder, or make room and try again.") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    write_atomic(path, lambda temporary: write_text(temporary, text))
+
+
+def write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> None:
+    """``note`` is JSON kept in the same file, so that both are of the same moment."""
+    ready = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    metadata = {"note": json.dumps(note or {})}
+    write_atomic(path, lambda temporary: safetensors.torch.save_file(ready, temporary, metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and note of a file; UserError where it is missing or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            return tensors, json.loads((file.metadata() or {}).get("note", "{}"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing. Train the run again, or take the whole run folder along.") from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}). Restore it from a copy, or train the run again.") from error
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, read."""
+
+    path: Path
+    learner_name: str
+    config: Any
+    spec: Spec
+    training: dict[str, Any]
+    """Fields of TrainConfig, and what was found out at the start (``batching``)."""
+    version: str
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def learner(self) -> Learner:
+        """The trained learner in evaluation mode; UserError if its weights are missing, damaged or of another net."""
+        learner = learners.build(self.learner_name, self.spec, self.config, seed=0)
+        tensors, _ = read_tensors(self.path / "weights.safetensors")
+        load_weights(learner, tensors, self.path / "weights.safetensors")
+        return learner.eval()
+
+
+def load_weights(learner: Learner, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Put ``tensors`` into ``learner``; UserError where names, shapes or numbers are not right."""
+    try:
+        learner.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit run.json beside it: {str(error).splitlines()[1].strip()}") from error
+    for name, value in tensors.items():
+        if not value.isfinite().all():
+            raise UserError(f"{path} holds numbers that are not finite in {name}. Train the run again.")
+
+
+def create(path: Path, learner_name: str, config: Any, spec: Spec, training: Mapping[str, Any]) -> Run:
+    """Make a run folder with its run.json."""
+    run = Run(path, learner_name, config, spec, dict(training), quickstudy.__version__)
+    card = {
+        "format": FORMAT,
+        "version": run.version,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "learner": learner_name,
+        "config": dataclasses.asdict(config),
+        "spec": dataclasses.asdict(spec),
+        "training": run.training,
+    }
+    write_json(path / "run.json", card)
+    return run
+
+
+def load(path: Path | str) -> Run:
+    """The run in a folder; UserError where it is none, is damaged, or comes from a newer version."""
+    path = Path(path)
+    if not path.exists() and (RUNS / path).exists():
+        path = RUNS / path
+    if not (path / "run.json").is_file():
+        raise UserError(f"{path} is not a run folder: it has no run.json. `quickstudy list runs` shows those there are.")
+    try:
+        card = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        found = card["format"]
+        if isinstance(found, int) and found > FORMAT:
+            raise UserError(
+                f"{path} has run format {found} (quickstudy {card.get('version')}), and this is quickstudy "
+                f"{quickstudy.__version__}, which reads up to {FORMAT}. Upgrade quickstudy."
+            )
+        spec = Spec(**card["spec"] | {"shape": tuple(card["spec"]["shape"])})
+        config = learners.configure(card["learner"], card["config"])
+        return Run(path, card["learner"], config, spec, card["training"], card["version"])
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path / 'run.json'} is damaged ({error!r}). Restore it from a copy, or train again.") from error
+
+
+def new_path(learner_name: str, tasks: str, parent: Path = RUNS) -> Path:
+    """A folder name that is not taken: runs/protonet-omniglot-1."""
+    words = tasks.replace(",", "+").replace(":", "-").replace("=", "")
+    number = 1
+    while (path := parent / f"{learner_name}-{words}-{number}").exists():
+        number += 1
+    return path

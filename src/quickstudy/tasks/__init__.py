@@ -1,0 +1,96 @@
+"""Task families by name: ``omniglot``, ``omniglot:classes=alphabets``, ``glyphs+warp:size=48``, ``omniglot,glyphs``.
+
+A name is a family with options, then any number of wrappers after ``+``; families with a comma between them are drawn
+from in turn by chance, in equal shares or as ``weight*name`` says.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import types
+import typing
+from typing import Any, cast
+
+from quickstudy.errors import UserError, unknown
+from quickstudy.tasks.base import SPLITS, Examples, Spec, Split, Task, TaskFamily
+
+FAMILIES = {
+    "sinusoid": ("quickstudy.tasks.sinusoid:Sinusoid", "sine waves of random amplitude and phase (regression)"),
+    "glyphs": ("quickstudy.tasks.glyphs:Glyphs", "procedural handwritten characters, unlimited; needs no data"),
+    "omniglot": ("quickstudy.tasks.omniglot:Omniglot", "1,623 handwritten characters of 50 alphabets (Lake et al. 2015)"),
+}
+WRAPPERS = {
+    "warp": ("quickstudy.tasks.warp:Warp", "random warps of training images; every image resized"),
+}
+__all__ = ["FAMILIES", "SPLITS", "WRAPPERS", "Examples", "Spec", "Split", "Task", "TaskFamily", "load"]
+
+
+def load(name: str) -> TaskFamily:
+    """The family that ``name`` describes; UserError for unknown names, options or values."""
+    parts = [part.strip() for part in name.split(",")]
+    if len(parts) == 1:
+        return _one(parts[0])
+    from quickstudy.tasks.mixture import Mixture
+
+    weights, families = [], []
+    for part in parts:
+        weight, star, rest = part.rpartition("*")
+        weights.append(_number(weight, part) if star else 1.0)
+        families.append(_one(rest))
+    return Mixture(families, weights)
+
+
+def _one(name: str) -> TaskFamily:
+    first, *wrappers = name.split("+")
+    family = cast(TaskFamily, _make(first, FAMILIES, "task family", ()))
+    for wrapper in wrappers:
+        family = cast(TaskFamily, _make(wrapper, WRAPPERS, "wrapper", (family,)))
+    return family
+
+
+def _make(text: str, registry: dict[str, tuple[str, str]], what: str, arguments: tuple[Any, ...]) -> Any:
+    name, *options = text.split(":")
+    if name not in registry:
+        raise unknown(what, name, registry)
+    module, _, attribute = registry[name][0].partition(":")
+    made = getattr(importlib.import_module(module), attribute)
+    known = typing.get_type_hints(made.__init__)
+    names = [n for n, p in inspect.signature(made).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    settings: dict[str, Any] = {}
+    for option in options:
+        field, equals, value = option.partition("=")
+        if field not in names:
+            raise unknown(f"option of {name}", field, names)
+        if not equals:
+            raise UserError(f"option {field!r} of {name} has no value. Write {name}:{field}=VALUE.")
+        settings[field] = _parse(value, known[field], f"{name}:{field}")
+    return made(*arguments, **settings)
+
+
+def _parse(value: str, kind: Any, what: str) -> Any:
+    if typing.get_origin(kind) is typing.Literal:
+        choices = typing.get_args(kind)
+        if value not in choices:
+            raise unknown(f"value of {what}", value, choices)
+        return value
+    if kind is bool:
+        if value not in ("true", "false"):
+            raise UserError(f"{what} is {value!r}; expected true or false.")
+        return value == "true"
+    if typing.get_origin(kind) is types.UnionType:
+        kind = typing.get_args(kind)[0]
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise UserError(f"{what} is {value!r}; expected {kind.__name__}.") from error
+
+
+def _number(text: str, part: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = 0.0
+    if not 0 < weight < float("inf"):
+        raise UserError(f"{part!r}: the weight before * must be a positive number, for example 2*omniglot,glyphs.")
+    return weight

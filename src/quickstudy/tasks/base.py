@@ -1,0 +1,140 @@
+"""What a task is, and what every task family offers.
+
+Shape suffixes: T tasks in a batch, n examples of one task, way classes, d outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from quickstudy.errors import UserError
+
+Kind = Literal["classification", "regression"]
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class Examples(NamedTuple):
+    """n examples of one task; in a batch of tasks every leaf has a leading [T]."""
+
+    x: Tensor
+    """[n, ...] inputs."""
+    y: Tensor
+    """[n, way] one-hot labels, or [n, d] numbers in standard units."""
+    mask: Tensor
+    """[n] bool, False marks padding."""
+
+    def to(self, device: torch.device | str) -> Examples:
+        return pytree.tree_map(lambda leaf: leaf.to(device), self)
+
+
+class Task(NamedTuple):
+    """An episode: learn from the support, be judged on the query. A batch has [T] in front of every leaf."""
+
+    support: Examples
+    query: Examples
+    classes: Tensor
+    """[way] int64 ids of the classes within their split; [0] for regression."""
+    unit: Tensor
+    """[] int64 id of the patient, user or place; the episode's number where classes are drawn."""
+    key: Tensor
+    """[] int64; every random number of this task is hashed from it."""
+
+    def to(self, device: torch.device | str) -> Task:
+        return pytree.tree_map(lambda leaf: leaf.to(device), self)
+
+
+Predict = Callable[[Tensor, Tensor], "NamedTuple"]
+"""(x [T, n, ...], mask [T, n]) -> a prediction batched over tasks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What a learner has to know of a family in order to be built; saved with every run."""
+
+    name: str
+    """Canonical name with every option that is not at its default, for example ``omniglot:classes=alphabets``."""
+    kind: Kind
+    shape: tuple[int, ...]
+    """Shape of one input."""
+    outputs: int = 0
+    """Numbers to predict in regression; 0 in classification."""
+    classes: int | None = None
+    """Training classes; None where they are unlimited or the kind is regression."""
+    metric: str = "accuracy"
+    """The primary metric: ``accuracy`` (higher is better) or ``mse`` (lower is better)."""
+    shot_unit: str = "example of each class"
+    fingerprint: str = ""
+    """Hash of the data behind the family; empty where the data are computed."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.metric == "accuracy"
+
+
+@runtime_checkable
+class TaskFamily(Protocol):
+    """Where tasks come from."""
+
+    spec: Spec
+    splits: tuple[Split, ...]
+
+    def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:
+        """Episodes ``index`` [T] of ``split``: a pure function of its arguments, whatever the order or the batch.
+
+        ``way`` is ignored in regression; ``shot`` and ``query`` count examples of each class, or of the task.
+        Raises UserError if the split cannot give them.
+        """
+        ...
+
+    def tasks(self, split: Split) -> Iterator[Examples]:
+        """Every class, unit or task of the split whole (a bounded sample where they are unlimited)."""
+        ...
+
+    def members(self, split: Split) -> frozenset[str] | None:
+        """Namespaced ids of the classes or units of a split; None where they are unlimited and disjoint by design."""
+        ...
+
+    def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
+        """Each metric as [T]; the first is the primary one."""
+        ...
+
+
+def check_split(family: TaskFamily, split: str) -> Split:
+    """``split`` if ``family`` has it; UserError otherwise."""
+    for known in family.splits:
+        if known == split:
+            return known
+    raise UserError(f"{family.spec.name} has no split {split!r}. It has: {', '.join(family.splits)}.")
+
+
+def check_counts(**counts: int) -> None:
+    """UserError unless every count is at least 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise UserError(f"--{name} is {count}; it must be at least 1.")
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of ``values`` [..., n] where ``mask`` [..., n]; 0 where nothing is left."""
+    kept = torch.where(mask, values, torch.zeros_like(values))
+    return kept.sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+def accuracy(predict: Predict, task: Task) -> dict[str, Tensor]:
+    """Share of a task's queries whose largest logit is the true class."""
+    logits = predict(task.query.x, task.query.mask)[0]
+    right = logits.argmax(-1) == task.query.y.argmax(-1)
+    return {"accuracy": masked_mean(right.to(logits.dtype), task.query.mask)}
+
+
+def squared_error(predict: Predict, task: Task) -> dict[str, Tensor]:
+    """Mean squared error over a task's queries."""
+    mean = predict(task.query.x, task.query.mask)[0]
+    return {"mse": masked_mean((mean - task.query.y).square().mean(-1), task.query.mask)}

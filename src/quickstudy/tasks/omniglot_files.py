@@ -1,0 +1,220 @@
+"""Finding, checking, decoding and caching the drawings of Omniglot.
+
+Lake, Salakhutdinov, Tenenbaum (2015), "Human-level concept learning through probabilistic program induction", Science:
+1,623 characters of 50 alphabets, each drawn by 20 people, 105 x 105 black on white; MIT licence. The originals come as
+two archives (or folders): ``images_background`` (30 alphabets) and ``images_evaluation`` (20 alphabets).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from quickstudy.errors import UserError
+from quickstudy.tasks.download import fetch
+from quickstudy.tasks.places import cache_folder, data_folder, lock, notice, progress, replace_file
+
+SIDE = 105
+VERSION = "1"
+"""Of the cached file: a change of its layout or of the resizing makes a new one."""
+URL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
+BY_HAND = (
+    "You can also place images_background.zip and images_evaluation.zip by hand into an omniglot folder in the folder "
+    "that QUICKSTUDY_DATA names."
+)
+_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the two archives: its name, the checksum of the original, and what it must hold."""
+
+    name: str
+    md5: str
+    characters: int
+    drawings: int = 20
+
+
+PARTS = (
+    Part("images_background", "68d2efa1b9178cc56df9314c21c6e718", 964),
+    Part("images_evaluation", "6b91aef0f799c5bb55b94e3f2daec811", 659),
+)
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """Every drawing in memory."""
+
+    images: Tensor
+    """[characters, 20, size, size] uint8, ink 255 on paper 0."""
+    names: tuple[tuple[str, ...], ...]
+    """For each part, its characters as ``Greek/character05``, in the order of ``images``, one part after the other."""
+    fingerprint: str
+    """SHA-256 of the names and of the original pixels, so it is the same at every size and on every machine."""
+
+
+def drawings(size: int, parts: tuple[Part, ...] = PARTS) -> Drawings:
+    """All drawings at ``size`` x ``size`` pixels: from the cache, or found, decoded and cached.
+
+    Raises UserError if the data are neither here nor to be had, or are not Omniglot.
+    """
+    folder = cache_folder() / "omniglot"
+    cached = folder / f"drawings-{size}.safetensors"
+    if (known := _load(cached, size)) is not None:
+        return known
+    with lock(folder / "lock"):
+        if (known := _load(cached, size)) is not None:  # another process was faster
+            return known
+        if cached.exists():
+            notice(f"{cached} is damaged or of another version; decoding Omniglot anew.")
+        made = decode([(part, find(part, folder)) for part in parts], size)
+        try:
+            replace_file(cached, lambda path: _save(made, path))
+        except (OSError, SafetensorError) as error:
+            notice(
+                f"Omniglot was decoded but cannot be cached in {folder} ({error}); the next start decodes again. "
+                "Set QUICKSTUDY_CACHE to a folder that can be written."
+            )
+        return made
+
+
+def find(part: Part, folder: Path) -> Path:
+    """The archive or folder of ``part``: in QUICKSTUDY_DATA, in the cache ``folder``, or downloaded into it."""
+    own = data_folder()
+    for place in (*((own / "omniglot", own) if own else ()), folder):
+        for candidate in (place / f"{part.name}.zip", place / part.name):
+            if candidate.exists():
+                return candidate
+    target = folder / f"{part.name}.zip"
+    fetch(f"{URL}{part.name}.zip", target, md5=part.md5, advice=BY_HAND)
+    return target
+
+
+def decode(found: list[tuple[Part, Path]], size: int) -> Drawings:
+    """Read, check and resize the drawings of every part. Raises UserError if one is damaged or not Omniglot."""
+    digest = hashlib.sha256()
+    names: list[tuple[str, ...]] = []
+    images = []
+    total = sum(part.characters * part.drawings for part, _ in found)
+    with progress(f"Decoding Omniglot, once for {size} x {size} pixels", total) as advance:
+        for part, path in found:
+            with _opened(part, path) as (members, read):
+                characters = _characters(part, path, members)
+                names.append(tuple(characters))
+                digest.update("\n".join(characters).encode())
+                files = [name for each in characters.values() for name in each]
+                for start in range(0, len(files), _CHUNK):
+                    pixels = np.stack([_pixels(read(name), path, name) for name in files[start : start + _CHUNK]])
+                    digest.update(np.packbits(pixels > 127))
+                    images.append(_resize(torch.from_numpy(pixels), size))
+                    advance(len(pixels))
+    whole = torch.cat(images).unflatten(0, (-1, found[0][0].drawings))
+    return Drawings(whole, tuple(names), digest.hexdigest())
+
+
+@contextmanager
+def _opened(part: Part, path: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
+    """The names of the files in an archive or folder, and how to read one."""
+    if path.is_dir():
+        yield [file.relative_to(path).as_posix() for file in path.rglob("*.png")], lambda name: (path / name).read_bytes()
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive.namelist(), archive.read
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        size = path.stat().st_size if path.exists() else 0
+        raise _foreign(part, path, f"a file of {size} bytes that cannot be read as a zip archive ({error})") from error
+
+
+def _foreign(part: Part, path: Path, what: str) -> UserError:
+    return UserError(
+        f"{path} holds {what}. Expected Omniglot's {part.name}: {part.characters} characters in folders "
+        f"alphabet/characterNN, {part.drawings} drawings (PNG, {SIDE} x {SIDE}) of each. Replace it with the original "
+        f"from {URL}{part.name}.zip, or delete it and have it downloaded."
+    )
+
+
+def _characters(part: Part, path: Path, members: list[str]) -> dict[str, list[str]]:
+    """``alphabet/characterNN`` -> its files, both sorted; what is not a drawing is passed over."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(members):
+        steps = PurePosixPath(name).parts[-3:]
+        if len(steps) < 3 or not name.endswith(".png") or steps[2].startswith(".") or "__MACOSX" in name:
+            continue
+        if steps[1].startswith("character"):
+            found.setdefault(f"{steps[0]}/{steps[1]}", []).append(name)
+    if len(found) != part.characters:
+        raise _foreign(part, path, f"drawings of {len(found)} characters")
+    for character, files in found.items():
+        if len(files) != part.drawings:
+            raise _foreign(part, path, f"{len(files)} drawings of {character}")
+    return dict(sorted(found.items()))
+
+
+def _pixels(content: bytes, path: Path, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """[105, 105] uint8 with ink 255."""
+    from PIL import Image, UnidentifiedImageError
+
+    found = "no picture"
+    with suppress(UnidentifiedImageError, OSError, SyntaxError), Image.open(io.BytesIO(content)) as image:
+        if image.size == (SIDE, SIDE):
+            return 255 - np.asarray(image.convert("L"))
+        found = f"a picture of {image.width} x {image.height} pixels"
+    raise UserError(
+        f"{name} in {path} is {found}. Expected a PNG of {SIDE} x {SIDE}. Replace {path} with the original from {URL}."
+    )
+
+
+def _resize(pixels: Tensor, size: int) -> Tensor:
+    """[n, 105, 105] uint8 -> [n, size, size] uint8."""
+    if size == SIDE:
+        return pixels
+    small = torch.nn.functional.interpolate(
+        pixels.unsqueeze(1).float(), (size, size), mode="bilinear", antialias=True, align_corners=False
+    )
+    return small.squeeze(1).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _checksum(images: Tensor, names: str, fingerprint: str) -> str:
+    digest = hashlib.sha256(f"{tuple(images.shape)}\n{names}\n{fingerprint}\n".encode())
+    digest.update(memoryview(images.contiguous().numpy()))
+    return digest.hexdigest()
+
+
+def _save(made: Drawings, path: Path) -> None:
+    names = json.dumps(made.names)
+    metadata = {
+        "version": VERSION,
+        "names": names,
+        "fingerprint": made.fingerprint,
+        "sha256": _checksum(made.images, names, made.fingerprint),
+    }
+    save_file({"images": made.images}, path, metadata)
+
+
+def _load(path: Path, size: int) -> Drawings | None:
+    """What the cache holds; None if it is absent, damaged or of another version."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            found: dict[str, str] = file.metadata() or {}
+            if found.get("version") != VERSION:
+                return None
+            images = file.get_tensor("images")
+    except (OSError, SafetensorError):
+        return None
+    if images.shape[-1] != size or found.get("sha256") != _checksum(images, found["names"], found["fingerprint"]):
+        return None
+    return Drawings(images, tuple(map(tuple, json.loads(found["names"]))), found["fingerprint"])

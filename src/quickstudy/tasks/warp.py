@@ -1,0 +1,99 @@
+"""Random warps of training images, as a family over a family; val and test images are only resized.
+
+Each image gets its own rotation, shear, scale and shift, a smooth random displacement, and sometimes thicker strokes;
+all of it is hashed from the task's key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from quickstudy.errors import UserError
+from quickstudy.tasks import draw
+from quickstudy.tasks.base import Examples, Predict, Split, Task, TaskFamily
+
+ROTATION = 0.2
+"""Largest rotation in radians at strength 1; shear the same."""
+SCALE = 0.15
+"""Largest relative change of each side."""
+SHIFT = 0.08
+"""Largest shift in half widths."""
+KNOTS = 5
+"""The smooth displacement is interpolated between KNOTS x KNOTS points."""
+ROUGHNESS = 0.06
+"""Standard deviation of the displacement in half widths."""
+THICK = 0.25
+"""Share of images whose strokes are dilated by one pixel."""
+
+
+class Warp:
+    """``base`` with its images resized to ``size`` and, in training, warped."""
+
+    def __init__(self, base: TaskFamily, *, size: int = 0, strength: float = 1.0) -> None:
+        if len(base.spec.shape) != 3:
+            raise UserError(f"warp takes images, and {base.spec.name} has inputs of shape {base.spec.shape}.")
+        if size < 0 or not 0 <= strength <= 3:
+            raise UserError(f"warp:size={size}:strength={strength}: expected size >= 0 and strength from 0 to 3.")
+        self.base, self.strength = base, strength
+        self.size = size or base.spec.shape[-1]
+        options = [f"size={size}"] * bool(size) + [f"strength={strength}"] * (strength != 1.0)
+        name = ":".join([f"{base.spec.name}+warp", *options])
+        self.spec = replace(base.spec, name=name, shape=(base.spec.shape[0], self.size, self.size))
+        self.splits = base.splits
+
+    def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:
+        """The base's episodes with images [T, n, C, size, size]."""
+        task = self.base.sample(split, index, way=way, shot=shot, query=query, seed=seed)
+        support = task.support._replace(x=self._images(task.support.x, task.key, split, "support"))
+        return task._replace(
+            support=support, query=task.query._replace(x=self._images(task.query.x, task.key, split, "query"))
+        )
+
+    def tasks(self, split: Split) -> Iterator[Examples]:
+        """The base's, with warped images in training."""
+        for number, task in enumerate(self.base.tasks(split)):
+            key = draw.keys(torch.tensor([number]), "warp", split)
+            yield task._replace(x=self._images(task.x.unsqueeze(0), key, split, "whole").squeeze(0))
+
+    def members(self, split: Split) -> frozenset[str] | None:
+        return self.base.members(split)
+
+    def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
+        return self.base.score(predict, task)
+
+    def _images(self, x: Tensor, key: Tensor, split: Split, stream: str) -> Tensor:
+        tasks, n = x.shape[:2]
+        keys = draw.bits(key, n, f"warp/{stream}").flatten()
+        images = x.flatten(0, 1)
+        warped = self.warp(images, keys) if split == "train" and self.strength else resize(images, self.size)
+        return warped.unflatten(0, (tasks, n))
+
+    def warp(self, images: Tensor, keys: Tensor) -> Tensor:
+        """[n, C, H, W] and a key for each -> [n, C, size, size], in one interpolation."""
+        grid = F.affine_grid(affine(keys, self.strength), [len(images), 1, self.size, self.size], align_corners=False)
+        knots = draw.normal(keys, 2 * KNOTS * KNOTS, "knots").view(-1, 2, KNOTS, KNOTS) * (ROUGHNESS * self.strength)
+        bend = F.interpolate(knots, size=(self.size, self.size), mode="bicubic", align_corners=True)
+        warped = F.grid_sample(images, grid + bend.permute(0, 2, 3, 1), mode="bilinear", align_corners=False)
+        thick = draw.uniform(keys, 1, "thick") < THICK * min(self.strength, 1.0)
+        return torch.where(thick.view(-1, 1, 1, 1), F.max_pool2d(warped, 3, stride=1, padding=1), warped)
+
+
+def affine(keys: Tensor, strength: float) -> Tensor:
+    """[n] keys -> [n, 2, 3] maps from the new image's coordinates to the old one's."""
+    turn, shear, wide, high, right, down = draw.uniform(keys, 6, "affine", -strength, strength).unbind(-1)
+    cos, sin = torch.cos(ROTATION * turn), torch.sin(ROTATION * turn)
+    x_scale, y_scale = 1 + SCALE * wide, 1 + SCALE * high
+    slant = ROTATION * shear
+    first = torch.stack([cos * x_scale, (cos * slant - sin) * y_scale, SHIFT * right], -1)
+    second = torch.stack([sin * x_scale, (sin * slant + cos) * y_scale, SHIFT * down], -1)
+    return torch.stack([first, second], -2)
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """[n, C, H, W] -> [n, C, size, size] by area."""
+    return images if images.shape[-1] == size else F.interpolate(images, size=(size, size), mode="area")
