@@ -114,7 +114,8 @@ class Training:
 
     def _optimizer(self) -> torch.optim.Optimizer:
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.config.optimizer]
-        return kind(self.params.values(), lr=self.config.rate, weight_decay=self.config.weight_decay)
+        values = list(self.params.values())
+        return kind(values, lr=self.config.rate, weight_decay=self.config.weight_decay, fused=True)
 
     @property
     def steps(self) -> int:

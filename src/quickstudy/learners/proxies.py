@@ -28,15 +28,13 @@ class Proxies(nn.Module):
         self.weight = nn.Parameter(torch.randn(classes, features))
 
     @classmethod
-    def build(cls, spec: Spec, features: int, distance: str) -> Proxies:
-        """UserError where the classes are unlimited or the learner does not compare by cosine."""
+    def build(cls, spec: Spec, features: int) -> Proxies:
+        """UserError where the training classes are unlimited."""
         if spec.classes is None:
             raise UserError(
                 f"--proxies needs a fixed number of training classes, but those of {spec.name} are unlimited. "
                 f"Train without it, or fix them, for example glyphs:classes=1000."
             )
-        if distance != "cosine":
-            raise UserError("--proxies compares by cosine. Add --distance cosine.")
         return cls(spec.classes, features)
 
     def forward(self, unit: Tensor, task: Task, scale: Tensor) -> Tensor:

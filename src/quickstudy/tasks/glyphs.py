@@ -22,11 +22,12 @@ from quickstudy.tasks.strokes import choose, curve, ink, strokes, trace
 
 STROKES = 5
 KNOTS = 8
-COUNTS = (0.14, 0.31, 0.28, 0.17, 0.10)
+COUNTS = (0.08, 0.32, 0.32, 0.18, 0.10)
 """How many classes have one stroke, two, ..."""
 STRETCH, BOW, WAVE, TREMBLE, SHIFT = 0.10, 0.022, 0.015, 0.014, 0.025
-TILT, SLANT, GROW, ASPECT, PLACE = 0.09, 0.10, 0.11, 0.07, 0.042
+TILT, SLANT, GROW, ASPECT, PLACE = 0.09, 0.10, 0.10, 0.05, 0.042
 WIDTH, WIDTH_SPREAD = 0.047, 0.08
+DRAFTS, GRID, CLEAR = 3, 12, 0.9
 CHUNK = 512
 """Images of 28 pixels made at once, which bounds the temporary memory."""
 SAMPLE_CLASSES = 500
@@ -51,7 +52,7 @@ def _pick(line: Tensor, key: Tensor, stream: str) -> Tensor:
 
 
 def _bridge(knots: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Knots [N, KNOTS, 2] turned and stretched to run from ``start`` to ``end`` [N, 1, 2], and by how much [N, 1, 1]."""
+    """Knots [N, KNOTS, 2] turned and stretched to run from ``start`` to ``end`` [N, 1, 2]; the stretch."""
     moved = knots - knots[:, :1]
     span, want = moved[:, -1:], end - start
     power = span.square().sum(-1, keepdim=True).clamp(min=1e-6)
@@ -92,7 +93,7 @@ def _assemble(key: Tensor) -> tuple[Tensor, Tensor]:
     """[N] keys -> characters: knots [N, STROKES, KNOTS, 2] and smoothness [N, STROKES, KNOTS] of joined strokes."""
     knots, smooth = strokes(key, STROKES, KNOTS)
     count = 1 + choose(key, 1, "count", torch.tensor(COUNTS, device=key.device)).unsqueeze(-1)
-    scale = (0.4 * draw.normal(key, STROKES, "scale")).exp()
+    scale = (0.35 * draw.normal(key, STROKES, "scale")).exp()
     scale = torch.where(draw.uniform(key, STROKES, "dot") < 0.04, 0.07, scale)
     knots = knots * scale[..., None, None]
     rows = torch.arange(len(key), device=key.device)
@@ -109,9 +110,27 @@ def _assemble(key: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(placed, 1), torch.stack(rounds, 1)
 
 
+def _clarity(knots: Tensor, smooth: Tensor) -> Tensor:
+    """[N, STROKES, KNOTS, 2] -> [N] cells of a grid that strokes pass through, to their length in cells."""
+    points, length = trace(curve(knots, smooth))
+    low, high = points.amin(1, keepdim=True), points.amax(1, keepdim=True)
+    extent = (high - low).amax(-1, keepdim=True).clamp(min=1e-3)
+    cell = ((points - low) / extent * (GRID - 1e-3)).to(torch.int64)
+    cells = torch.zeros(len(points), GRID * GRID, device=points.device)
+    cells.scatter_(1, cell[..., 1] * GRID + cell[..., 0], 1.0)
+    return cells.sum(-1) / (length * GRID / extent.flatten()).clamp(min=1.0)
+
+
 def forms(key: Tensor) -> Form:
     """[N] int64 keys -> the forms of N classes, fitted into the middle of the sheet."""
-    knots, smooth = _assemble(key)
+    drafts = [_assemble(draw.mix(key + draft)) for draft in range(DRAFTS)]
+    knots, smooth = drafts[0]
+    clear = _clarity(knots, smooth) > CLEAR
+    for again in drafts[1:]:
+        # A scrawl in which strokes lie on each other is no character; the next draft takes its place.
+        knots = torch.where(clear[:, None, None, None], knots, again[0])
+        smooth = torch.where(clear[:, None, None], smooth, again[1])
+        clear = _clarity(knots, smooth) > CLEAR
     outline = curve(knots, smooth).flatten(1, 2)
     low, high = outline.amin(1), outline.amax(1)
     extent = (high - low).amax(-1)
@@ -141,14 +160,14 @@ def _reshape(form: Form, key: Tensor) -> tuple[Tensor, Tensor]:
     knot = torch.nn.functional.pad(moves, (1, 0)).unsqueeze(-1)
     share = knot / moves[..., -1:].clamp(min=1).unsqueeze(-2)
     tremble = normal("tremble", STROKES, KNOTS, 2).gather(2, knot.expand(-1, -1, -1, 2))
-    bow, wave = (share * math.pi).sin() * normal("bow", STROKES, 1, 2), (share * 2 * math.pi).sin() * normal(
-        "wave", STROKES, 1, 2
-    )
+    bow = (share * math.pi).sin() * normal("bow", STROKES, 1, 2)
+    wave = (share * 2 * math.pi).sin() * normal("wave", STROKES, 1, 2)
+    shift = normal("shift", STROKES, 1, 2)
     centre = form.knots.mean(2, keepdim=True)
     own = form.knots - centre
-    stretch = normal("stretch", STROKES, 2, 2) * (care * STRETCH)
-    knots = form.knots + own @ stretch
-    knots = knots + extent * care * (TREMBLE * tremble + BOW * bow + WAVE * wave + SHIFT * normal("shift", STROKES, 1, 2))
+    stretched = own @ normal("stretch", STROKES, 2, 2)
+    off = TREMBLE * tremble + BOW * bow + WAVE * wave + SHIFT * shift
+    knots = form.knots + care * (STRETCH * stretched + extent * off)
     smooth = form.smooth + 0.25 * normal("round", STROKES, KNOTS)
     return knots, smooth.clamp(0.0, 1.2)
 
@@ -164,7 +183,7 @@ def write(form: Form, key: Tensor, size: int) -> Tensor:
     rows = [cos * aspect, sin * aspect, (cos * slant - sin) / aspect, (sin * slant + cos) / aspect]
     matrix = (torch.stack(rows, -1) * grow.unsqueeze(-1)).view(n, 2, 2)
     vertices = (vertices - middle) @ matrix + middle + PLACE * torch.stack([x, y], -1).unsqueeze(1)
-    points, length = trace(vertices.unflatten(1, (STROKES, -1)))
+    points, length = trace(vertices.view(n, STROKES, -1, 2))
     return ink(points, length, WIDTH * (WIDTH_SPREAD * width).exp(), size)
 
 
@@ -199,13 +218,13 @@ class Glyphs:
         """Class ids [N] and writers' numbers [N, n] -> images [N, n, 1, size, size], a pure function of each pair."""
         class_key = draw.keys(classes, "glyphs", split)
         key = draw.mix(class_key.unsqueeze(-1) ^ draw.mix(writers)).flatten()
-        parts = [forms(some) for some in class_key.split(CHUNK)]
+        parts = [forms(some) for some in torch.split(class_key, CHUNK)]
         form = Form(*(torch.cat(leaf) for leaf in zip(*parts, strict=True)))
         row = torch.arange(len(classes), device=key.device).repeat_interleave(writers.shape[1])
         chunk = max(1, CHUNK * 28 // max(self.size, 28))
         images = [
             write(Form(form.knots[rows], form.smooth[rows]), hand, self.size)
-            for rows, hand in zip(row.split(chunk), key.split(chunk), strict=True)
+            for rows, hand in zip(torch.split(row, chunk), torch.split(key, chunk), strict=True)
         ]
         return torch.cat(images).view(*writers.shape, *self.spec.shape)
 
@@ -215,7 +234,7 @@ class Glyphs:
         check_counts(way=way, shot=shot, query=query)
         limit = self._limit(split)
         if limit and way > limit:
-            raise UserError(f"--way is {way}, but {self.spec.name} trains on {limit} classes. Ask for at most that many.")
+            raise UserError(f"--way is {way}, but {self.spec.name} trains on {limit} classes. Ask for fewer.")
         key = draw.keys(index, "glyphs", split, seed)
         classes = draw.order(key, limit, "classes", way) if limit else draw.bits(key, way, "classes")
         hand = draw.mix(key.unsqueeze(-1) ^ draw.mix(classes))
@@ -237,7 +256,7 @@ class Glyphs:
     def tasks(self, split: Split) -> Iterator[Examples]:
         """Classes by 20 writers each: x [20, 1, size, size]; 500 classes where there is no limit."""
         split = check_split(self, split)
-        for some in torch.arange(self._limit(split) or SAMPLE_CLASSES).split(25):
+        for some in torch.split(torch.arange(self._limit(split) or SAMPLE_CLASSES), 25):
             for x in self.images(split, some, torch.arange(SAMPLE_EXAMPLES).expand(len(some), -1)):
                 yield Examples(x, torch.ones(len(x), 1), torch.ones(len(x), dtype=torch.bool))
 

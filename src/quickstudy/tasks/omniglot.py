@@ -67,12 +67,13 @@ class Omniglot(PoolFamily):
             "size": (size, 28),
             "symmetries": (copies, published),
             "train": (train, "train"),
-            "narrow": (-1 if classes == "vinyals" and narrow == 0 else narrow, -1),
+            "narrow": (_shortest(classes, narrow), -1),
         }
         data = drawings(size)
         characters = split_characters(classes, data, trainval=train == "trainval")
+        chosen = "".join(f":{key}={value}" for key, (value, default) in options.items() if value != default)
         spec = Spec(
-            name="omniglot" + "".join(f":{key}={value}" for key, (value, default) in options.items() if value != default),
+            name="omniglot" + chosen,
             kind="classification",
             shape=(1, size, size),
             classes=len(characters["train"]) * copies,
@@ -82,9 +83,9 @@ class Omniglot(PoolFamily):
         episodes = _training_episodes(classes, narrow)
         tests = (1.0, (1, 1)) if classes == "alphabets" else (0.0, (1, 1))
         pools: dict[Split, Callable[[], Pool]] = {}
-        for split, chosen in characters.items():
+        for split, names in characters.items():
             count, (share, groups) = (copies, episodes) if split == "train" else (published, tests)
-            pools[split] = partial(make_pool, data, chosen, symmetries=count, narrow=share, groups=groups)
+            pools[split] = partial(make_pool, data, names, symmetries=count, narrow=share, groups=groups)
         super().__init__(spec, pools)
 
 
@@ -113,6 +114,13 @@ def _training_episodes(classes: str, narrow: float) -> tuple[float, tuple[int, i
     return float(narrow), (1, 3)
 
 
+def _shortest(classes: str, narrow: float) -> float:
+    """``narrow`` as it stands in the name: equal families have equal names."""
+    if classes == "vinyals" and narrow == 0:
+        return -1
+    return int(narrow) if narrow == int(narrow) else narrow
+
+
 def _alphabet(character: str) -> str:
     return character.partition("/")[0]
 
@@ -133,23 +141,21 @@ def vinyals_lists() -> Characters:
 
 
 def split_characters(classes: str, data: Drawings, *, trainval: bool = False) -> Characters:
-    """Which characters train, val and test have, sorted; with ``trainval`` those of val are in train.
+    """Which characters train, val and test have; with ``trainval`` those of val are at the end of train.
 
-    Raises UserError if the data lack a character of the lists.
+    Raises UserError if the data lack a character of Omniglot.
     """
-    if classes == "vinyals":
-        lists = vinyals_lists()
-    else:
+    lists = vinyals_lists()
+    absent = sorted(set().union(*lists.values()).difference(*data.names))
+    if absent:
+        raise UserError(
+            f"these are not Omniglot's alphabets: {len(absent)} characters are absent ({', '.join(absent[:3])} ...). "
+            "Replace images_background and images_evaluation with the originals."
+        )
+    if classes == "alphabets":
         background, evaluation = data.names
         held_out = [name for name in background if _alphabet(name) in VALIDATION_ALPHABETS]
         lists = {"train": sorted({*background} - {*held_out}), "val": held_out, "test": [*evaluation]}
-    known = {name for names in data.names for name in names}
-    absent = sorted({name for names in lists.values() for name in names} - known)
-    if absent or not all(lists.values()):
-        raise UserError(
-            f"these are not Omniglot's alphabets: {len(absent)} characters of the class lists are absent "
-            f"({', '.join(absent[:3])} ...). Replace images_background and images_evaluation with the originals."
-        )
     if trainval:
         return {"train": lists["train"] + lists["val"], "test": lists["test"]}
     return lists
@@ -160,9 +166,7 @@ def _fingerprint(data: Drawings, characters: Characters) -> str:
     return hashlib.sha256((data.fingerprint + "\n" + listed).encode()).hexdigest()[:16]
 
 
-def make_pool(
-    data: Drawings, chosen: list[str], *, symmetries: int, narrow: float, groups: tuple[int, int]
-) -> Pool:
+def make_pool(data: Drawings, chosen: list[str], *, symmetries: int, narrow: float, groups: tuple[int, int]) -> Pool:
     """The pool of the ``chosen`` characters, their symmetric copies as further classes of the same alphabet."""
     row = {name: at for at, name in enumerate(name for names in data.names for name in names)}
     base = data.images[torch.tensor([row[name] for name in chosen])]

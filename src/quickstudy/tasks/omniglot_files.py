@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ BY_HAND = (
     "that QUICKSTUDY_DATA names."
 )
 _CHUNK = 1000
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)  # RuntimeError: encrypted
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def find(part: Part, folder: Path) -> Path:
     own = data_folder()
     for place in (*((own / "omniglot", own) if own else ()), folder):
         for candidate in (place / f"{part.name}.zip", place / part.name):
-            if candidate.exists():
+            if os.path.exists(candidate):  # unlike Path.exists, False where looking is forbidden
                 return candidate
     target = folder / f"{part.name}.zip"
     fetch(f"{URL}{part.name}.zip", target, md5=part.md5, advice=BY_HAND)
@@ -121,22 +123,37 @@ def decode(found: list[tuple[Part, Path]], size: int) -> Drawings:
                     digest.update(np.packbits(pixels > 127))
                     images.append(_resize(torch.from_numpy(pixels), size))
                     advance(len(pixels))
-    whole = torch.cat(images).unflatten(0, (-1, found[0][0].drawings))
+    whole = torch.cat(images).reshape(-1, found[0][0].drawings, size, size)
     return Drawings(whole, tuple(names), digest.hexdigest())
 
 
 @contextmanager
 def _opened(part: Part, path: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
     """The names of the files in an archive or folder, and how to read one."""
+
+    def safely(read: Callable[[str], bytes], name: str) -> bytes:
+        try:
+            return read(name)
+        except _UNREADABLE as error:
+            raise _foreign(part, path, f"a file {name} that cannot be read ({error})") from error
+
     if path.is_dir():
-        yield [file.relative_to(path).as_posix() for file in path.rglob("*.png")], lambda name: (path / name).read_bytes()
+        names = [file.relative_to(path.parent).as_posix() for file in path.rglob("*.png")]
+        yield names, lambda name: safely(lambda name: (path.parent / name).read_bytes(), name)
         return
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive.namelist(), archive.read
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        size = path.stat().st_size if path.exists() else 0
-        raise _foreign(part, path, f"a file of {size} bytes that cannot be read as a zip archive ({error})") from error
+        archive = zipfile.ZipFile(path)
+    except _UNREADABLE as error:
+        raise _foreign(part, path, f"no readable zip archive, but {_bytes(path)} bytes ({error})") from error
+    with archive:
+        yield archive.namelist(), lambda name: safely(archive.read, name)
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _foreign(part: Part, path: Path, what: str) -> UserError:
@@ -166,10 +183,11 @@ def _characters(part: Part, path: Path, members: list[str]) -> dict[str, list[st
 
 def _pixels(content: bytes, path: Path, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """[105, 105] uint8 with ink 255."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    found = "no picture"
-    with suppress(UnidentifiedImageError, OSError, SyntaxError), Image.open(io.BytesIO(content)) as image:
+    found = "no whole picture"
+    damaged = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+    with suppress(*damaged), Image.open(io.BytesIO(content)) as image:
         if image.size == (SIDE, SIDE):
             return 255 - np.asarray(image.convert("L"))
         found = f"a picture of {image.width} x {image.height} pixels"
@@ -190,7 +208,7 @@ def _resize(pixels: Tensor, size: int) -> Tensor:
 
 def _checksum(images: Tensor, names: str, fingerprint: str) -> str:
     digest = hashlib.sha256(f"{tuple(images.shape)}\n{names}\n{fingerprint}\n".encode())
-    digest.update(memoryview(images.contiguous().numpy()))
+    digest.update(images.contiguous().numpy().data)
     return digest.hexdigest()
 
 
@@ -215,6 +233,9 @@ def _load(path: Path, size: int) -> Drawings | None:
             images = file.get_tensor("images")
     except (OSError, SafetensorError):
         return None
-    if images.shape[-1] != size or found.get("sha256") != _checksum(images, found["names"], found["fingerprint"]):
+    names, fingerprint = found.get("names", ""), found.get("fingerprint", "")
+    if images.dtype != torch.uint8 or images.shape[2:] != (size, size):
         return None
-    return Drawings(images, tuple(map(tuple, json.loads(found["names"]))), found["fingerprint"])
+    if found.get("sha256") != _checksum(images, names, fingerprint):
+        return None
+    return Drawings(images, tuple(map(tuple, json.loads(names))), fingerprint)

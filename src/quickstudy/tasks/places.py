@@ -1,8 +1,8 @@
-"""Where data and caches live: ``QUICKSTUDY_DATA`` (yours, only read) and ``QUICKSTUDY_CACHE`` (ours, can be deleted)."""
+"""Where data and caches live: ``QUICKSTUDY_DATA`` (yours, only read), ``QUICKSTUDY_CACHE`` (ours, can be deleted)."""
 
 import os
 import sys
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,7 +31,7 @@ def data_folder() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """The folder for downloads and decoded data: ``QUICKSTUDY_CACHE``, else the platform's own. It may not exist yet."""
+    """The folder for downloads and decoded data: ``QUICKSTUDY_CACHE``, else the platform's own. It may not exist."""
     named = os.environ.get("QUICKSTUDY_CACHE")
     if named:
         return Path(named).expanduser().absolute()
@@ -41,13 +41,14 @@ def cache_folder() -> Path:
 
 
 def replace_file(target: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``target`` and put it in place whole, or not at all. Raises OSError."""
+    """Let ``write`` fill a temporary file beside ``target`` and put it in place whole, or not at all (OSError)."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex}.tmp")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         write(temporary)
+        temporary.chmod(mode)  # safetensors, for one, would shut out the other users of a shared cache
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)

@@ -29,7 +29,7 @@ _MOVES = (
     (0.30, 2, 3, 0, 12, 0.5, 0.0, 0.0),  # line
     (0.18, 3, 5, 20, 65, 0.0, 0.0, 0.0),  # arc
     (0.13, 6, 8, 45, 72, 0.0, 0.0, 0.5),  # loop
-    (0.09, 4, 8, 60, 115, 1.0, 0.1, 0.0),  # wave
+    (0.09, 4, 7, 60, 115, 1.0, 0.1, 0.0),  # wave
     (0.09, 3, 5, 60, 140, 0.8, 1.0, 0.1),  # zigzag
     (0.11, 3, 5, 80, 100, 0.2, 1.0, 0.3),  # box
     (0.10, 4, 8, 0, 110, 0.5, 0.3, 0.1),  # anything
@@ -43,7 +43,7 @@ def choose(key: Tensor, n: int, stream: str, weights: Tensor) -> Tensor:
 
 
 def strokes(key: Tensor, count: int, knots: int) -> tuple[Tensor, Tensor]:
-    """[N] keys -> knots [N, count, knots, 2] of strokes one unit long that start at 0, smoothness [N, count, knots].
+    """[N] keys -> knots [N, count, knots, 2] and smoothness [N, count, knots] of strokes of about one unit.
 
     The pen is a turtle: it steps, turns, and may change its way of moving halfway, as in a hook or the tail of a loop.
     """
@@ -71,7 +71,7 @@ def strokes(key: Tensor, count: int, knots: int) -> tuple[Tensor, Tensor]:
     compass = (each("compass") * 8).floor() * (math.pi / 4)
     compass = torch.where(square, (each("compass") * 4).floor() * (math.pi / 2), compass)
     heading = compass + each("off", -0.5, 0.5) * torch.where(square, 0.25, 0.7) + turn.cumsum(-1) - turn[..., :1]
-    stride = (draw.normal(key, count * knots, "stride").view_as(turn) * each("uneven", 0.0, 0.6)).exp()
+    stride = (draw.normal(key, count * knots, "stride").view_as(turn) * each("uneven", 0.0, 0.5)).exp()
     stride = torch.where(step < body + tail - 1, stride, 0.0)
     stride = stride / stride.sum(-1, keepdim=True)
     steps = torch.stack([heading.cos(), heading.sin()], -1) * stride.unsqueeze(-1)
@@ -80,6 +80,8 @@ def strokes(key: Tensor, count: int, knots: int) -> tuple[Tensor, Tensor]:
     )
     closed = (each("closed") < first[..., 7:8]) & (tail == 0)
     place = place - torch.where(closed, travelled, 0.0).unsqueeze(-1) * place[:, :, -1:]
+    extent = (place.amax(2) - place.amin(2)).amax(-1)
+    place = place / extent.clamp(min=0.05).pow(0.8)[..., None, None]
     return place, (every("corner") >= move[..., 6]).to(place.dtype)
 
 
@@ -131,10 +133,11 @@ def ink(points: Tensor, length: Tensor, width: Tensor, size: int) -> Tensor:
     logarithm is a soft minimum of the squared distances, so a pixel learns how far it is from the nearest stroke.
     """
     centre = (torch.arange(size, device=points.device) + 0.5) / size
-    away = centre[:, None] - points.permute(2, 0, 1).unsqueeze(2)
-    falloff = away.square_().mul_(-0.5 / SPREAD**2).exp_()
+    away = centre[:, None] - points.permute(2, 0, 1).contiguous().unsqueeze(2)
+    # Numbers too small for the processor's fast path would make it slow; nine spreads away nothing is left anyway.
+    falloff = away.mul_(math.sqrt(0.5) / SPREAD).square_().clamp_(max=40.0).neg_().exp_()
     each = (length / points.shape[1] / (math.sqrt(2 * math.pi) * SPREAD)).view(-1, 1, 1)
     density = torch.bmm(falloff[1], falloff[0].mT).mul_(each)
-    distance = density.clamp_(1e-30, 1.0).log_().mul_(-2 * SPREAD**2).sqrt_()
+    distance = density.clamp_(1e-15, 1.0).log_().mul_(-2 * SPREAD**2).sqrt_()
     edge = ((width[:, None, None] / 2 - distance) * (size * 0.5 / EDGE) + 0.5).clamp_(0.0, 1.0)
     return edge.square() * (3 - 2 * edge)
