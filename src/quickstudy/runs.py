@@ -10,7 +10,9 @@ Every file is written whole beside its place and then renamed, so a crash leaves
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import time
@@ -39,18 +41,23 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     Raises UserError where the folder cannot be written or the disk is full; nothing is left behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    made = [folder for folder in (path.parent, *path.parent.parents) if not os.path.exists(folder)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error}. Choose another folder, or make room and try again.") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        if not isinstance(error, (OSError, SafetensorError)):
+            raise
+        advice = "Choose another folder, or make room and try again."
+        raise UserError(f"cannot write {path}: {error}. {advice}") from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -92,6 +99,8 @@ class Run:
     training: dict[str, Any]
     """Fields of TrainConfig, and what was found out at the start (``batching``)."""
     version: str
+    members: frozenset[str]
+    """Digests of the classes or units that it was trained on."""
 
     @property
     def name(self) -> str:
@@ -103,6 +112,29 @@ class Run:
         tensors, _ = read_tensors(self.path / "weights.safetensors")
         load_weights(learner, tensors, self.path / "weights.safetensors")
         return learner.eval()
+
+    def check_unseen(self, members: frozenset[str] | None, tasks: str) -> None:
+        """UserError if any of ``members`` was trained on, whatever its family or split was called then."""
+        seen = [member for member in sorted(members or ()) if digest(member) in self.members]
+        if seen:
+            raise UserError(
+                f"{self.path} was trained on {len(seen)} of the classes or units of {tasks} "
+                f"({', '.join(seen[:3])} ...), so its score there says nothing about new ones. "
+                f"Evaluate it on others, or train on another split."
+            )
+
+    def trained(self) -> dict[str, Any]:
+        """Tasks, settings and clocks of the training, for a result that stands alone."""
+        clocks = {}
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            last = json.loads((self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+            clocks = {name: last[name] for name in ("step", "wall_s", "cpu_s") if name in last}
+        return {"tasks": self.spec.name, "config": dataclasses.asdict(self.config)} | self.training | clocks
+
+
+def digest(member: str) -> str:
+    """Short hash of the name of a class or unit: enough to recognise it, without telling it."""
+    return hashlib.sha256(member.encode()).hexdigest()[:16]
 
 
 def load_weights(learner: Learner, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -116,9 +148,17 @@ def load_weights(learner: Learner, tensors: Mapping[str, Tensor], path: Path) ->
             raise UserError(f"{path} holds numbers that are not finite in {name}. Train the run again.")
 
 
-def create(path: Path, learner_name: str, config: Any, spec: Spec, training: Mapping[str, Any]) -> Run:
+def create(
+    path: Path,
+    learner_name: str,
+    config: Any,
+    spec: Spec,
+    training: Mapping[str, Any],
+    members: frozenset[str] | None,
+) -> Run:
     """Make a run folder with its run.json."""
-    run = Run(path, learner_name, config, spec, dict(training), quickstudy.__version__)
+    trained_on = sorted(digest(member) for member in members or ())
+    run = Run(path, learner_name, config, spec, dict(training), quickstudy.__version__, frozenset(trained_on))
     card = {
         "format": FORMAT,
         "version": run.version,
@@ -127,6 +167,7 @@ def create(path: Path, learner_name: str, config: Any, spec: Spec, training: Map
         "config": dataclasses.asdict(config),
         "spec": dataclasses.asdict(spec),
         "training": run.training,
+        "members": trained_on,
     }
     write_json(path / "run.json", card)
     return run
@@ -138,7 +179,9 @@ def load(path: Path | str) -> Run:
     if not path.exists() and (RUNS / path).exists():
         path = RUNS / path
     if not (path / "run.json").is_file():
-        raise UserError(f"{path} is not a run folder: it has no run.json. `quickstudy list runs` shows those there are.")
+        raise UserError(
+            f"{path} is not a run folder: it has no run.json. `quickstudy list runs` shows those there are."
+        )
     try:
         card = json.loads((path / "run.json").read_text(encoding="utf-8"))
         found = card["format"]
@@ -149,11 +192,13 @@ def load(path: Path | str) -> Run:
             )
         spec = Spec(**card["spec"] | {"shape": tuple(card["spec"]["shape"])})
         config = learners.configure(card["learner"], card["config"])
-        return Run(path, card["learner"], config, spec, card["training"], card["version"])
+        return Run(path, card["learner"], config, spec, card["training"], card["version"], frozenset(card["members"]))
     except UserError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path / 'run.json'} is damaged ({error!r}). Restore it from a copy, or train again.") from error
+        raise UserError(
+            f"{path / 'run.json'} is damaged ({error!r}). Restore it from a copy, or train again."
+        ) from error
 
 
 def new_path(learner_name: str, tasks: str, parent: Path = RUNS) -> Path:

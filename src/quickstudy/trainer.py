@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from quickstudy import learners, runs
+from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.tasks import TaskFamily
 from quickstudy.tasks import load as load_tasks
-from quickstudy.training import TrainConfig, Training, pick_device, resolve
+from quickstudy.training import TrainConfig, Training, resolve
 
 CHECKPOINT_EVERY = 500
 """Meta-steps between checkpoints, beside those at each validation and at the end."""
@@ -53,7 +56,7 @@ def train(
     family = load_tasks(tasks) if isinstance(tasks, str) else tasks
     config = resolve(config or TrainConfig(), learner, family.spec)
     path = Path(out) if out is not None else runs.new_path(learner, family.spec.name)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if os.path.exists(path) and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{path} is there already. Choose another --out, or --resume {path}.")
     training = _begin(learner, learner_config, family, config)
     if init is not None:
@@ -62,9 +65,17 @@ def train(
         training.episodes()
         training.choose_batching()
     card = asdict(config) | {"batching": training.how, "init": None if init is None else str(init)}
-    run = runs.create(path, learner, learner_config, family.spec, card)
+    run = runs.create(
+        path, learner, learner_config, family.spec, card, family.members("train") if training.params else None
+    )
     recorder = Recorder(training, path)
-    recorder.start()
+    try:
+        recorder.start()
+    except UserError:
+        with contextlib.suppress(OSError):
+            (path / "run.json").unlink()
+            path.rmdir()
+        raise
     return _drive(training, recorder, run, progress)
 
 

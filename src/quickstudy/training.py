@@ -80,21 +80,11 @@ def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
     for name in ("steps", "weight_decay", "clip", "validate_every", "patience", "rate"):
         if not 0 <= getattr(config, name) < math.inf:
             raise UserError(f"--{name.replace('_', '-')} is {getattr(config, name)}; it must be 0 or more.")
+    if not -(2**63) <= config.seed < 2**63:
+        raise UserError(f"--seed is {config.seed}; it must fit into 64 bits.")
     if config.batching != "auto":
         batch.check(config.batching)
     return config
-
-
-def pick_device(name: str) -> torch.device:
-    """The device called ``name``; UserError where it is not there."""
-    there = ["cpu"]
-    there += ["cuda"] if torch.cuda.is_available() else []
-    there += ["mps"] if torch.backends.mps.is_available() else []
-    if name == "auto":
-        return torch.device(there[-1])
-    if name.partition(":")[0] not in there:
-        raise UserError(f"device {name!r} is not there. This machine has: {', '.join(there)}.")
-    return torch.device(name)
 
 
 class Training:
@@ -126,16 +116,14 @@ class Training:
         """The tasks of the current meta-step, on the device."""
         c = self.config
         index = torch.arange(self.step * (c.tasks_per_step or 1), (self.step + 1) * (c.tasks_per_step or 1))
-        tasks = self.family.sample(
-            "train", index, way=c.way or 0, shot=c.shot or 0, query=c.query or 0, seed=c.seed
-        )
+        tasks = self.family.sample("train", index, way=c.way or 0, shot=c.shot or 0, query=c.query or 0, seed=c.seed)
         return tasks.to(self.device)
 
     def choose_batching(self) -> None:
         """Measure which way of batching is fastest, or take the one that was asked for."""
         if self.config.batching != "auto":
             self.how = batch.check(self.config.batching)
-        elif not self.learner.traits.gradient:
+        elif not self.learner.traits.gradient_in_loss:
             self.how = "vmap"
         else:
             tasks = self.episodes()
@@ -143,7 +131,7 @@ class Training:
 
     def _gradient(self, tasks: Any, how: batch.How) -> tuple[Tensor, dict[str, Tensor]]:
         progress = self.step / max(self.steps, 1)
-        return batch.meta_gradient(self.learner, tasks, progress, how, self.learner.traits.gradient)
+        return batch.meta_gradient(self.learner, tasks, progress, how, self.learner.traits.gradient_in_loss)
 
     def meta_step(self) -> None:
         """One update of the learner; skipped and counted if loss or gradient is not finite."""

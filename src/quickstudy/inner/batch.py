@@ -73,7 +73,7 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
 
     ``inside`` says that the loss itself takes gradients (``Traits.gradient``).
     """
-    params = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    params: Gradients = {name: value for name, value in module.named_parameters() if value.requires_grad}
     if not inside:
         losses = map_tasks(lambda learner, task: learner(task, progress), module, (batch,), _outside(how, batch))
         values = torch.autograd.grad(losses.mean(), list(params.values()), allow_unused=True)

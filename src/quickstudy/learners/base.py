@@ -6,14 +6,17 @@ finds is a value, never an attribute.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
+from quickstudy.errors import UserError
 from quickstudy.tasks.base import Examples, Kind, Spec, Task, masked_mean
 
 Adapted = dict[str, Tensor]
@@ -52,7 +55,8 @@ class Gaussian(NamedTuple):
 
     def nll(self, y: Tensor) -> Tensor:
         """Negative log-likelihood [n], summed over d."""
-        return -torch.distributions.Normal(self.mean, self.std, validate_args=False).log_prob(y).sum(-1)
+        each = 0.5 * ((y - self.mean) / self.std).square() + self.std.log() + 0.5 * math.log(2 * math.pi)
+        return each.sum(-1)
 
 
 Prediction = Logits | Point | Gaussian
@@ -65,10 +69,17 @@ class Traits:
     kinds: tuple[Kind, ...]
     gradient: bool = False
     """``adapt`` takes gradient steps, so it has a number of steps and meta-gradients are taken a task at a time."""
+    pretrains: bool = False
+    """``loss`` takes no gradient steps although ``adapt`` does: meta-gradients are taken over all tasks at once."""
     transductive: bool = False
     """``transductive=True`` means something: predictions may then use the other queries of the task."""
     equivariant: bool = True
     """Permuting the labels of the support permutes the predictions in the same way."""
+
+    @property
+    def gradient_in_loss(self) -> bool:
+        """Whether ``loss`` takes gradients, so that its own has to be taken inside (``batch.meta_gradient``)."""
+        return self.gradient and not self.pretrains
 
 
 class Learner(nn.Module):
@@ -108,6 +119,14 @@ class Learner(nn.Module):
         return {}
 
 
+def check_inner(steps: int, rate: float) -> None:
+    """UserError unless there can be so many inner steps of that rate; 0 stands for a learner's own default."""
+    if steps < 0:
+        raise UserError(f"--inner-steps is {steps}; it must be 0 (the learner's default) or more.")
+    if not 0 <= rate < math.inf:
+        raise UserError(f"--inner-rate is {rate}; it must be 0 (the learner's default) or more.")
+
+
 def present(support: Examples) -> Tensor:
     """[way] bool: the classes that have an example in the support."""
     return (support.y * support.mask.unsqueeze(-1)).sum(0) > 0
@@ -116,6 +135,21 @@ def present(support: Examples) -> Tensor:
 def only_present(logits: Tensor, present: Tensor) -> Tensor:
     """``logits`` [n, way] with the classes that have no support out of the running, without infinities."""
     return torch.where(present, logits, torch.finfo(logits.dtype).min)
+
+
+def run_net(
+    net: nn.Module, weights: Adapted, x: Tensor, mask: Tensor, moments: Adapted | None
+) -> tuple[Tensor, Adapted]:
+    """Features [n, f] and moments of the backbone ``net`` with those of ``weights`` that are called ``net.``."""
+    own = {name.removeprefix("net."): value for name, value in weights.items() if name.startswith("net.")}
+    features, found = functional_call(net, own, (x, mask, moments))
+    return features, found
+
+
+def class_labels(task: Task) -> Tensor:
+    """[n_support + n_query] int64: the training class of every example, support first."""
+    one_hot = torch.cat([task.support.y, task.query.y])
+    return (one_hot @ task.classes.to(one_hot.dtype)).round().long()
 
 
 def class_means(features: Tensor, support: Examples) -> Tensor:

@@ -11,18 +11,28 @@ Classification", UNICORN-MAML); ``head=learned`` is the original, which knows on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from quickstudy import nets
 from quickstudy.errors import UserError
 from quickstudy.inner import sgd, unroll
-from quickstudy.learners.base import Adapted, Learner, Logits, Point, Prediction, Traits, only_present, present
+from quickstudy.learners.base import (
+    Adapted,
+    Learner,
+    Logits,
+    Point,
+    Prediction,
+    Traits,
+    check_inner,
+    only_present,
+    present,
+    run_net,
+)
 from quickstudy.tasks.base import Examples, Spec, masked_mean
 
 
@@ -52,6 +62,7 @@ class MAML(Learner):
 
     def __init__(self, spec: Spec, config: MAMLConfig) -> None:
         super().__init__(spec, config)
+        check_inner(config.inner_steps, config.inner_rate)
         self.net = nets.build(config, spec.shape, norm="task")
         self.transductive = nets.transductive(self.net, config.transductive)
         self.classifies = spec.kind == "classification"
@@ -93,7 +104,8 @@ class MAML(Learner):
         return torch.empty(self.rows, self.net.features).uniform_(-bound, bound)
 
     def _start(self, rows: int) -> Adapted:
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if self.classifies and self.config.head == "learned" and rows != self.rows:
             raise UserError(
                 f"this MAML was trained with head=learned for {self.rows} classes and met {rows}. Train it with "
@@ -101,21 +113,16 @@ class MAML(Learner):
             )
         if self.rows != rows:
             weight, bias = weight.expand(rows, -1), bias.expand(rows)
-        named = {f"net.{name}": value for name, value in self.net.named_parameters()}
+        named: Adapted = {f"net.{name}": value for name, value in self.net.named_parameters()}
         return named | {"head.weight": weight, "head.bias": bias}
 
     def _forward(
         self, weights: Adapted, here: Tensor, x: Tensor, mask: Tensor, moments: Adapted | None
     ) -> Logits | Point:
-        features, _ = self._features(weights, x, mask, moments)
+        features, _ = run_net(self.net, weights, x, mask, moments)
         out = features @ weights["head.weight"].T + weights["head.bias"]
         return Logits(only_present(out, here)) if self.classifies else Point(out)
 
-    def _features(self, weights: Adapted, x: Tensor, mask: Tensor, moments: Adapted | None) -> tuple[Tensor, Adapted]:
-        own = {name.removeprefix("net."): value for name, value in weights.items() if name.startswith("net.")}
-        call: Callable[..., tuple[Tensor, Adapted]] = functional_call
-        return call(self.net, own, (x, mask, moments))
-
     def _moments(self, weights: Adapted, support: Examples) -> Adapted:
         """Those of the final weights: the last inner step saw the weights before it."""
-        return self._features(weights, support.x, support.mask, None)[1] if self.net.keeps_moments else {}
+        return run_net(self.net, weights, support.x, support.mask, None)[1] if self.net.keeps_moments else {}

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Adapted, Logits, Traits, only_present
 from quickstudy.learners.metric import Metric, MetricConfig
-from quickstudy.tasks.base import Examples, Spec
+from quickstudy.tasks.base import Examples, Spec, check_counts
 
 SCALE = 10.0
 """Start of the cosine's scale."""
@@ -49,8 +49,7 @@ class Matching(Metric):
     def __init__(self, spec: Spec, config: MatchingConfig) -> None:
         if config.fce and config.proxies:
             raise UserError("--proxies trains the backbone alone, so that --fce would learn nothing. Leave out one.")
-        if config.processing_steps < 1:
-            raise UserError(f"--processing-steps is {config.processing_steps}; it must be at least 1.")
+        check_counts(**{"processing-steps": config.processing_steps})
         super().__init__(spec, config, SCALE)
         self.context = FullContext(self.net.features, config.processing_steps) if config.fce else None
 

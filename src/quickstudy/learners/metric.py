@@ -57,26 +57,37 @@ class Metric(Learner):
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """``_state`` of the support's features, and the support's moments where the net keeps them (norm=task)."""
-        features, moments = self.net(support.x, support.mask)
+        features, moments = self._embed(support.x, support.mask, None)
         return self._state(features, support) | moments
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Logits:
         """Logits [n, way] for ``x`` [n, *shape]."""
-        features, _ = self.net(x, mask, None if self.transductive else adapted)
-        return self._compare(adapted, features)
+        return self._compare(adapted, self._embed(x, mask, None if self.transductive else adapted)[0])
 
     def loss(self, task: Task, progress: float) -> Tensor:
         """Scalar: cross-entropy of the query, or what ``proxies`` make of support and query."""
-        if self.net.keeps_moments and self.proxies is None:
-            return super().loss(task, progress)
-        # support and query in one pass: one large convolution, and one set of batch moments
-        both = torch.cat([task.support.x, task.query.x]), torch.cat([task.support.mask, task.query.mask])
-        features, _ = self.net(*both)
+        support, query = self._both(task)
         if self.proxies is not None:
-            return self.proxies(F.normalize(features, dim=-1), task, self.log_scale.exp())
-        support, query = features.tensor_split([len(task.support.x)])
+            unit = F.normalize(torch.cat([support, query]), dim=-1)
+            loss: Tensor = self.proxies(unit, task, self.log_scale.exp())
+            return loss
         prediction = self._compare(self._state(support, task.support), query)
         return masked_mean(prediction.nll(task.query.y), task.query.mask)
+
+    def _embed(self, x: Tensor, mask: Tensor, moments: Adapted | None) -> tuple[Tensor, Adapted]:
+        features, found = self.net(x, mask, moments)
+        return features, found
+
+    def _both(self, task: Task) -> tuple[Tensor, Tensor]:
+        """Features of support and query as they are in training."""
+        support, query = task.support, task.query
+        if self.net.keeps_moments:
+            features, moments = self._embed(support.x, support.mask, None)
+            return features, self._embed(query.x, query.mask, None if self.transductive else moments)[0]
+        # in one pass: one large convolution, and one set of batch moments
+        x, mask = torch.cat([support.x, query.x]), torch.cat([support.mask, query.mask])
+        features, _ = self._embed(x, mask, None)
+        return features[: len(support.x)], features[len(support.x) :]
 
     def prepare(self, tasks: Iterable[Examples]) -> None:
         """Fix the moments of norm=batch."""
@@ -85,4 +96,4 @@ class Metric(Learner):
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
         """Many ways and one shot, for every learner of this kind."""
-        return {"way": 60, "query": 4, "tasks_per_step": 1, "steps": 4000}
+        return {"way": min(60, spec.classes or 60), "query": 4, "tasks_per_step": 1, "steps": 4000}

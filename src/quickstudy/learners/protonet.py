@@ -3,6 +3,8 @@
     c_k = mean of f(x_i) over the support of class k                      (eq. 1)
     p(y = k | x) = softmax_k(-||f(x) - c_k||^2)                           (eq. 2, Euclidean)
     p(y = k | x) = softmax_k(s cos(f(x), c_k)), s learnt                  (cosine)
+
+f is the backbone; a class without support is out of the running.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ class ProtoNet(Metric):
     Config: ClassVar[type[Any]] = ProtoNetConfig
 
     def __init__(self, spec: Spec, config: ProtoNetConfig) -> None:
+        super().__init__(spec, config, SCALE if config.distance == "cosine" else None)
         self.cosine = config.distance == "cosine"
-        super().__init__(spec, config, SCALE if self.cosine else None)
 
     def _state(self, features: Tensor, support: Examples) -> Adapted:
         features = F.normalize(features, dim=-1) if self.cosine else features

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from quickstudy.errors import UserError
+from quickstudy.learners.base import class_labels
 from quickstudy.tasks.base import Spec, Task, masked_mean
 
 MARGIN = 0.1
@@ -39,9 +40,8 @@ class Proxies(nn.Module):
 
     def forward(self, unit: Tensor, task: Task, scale: Tensor) -> Tensor:
         """Scalar loss of unit features [n_support + n_query, f] of ``task``, support first."""
-        label = torch.cat([task.support.y, task.query.y]) @ task.classes.to(unit.dtype)
         mask = torch.cat([task.support.mask, task.query.mask])
-        one_hot = F.one_hot(label.round().long(), len(self.weight)).to(unit.dtype)
+        one_hot = F.one_hot(class_labels(task), len(self.weight)).to(unit.dtype)
         similarity = unit @ F.normalize(self.weight, dim=-1).T
         proxy = -(F.log_softmax(scale * (similarity - MARGIN * one_hot), -1) * one_hot).sum(-1)
         return masked_mean(proxy, mask) + one_shot(by_class(unit, task), by_class(mask, task), scale)
@@ -51,7 +51,7 @@ def by_class(rows: Tensor, task: Task) -> Tensor:
     """[n_support + n_query, ...] with the rows of each class side by side -> [way, shot + query, ...]."""
     way = len(task.classes)
     support, query = rows.tensor_split([len(task.support.x)])
-    return torch.cat([support.unflatten(0, (way, -1)), query.unflatten(0, (way, -1))], 1)
+    return torch.cat([part.reshape(way, -1, *rows.shape[1:]) for part in (support, query)], 1)
 
 
 def one_shot(unit: Tensor, mask: Tensor, scale: Tensor) -> Tensor:
@@ -66,5 +66,3 @@ def one_shot(unit: Tensor, mask: Tensor, scale: Tensor) -> Tensor:
     loss = -F.log_softmax(logits, -1).gather(-1, own).squeeze(-1)
     others = ~torch.eye(each, dtype=torch.bool, device=unit.device) & mask.unsqueeze(-1) & mask.unsqueeze(1)
     return masked_mean(loss.flatten(), others.flatten())
-
-

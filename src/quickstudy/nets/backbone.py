@@ -22,7 +22,9 @@ class Backbone(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         # convolutions run 1.2 times faster on a CPU in this layout, also backwards
-        self.to(memory_format=torch.channels_last)
+        for value in self.parameters():
+            if value.dim() == 4:
+                value.data = value.data.contiguous(memory_format=torch.channels_last)
         for name, module in self.named_modules():
             if isinstance(module, Norm):
                 module.key = name

@@ -77,6 +77,8 @@ class Norm(nn.Module):
         if self.kind == "none":
             return x
         if self.kind == "group":
+            # inside vmap the channels_last layout cannot be asked for
+            x = x if torch.func.debug_unwrap(x) is x else x.contiguous()
             return F.group_norm(x, self.groups, self.weight, self.bias, EPS)
         if self.kind == "batch" and not self.training:
             return F.batch_norm(x, self.mean, self.var, self.weight, self.bias, False, 0.0, EPS)

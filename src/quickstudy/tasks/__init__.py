@@ -18,7 +18,10 @@ from quickstudy.tasks.base import SPLITS, Examples, Spec, Split, Task, TaskFamil
 FAMILIES = {
     "sinusoid": ("quickstudy.tasks.sinusoid:Sinusoid", "sine waves of random amplitude and phase (regression)"),
     "glyphs": ("quickstudy.tasks.glyphs:Glyphs", "procedural handwritten characters, unlimited; needs no data"),
-    "omniglot": ("quickstudy.tasks.omniglot:Omniglot", "1,623 handwritten characters of 50 alphabets (Lake et al. 2015)"),
+    "omniglot": (
+        "quickstudy.tasks.omniglot:Omniglot",
+        "handwritten characters of 50 alphabets (Lake et al. 2015)",
+    ),
 }
 WRAPPERS = {
     "warp": ("quickstudy.tasks.warp:Warp", "random warps of training images; every image resized"),

@@ -65,7 +65,7 @@ def _attempts(url: str, part: Path, size: int | None, advice: str) -> None:
             if error.code not in _AGAIN:
                 raise UserError(f"{url} cannot be downloaded: the server answers {error}. {advice}") from error
             reason = str(error)
-        except _Interrupted as error:
+        except _CutOffError as error:
             reason = str(error)
     raise UserError(
         f"{url} cannot be downloaded after {ATTEMPTS} attempts: {reason}. Check the network and try again (what "
@@ -73,12 +73,12 @@ def _attempts(url: str, part: Path, size: int | None, advice: str) -> None:
     )
 
 
-class _Interrupted(Exception):
+class _CutOffError(Exception):
     """The connection failed or was cut off; another attempt may go better."""
 
 
 def _receive(url: str, part: Path, size: int | None) -> None:
-    """One attempt: append to ``part`` what it lacks. Raises _Interrupted, HTTPError; OSError only for the file."""
+    """One attempt: append to ``part`` what it lacks. Raises _CutOffError, HTTPError; OSError only for the file."""
     held = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity", "User-Agent": "quickstudy"}
     if held:
@@ -92,9 +92,9 @@ def _receive(url: str, part: Path, size: int | None) -> None:
         if error.headers.get("Content-Range") == f"bytes */{held}":
             return
         part.unlink(missing_ok=True)
-        raise _Interrupted(f"{part} did not fit the file and was deleted") from error
+        raise _CutOffError(f"{part} did not fit the file and was deleted") from error
     except (OSError, http.client.HTTPException) as error:  # URLError, refused, reset and timed out are OSErrors
-        raise _Interrupted(str(error)) from error
+        raise _CutOffError(str(error)) from error
     with answer:
         held = _continued(answer, part, held)
         total = size if answer.length is None else held + answer.length
@@ -110,7 +110,7 @@ def _continued(answer: http.client.HTTPResponse, part: Path, held: int) -> int:
     if str(answer.headers.get("Content-Range")).startswith(f"bytes {held}-"):
         return held
     part.unlink(missing_ok=True)
-    raise _Interrupted("the server sent another range than was asked for")
+    raise _CutOffError("the server sent another range than was asked for")
 
 
 def _check_room(url: str, part: Path, needed: int) -> None:
@@ -129,7 +129,7 @@ def _store(url: str, answer: http.client.HTTPResponse, part: Path, held: int, to
             try:
                 block = answer.read(_BLOCK)
             except (OSError, http.client.HTTPException) as error:
-                raise _Interrupted(f"the connection was cut off after {held} bytes ({error})") from error
+                raise _CutOffError(f"the connection was cut off after {held} bytes ({error})") from error
             if not block:
                 break
             file.write(block)
@@ -138,7 +138,7 @@ def _store(url: str, answer: http.client.HTTPResponse, part: Path, held: int, to
         file.flush()
         os.fsync(file.fileno())
     if total is not None and held < total:
-        raise _Interrupted(f"the connection was cut off after {held} of {total} bytes")
+        raise _CutOffError(f"the connection was cut off after {held} of {total} bytes")
 
 
 def _verify(url: str, part: Path, *, md5: str, sha256: str) -> None:

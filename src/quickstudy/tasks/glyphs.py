@@ -18,20 +18,23 @@ from torch import Tensor
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples, Predict, Spec, Split, Task, accuracy, check_counts, check_split
-from quickstudy.tasks.strokes import choose, curve, ink, strokes, trace
+from quickstudy.tasks.strokes import bridge, choose, curve, ink, strokes, trace
 
 STROKES = 5
 KNOTS = 8
 COUNTS = (0.08, 0.32, 0.32, 0.18, 0.10)
-"""How many classes have one stroke, two, ..."""
+"""How often a class has one stroke, two, three, ..."""
 STRETCH, BOW, WAVE, TREMBLE, SHIFT = 0.10, 0.022, 0.015, 0.014, 0.025
+"""What a writer does to each stroke: standard deviations in shares of the stroke (the first) or of the character."""
 TILT, SLANT, GROW, ASPECT, PLACE = 0.09, 0.10, 0.10, 0.05, 0.042
+"""What a writer does to the character: radians, shear, logarithms of size and aspect, shares of the sheet."""
 WIDTH, WIDTH_SPREAD = 0.047, 0.08
-DRAFTS, GRID, CLEAR = 3, 12, 0.9
+"""Width of the pen in shares of the sheet, and the standard deviation of its logarithm."""
 CHUNK = 512
 """Images of 28 pixels made at once, which bounds the temporary memory."""
 SAMPLE_CLASSES = 500
 SAMPLE_EXAMPLES = 20
+
 
 class Form(NamedTuple):
     """What N classes look like before anybody writes them."""
@@ -51,17 +54,6 @@ def _pick(line: Tensor, key: Tensor, stream: str) -> Tensor:
     return line.gather(1, index[:, None, None].expand(-1, -1, 2))
 
 
-def _bridge(knots: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Knots [N, KNOTS, 2] turned and stretched to run from ``start`` to ``end`` [N, 1, 2]; the stretch."""
-    moved = knots - knots[:, :1]
-    span, want = moved[:, -1:], end - start
-    power = span.square().sum(-1, keepdim=True).clamp(min=1e-6)
-    real = (span * want).sum(-1, keepdim=True) / power
-    imag = (span[..., :1] * want[..., 1:] - span[..., 1:] * want[..., :1]) / power
-    across = torch.stack([-moved[..., 1], moved[..., 0]], -1)
-    return start + moved * real + across * imag, (real.square() + imag.square()).sqrt()
-
-
 def _apart(knots: Tensor, line: Tensor, key: Tensor) -> Tensor:
     """Knots [N, KNOTS, 2] moved to where they stand beside, above or below ``line`` [N, V, 2]."""
     gap, compass, off = draw.uniform(key, 3, "apart").unbind(-1)
@@ -73,7 +65,7 @@ def _apart(knots: Tensor, line: Tensor, key: Tensor) -> Tensor:
 
 
 def _join(key: Tensor, knots: Tensor, smooth: Tensor, host: Tensor, host_smooth: Tensor) -> tuple[Tensor, Tensor]:
-    """Join strokes [N, KNOTS, 2] to their hosts [N, KNOTS, 2]; negative ``smooth`` marks a dot."""
+    """Join strokes [N, KNOTS, 2] to their hosts [N, KNOTS, 2], each with its smoothness [N, KNOTS]."""
     copy, mode, flip_x, flip_y = draw.uniform(key, 4, "join").view(-1, 4, 1, 1).unbind(1)
     line = curve(host, host_smooth)
     # Some strokes repeat their host, turned over in some cases: the bars of E, both halves of an M.
@@ -84,7 +76,7 @@ def _join(key: Tensor, knots: Tensor, smooth: Tensor, host: Tensor, host_smooth:
     anchor = _pick(line, key, "host")
     joined = knots + anchor - _pick(curve(knots, smooth), key, "own")
     # Some close a figure: both ends lie on the host, as the bow of D; others stand apart, as the two bars of =.
-    bridged, stretch = _bridge(knots, anchor, _pick(line, key, "goal"))
+    bridged, stretch = bridge(knots, anchor, _pick(line, key, "goal"))
     joined = torch.where((mode > 0.70) & (stretch > 0.4) & (stretch < 1.5), bridged, joined)
     return torch.where(mode < 0.16, _apart(knots, line, key), joined), smooth
 
@@ -102,7 +94,10 @@ def _assemble(key: Tensor) -> tuple[Tensor, Tensor]:
         hand = draw.mix(key ^ draw.salt("stroke", number))
         host = draw.bits(hand, 1, "host").squeeze(-1) % number
         joined, rounded = _join(
-            hand, knots[:, number], smooth[:, number], torch.stack(placed, 1)[rows, host],
+            hand,
+            knots[:, number],
+            smooth[:, number],
+            torch.stack(placed, 1)[rows, host],
             torch.stack(rounds, 1)[rows, host],
         )
         placed.append(torch.where(number < count, joined, knots[:, 0, :1]))
@@ -110,27 +105,9 @@ def _assemble(key: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(placed, 1), torch.stack(rounds, 1)
 
 
-def _clarity(knots: Tensor, smooth: Tensor) -> Tensor:
-    """[N, STROKES, KNOTS, 2] -> [N] cells of a grid that strokes pass through, to their length in cells."""
-    points, length = trace(curve(knots, smooth))
-    low, high = points.amin(1, keepdim=True), points.amax(1, keepdim=True)
-    extent = (high - low).amax(-1, keepdim=True).clamp(min=1e-3)
-    cell = ((points - low) / extent * (GRID - 1e-3)).to(torch.int64)
-    cells = torch.zeros(len(points), GRID * GRID, device=points.device)
-    cells.scatter_(1, cell[..., 1] * GRID + cell[..., 0], 1.0)
-    return cells.sum(-1) / (length * GRID / extent.flatten()).clamp(min=1.0)
-
-
 def forms(key: Tensor) -> Form:
     """[N] int64 keys -> the forms of N classes, fitted into the middle of the sheet."""
-    drafts = [_assemble(draw.mix(key + draft)) for draft in range(DRAFTS)]
-    knots, smooth = drafts[0]
-    clear = _clarity(knots, smooth) > CLEAR
-    for again in drafts[1:]:
-        # A scrawl in which strokes lie on each other is no character; the next draft takes its place.
-        knots = torch.where(clear[:, None, None, None], knots, again[0])
-        smooth = torch.where(clear[:, None, None], smooth, again[1])
-        clear = _clarity(knots, smooth) > CLEAR
+    knots, smooth = _assemble(key)
     outline = curve(knots, smooth).flatten(1, 2)
     low, high = outline.amin(1), outline.amax(1)
     extent = (high - low).amax(-1)
@@ -239,15 +216,18 @@ class Glyphs:
         classes = draw.order(key, limit, "classes", way) if limit else draw.bits(key, way, "classes")
         hand = draw.mix(key.unsqueeze(-1) ^ draw.mix(classes))
 
-        def examples(n: int, stream: str) -> Examples:
-            x = self.images(split, classes.flatten(), draw.bits(hand, n, stream).flatten(0, 1))
-            x = x.view(len(index), way * n, *self.spec.shape)
-            y = torch.eye(way, device=x.device).repeat_interleave(n, 0).expand(len(index), -1, -1)
-            return Examples(x, y, torch.ones(x.shape[:2], dtype=torch.bool, device=x.device))
+        # One call for both, so that each form is made once.
+        writers = torch.cat([draw.bits(hand, shot, "support"), draw.bits(hand, query, "query")], -1)
+        images = self.images(split, classes.flatten(), writers.flatten(0, 1))
+        images = images.view(len(index), way, shot + query, *self.spec.shape)
+
+        def examples(x: Tensor) -> Examples:
+            y = torch.eye(way, device=x.device).repeat_interleave(x.shape[2], 0).expand(len(index), -1, -1)
+            return Examples(x.flatten(1, 2), y, torch.ones(y.shape[:2], dtype=torch.bool, device=x.device))
 
         return Task(
-            support=examples(shot, "support"),
-            query=examples(query, "query"),
+            support=examples(images[:, :, :shot]),
+            query=examples(images[:, :, shot:]),
             classes=classes,
             unit=index.to(torch.int64),
             key=key,

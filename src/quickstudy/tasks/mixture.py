@@ -1,4 +1,4 @@
-"""Several families as one: each meta-step's episodes come from one of them, by chance, in given proportions."""
+"""Several families as one: each episode comes from one of them, by chance, in given proportions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Mixture:
         self.splits: tuple[Split, ...] = tuple(s for s in SPLITS if all(s in family.splits for family in families))
 
     def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:
-        """[T] episodes, each of the family that its number falls to; training classes of the families are told apart."""
+        """[T] episodes, each of the family that its number falls to; training classes are told apart."""
         check_split(self, split)
         key = draw.keys(index, "mixture", split, seed)
         edges = torch.tensor(self.shares).cumsum(0)[:-1]

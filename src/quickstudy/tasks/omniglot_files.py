@@ -93,13 +93,20 @@ def drawings(size: int, parts: tuple[Part, ...] = PARTS) -> Drawings:
         return made
 
 
-def find(part: Part, folder: Path) -> Path:
-    """The archive or folder of ``part``: in QUICKSTUDY_DATA, in the cache ``folder``, or downloaded into it."""
-    own = data_folder()
-    for place in (*((own / "omniglot", own) if own else ()), folder):
+def held(part: Part, folder: Path, own: Path | None) -> Path | None:
+    """The archive or folder of ``part`` in the user's ``own`` data or in the cache ``folder``; None if it is absent."""
+    places = [own / "omniglot", own, folder] if own else [folder]
+    for place in places:
         for candidate in (place / f"{part.name}.zip", place / part.name):
             if os.path.exists(candidate):  # unlike Path.exists, False where looking is forbidden
                 return candidate
+    return None
+
+
+def find(part: Part, folder: Path) -> Path:
+    """The archive or folder of ``part``: in QUICKSTUDY_DATA, in the cache ``folder``, or downloaded into it."""
+    if known := held(part, folder, data_folder()):
+        return known
     target = folder / f"{part.name}.zip"
     fetch(f"{URL}{part.name}.zip", target, md5=part.md5, advice=BY_HAND)
     return target
@@ -120,7 +127,7 @@ def decode(found: list[tuple[Part, Path]], size: int) -> Drawings:
                 files = [name for each in characters.values() for name in each]
                 for start in range(0, len(files), _CHUNK):
                     pixels = np.stack([_pixels(read(name), path, name) for name in files[start : start + _CHUNK]])
-                    digest.update(np.packbits(pixels > 127))
+                    digest.update(np.packbits(pixels > 127).data)
                     images.append(_resize(torch.from_numpy(pixels), size))
                     advance(len(pixels))
     whole = torch.cat(images).reshape(-1, found[0][0].drawings, size, size)

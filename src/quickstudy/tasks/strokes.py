@@ -81,7 +81,9 @@ def strokes(key: Tensor, count: int, knots: int) -> tuple[Tensor, Tensor]:
     closed = (each("closed") < first[..., 7:8]) & (tail == 0)
     place = place - torch.where(closed, travelled, 0.0).unsqueeze(-1) * place[:, :, -1:]
     extent = (place.amax(2) - place.amin(2)).amax(-1)
-    place = place / extent.clamp(min=0.05).pow(0.8)[..., None, None]
+    # Not pow: its last digit depends on where in the batch a number stands.
+    unit = (0.8 * extent.clamp(min=0.05).log()).exp()
+    place = place / unit[..., None, None]
     return place, (every("corner") >= move[..., 6]).to(place.dtype)
 
 
@@ -106,6 +108,17 @@ def curve(knots: Tensor, smooth: Tensor) -> Tensor:
         - (along[..., 1:, :] * reach).unsqueeze(-2) * (t * t * (1 - t))
     )
     return torch.cat([spans.flatten(-3, -2), knots[..., -1:, :]], -2)
+
+
+def bridge(knots: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    """Knots [N, K, 2] turned and stretched to run from ``start`` to ``end`` [N, 1, 2]; the stretch."""
+    moved = knots - knots[:, :1]
+    span, want = moved[:, -1:], end - start
+    power = span.square().sum(-1, keepdim=True).clamp(min=1e-6)
+    real = (span * want).sum(-1, keepdim=True) / power
+    imag = (span[..., :1] * want[..., 1:] - span[..., 1:] * want[..., :1]) / power
+    across = torch.stack([-moved[..., 1], moved[..., 0]], -1)
+    return start + moved * real + across * imag, (real.square() + imag.square()).sqrt()
 
 
 def trace(vertices: Tensor) -> tuple[Tensor, Tensor]:

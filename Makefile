@@ -1,0 +1,40 @@
+# make demo   installs into .venv and shows meta-learning at work in about half a minute
+# make test   installs the development tools too, then lint, format, types and tests
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check build-check clean
+
+demo: .venv/installed
+	$(BIN)/quickstudy demo
+
+test: .venv/installed-dev check
+	$(BIN)/python -m pytest -m "not slow" -n 2
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "quickstudy needs Python 3.11 or newer; found $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) -e .
+	@touch $@
+
+.venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) -e '.[dev]'
+	@touch $@ .venv/installed
+
+clean:
+	rm -rf .venv dist build
+
+# The wheel, built and imported on its own.
+build-check: .venv/installed-dev
+	rm -rf dist && $(BIN)/python -m pip wheel --quiet --no-deps -c constraints.txt -w dist .
+	$(BIN)/python -m zipfile -l dist/*.whl | grep -q omniglot_vinyals.txt
+	$(BIN)/python -m zipfile -l dist/*.whl | grep -q py.typed

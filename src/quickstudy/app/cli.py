@@ -1,0 +1,87 @@
+"""The command ``quickstudy``: finds the verb, runs it, and turns errors into one line and an exit code.
+
+Exit codes: 0 done, 1 stopped or failed, 2 the command line or the data are not right. What a program may want to read
+goes to stdout, everything else to stderr. Neither torch nor tyro is imported before a verb needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import quickstudy
+from quickstudy.errors import UserError, unknown
+
+VERBS = {
+    "demo": ("quickstudy.app.demo", "watch a learner learn to learn, in a minute, without any data"),
+    "train": ("quickstudy.app.train", "meta-train a learner on a task family"),
+    "evaluate": ("quickstudy.app.evaluate", "how well, how fast and at what cost runs adapt to held-out tasks"),
+    "list": ("quickstudy.app.list", "learners, task families, backbones, or your runs"),
+    "doctor": ("quickstudy.app.doctor", "what there is on this machine: versions, devices, data, caches"),
+}
+EXAMPLES = """\
+  quickstudy demo
+  quickstudy train protonet --tasks omniglot
+  quickstudy train maml --tasks sinusoid --steps 10000
+  quickstudy train --resume runs/maml-sinusoid-1
+  quickstudy evaluate runs/protonet-omniglot-1 --way 20 --shot 5
+  quickstudy evaluate runs/protonet-omniglot-1 nearest --tasks omniglot --curves shots --plot curves.png
+  quickstudy list runs --json
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(args)
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except PermissionError as error:
+        print(f"error: {error}. Choose a place that you may read and write.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # whoever read the output has gone; keep the interpreter from saying so when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(args: list[str]) -> int:
+    if not args:
+        print(f"Learning to learn. For example:\n\n{EXAMPLES}\n`quickstudy --help` lists the commands.")
+        return 0
+    verb, *rest = args
+    if verb in ("-h", "--help", "help"):
+        print(help_text())
+        return 0
+    if verb in ("-V", "--version"):
+        print(f"quickstudy {quickstudy.__version__}")
+        return 0
+    if verb not in VERBS:
+        raise unknown("command", verb, VERBS)
+    try:
+        return int(importlib.import_module(VERBS[verb][0]).main(rest))
+    except SystemExit as stop:  # --help of a verb
+        return int(stop.code or 0)
+
+
+def help_text() -> str:
+    """What ``quickstudy --help`` prints."""
+    verbs = "".join(f"  {verb:10}{line}\n" for verb, (_, line) in VERBS.items())
+    return (
+        "usage: quickstudy COMMAND ...\n\n"
+        "Meta-learning: sample tasks; for each, adapt on its support set; be judged on its query set.\n\n"
+        f"{verbs}\n`quickstudy COMMAND --help` explains one. For example:\n\n{EXAMPLES}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""Where tensors live."""
+
+import torch
+
+from quickstudy.errors import UserError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called ``name``; UserError where it is not there."""
+    there = ["cpu"]
+    there += ["cuda"] if torch.cuda.is_available() else []
+    there += ["mps"] if torch.backends.mps.is_available() else []
+    if name == "auto":
+        return torch.device(there[-1])
+    kind, colon, number = name.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in there or (colon and not (number.isdecimal() and int(number) < count)):
+        raise UserError(f"device {name!r} is not there. This machine has: {', '.join(there)}.")
+    return torch.device(name)

@@ -1,0 +1,132 @@
+"""Intervals, manifests, pairs, costs."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from quickstudy import cost, evaluation, learners, tasks
+from quickstudy.errors import UserError
+from quickstudy.evaluation import Episodes, differences, evaluate, interval, student
+
+MAML = {"backbone": "mlp", "width": 8}
+
+
+def maml(seed: int = 0) -> learners.Learner:
+    family = tasks.load("sinusoid")
+    return learners.build("maml", family.spec, learners.configure("maml", MAML), seed)
+
+
+def test_students_quantile_is_scipys() -> None:
+    for freedom in (1, 2, 3, 4, 5, 8, 12, 30, 100, 999):
+        assert student(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=2e-3)
+
+
+def test_repeats_of_a_unit_count_once() -> None:
+    values = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0, 0.5])
+    units = torch.tensor([7, 7, 7, 7, 2, 3])
+    mean, ci95 = interval(values, units)
+    assert mean == pytest.approx(0.5)
+    assert ci95 == pytest.approx(4.3027 * torch.tensor([1.0, 0.0, 0.5]).std().item() / math.sqrt(3), rel=1e-4)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    generator = torch.Generator().manual_seed(0)
+    covered = 0
+    for _ in range(400):
+        mean, ci95 = interval(torch.randn(12, generator=generator), torch.arange(12))
+        covered += abs(mean) <= ci95
+    assert 0.92 < covered / 400 < 0.98
+
+
+def test_an_evaluation_is_the_same_twice_and_whole_in_json() -> None:
+    learner = maml()
+    first, again = (evaluate(learner, "sinusoid", shot=5, episodes=30) for _ in range(2))
+    assert first.mean == again.mean
+    assert first.manifest == again.manifest
+    assert torch.equal(first.scores, again.scores)
+    value = json.loads(json.dumps(first.to_json(), allow_nan=False))
+    wanted = "learner tasks split way shot query episodes seed metric mean ci95 transductive version manifest"
+    assert {*wanted.split(), "adapt_ms", "predict_ms"} <= value.keys()
+    assert value["adapt_ms"] > 0
+
+
+def test_the_score_does_not_depend_on_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, family = maml(), tasks.load("sinusoid")
+    which = Episodes(way=0, shot=5, query=10, episodes=23)
+    whole = evaluation.score(learner, family, which)
+    monkeypatch.setattr(evaluation, "EXAMPLES", 60)
+    parts = evaluation.score(learner, family, which, how="loop")
+    assert whole.manifest == parts.manifest
+    assert torch.allclose(whole.values, parts.values, rtol=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"shot": 6}, {"episodes": 9}, {"split": "val"}, {"query": 9}])
+def test_other_episodes_have_another_manifest(change: dict[str, object]) -> None:
+    learner, family = maml(), tasks.load("sinusoid")
+    which = Episodes(way=0, shot=5, query=10, episodes=10)
+    base = evaluation.score(learner, family, which).manifest
+    assert evaluation.score(learner, family, dataclasses.replace(which, **change)).manifest != base
+
+
+def test_differences_are_paired() -> None:
+    one, two = (evaluate(maml(seed), "sinusoid", shot=5, episodes=40) for seed in (0, 1))
+    (difference,) = differences([one, two])
+    delta = (one.scores - two.scores).double()
+    assert difference.mean == pytest.approx(one.mean - two.mean, abs=1e-6)
+    assert difference.ci95 == pytest.approx(stats.t.ppf(0.975, 39) * float(delta.std()) / math.sqrt(40), rel=1e-3)
+    other = evaluate(maml(1), "sinusoid", shot=5, episodes=40, seed=5)
+    with pytest.raises(UserError, match="different episodes"):
+        differences([one, other])
+
+
+def test_curves_are_measured_where_they_mean_something() -> None:
+    result = evaluate(maml(), "sinusoid", shot=5, episodes=10, curves=("shots", "steps", "ways"))
+    assert [point.at for point in result.curves["steps"]] == list(evaluation.CURVES["steps"])
+    assert [point.at for point in result.curves["shots"]] == list(evaluation.CURVES["shots"])
+    assert result.curves["ways"] == []
+    same = next(point for point in result.curves["steps"] if point.at == 1)
+    assert same.mean == pytest.approx(result.mean)
+
+
+def test_operations_are_those_of_the_matrix_products() -> None:
+    learner, family = maml(), tasks.load("sinusoid")
+    batch = family.sample("test", torch.arange(4), way=0, shot=5, query=5, seed=0)
+    none = cost.measure(learner, batch, 0)
+    one = cost.measure(learner, batch, 1)
+    forward = 2 * 5 * (1 * 8 + 8 * 8 + 8 * 1)
+    first_layer_input = 2 * 5 * 8  # the gradient of the data is not needed
+    assert none.adapt_flops == 0
+    assert one.adapt_flops == 3 * forward - first_layer_input
+    assert one.adapt_peak_mb > none.adapt_peak_mb >= 0
+
+
+def test_the_peak_is_that_of_the_tensors_alive() -> None:
+    with cost.LiveTensors() as live:
+        a = torch.zeros(1000)
+        b = a + 1
+        del a
+        c = b + 1
+        del b
+        del c
+    assert live.peak == 8000
+    assert live.now == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"tasks": "glyphs"}, "classification"),
+        ({"inner_steps": -1}, "must be 0 or more"),
+        ({"episodes": 0}, "--episodes is 0"),
+        ({"curves": ("shotz",)}, "Did you mean shots"),
+        ({"device": "tpu"}, "is not there"),
+        ({"split": "validation"}, "has no split"),
+    ],
+)
+def test_what_cannot_be_judged_is_said(asked: dict[str, object], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        evaluate(maml(), **({"tasks": "sinusoid", "episodes": 4} | asked))
