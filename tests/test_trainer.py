@@ -133,7 +133,7 @@ def test_a_warm_start_takes_the_backbone(tmp_path: Path) -> None:
         ("protonet", "sinusoid", {}, {}, "does not do regression"),
         ("protonet", "glyphs", {}, {"widht": 3}, "Did you mean width"),
         ("protonet", "glyphs", {}, {"backbone": "conv5"}, "Did you mean conv4"),
-        ("protonet", "glyphs", {}, {"proxies": True}, "needs a fixed number"),
+        ("protonet", "glyphs", {}, {"proxies": True, "distance": "cosine"}, "needs a fixed number"),
         ("protonet", "glyphs", {"way": 0}, {}, "--way is 0"),
         ("protonet", "glyphs", {"rate": -1.0}, {}, "--rate is -1.0"),
         ("protonet", "glyphs", {"device": "cuda:7"}, {}, "is not there"),

@@ -141,7 +141,7 @@ class Training:
         if bool(torch.isfinite(norm) & torch.isfinite(losses).all()):
             scale = min(1.0, self.config.clip / max(float(norm), 1e-12)) if self.config.clip else 1.0
             for name, param in self.params.items():
-                param.grad = grads[name] * scale
+                param.grad = laid_out_as(param, grads[name]) * scale
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate()
             self.optimizer.step()
@@ -237,13 +237,23 @@ class Training:
         self.best_weights = {name: value.to(self.device) for name, value in parts["best"].items()}
         if self.optimizer:
             slots: dict[int, dict[str, Tensor]] = {}
+            own = list(self.params.values())
             for name, value in parts["optimizer"].items():
                 number, _, slot = name.partition("/")
-                slots.setdefault(int(number), {})[slot] = value
+                moment = value.shape == own[int(number)].shape
+                slots.setdefault(int(number), {})[slot] = laid_out_as(own[int(number)], value) if moment else value
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
         for name in COUNTERS:
             setattr(self, name, counters[name])
+
+
+def laid_out_as(param: Tensor, value: Tensor) -> Tensor:
+    """``value`` in the memory layout of ``param``.
+
+    The fused optimisers of PyTorch walk through memory and pair up the wrong numbers where layouts differ.
+    """
+    return value if value.stride() == param.stride() else torch.empty_like(param).copy_(value)
 
 
 COUNTERS = ("step", "losses", "skipped", "in_a_row", "since_best", "best", "seconds")

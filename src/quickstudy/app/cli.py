@@ -7,6 +7,7 @@ goes to stdout, everything else to stderr. Neither torch nor tyro is imported be
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,9 @@ EXAMPLES = """\
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark
     try:
         code = _run(args)
         sys.stdout.flush()

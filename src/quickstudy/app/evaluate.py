@@ -156,7 +156,7 @@ def show(rows: Sequence[Evaluation], curves: Sequence[str]) -> None:
         f"{first.tasks}, {first.split}: {classes}{first.shot}-shot, {first.query} queries, {first.episodes} episodes "
         f"(seed {first.seed})\nmean ± 95 % interval over {first.units} units; inductive where nothing else is said\n"
     )
-    columns = ("run", first.metric, "adapt ms", "predict ms", "MFLOP", "MB", "parameters")
+    columns = ("run", first.metric, "adapt ms", "predict ms", "MFLOP", "MB", "params")
     table = [
         (
             f"{label(row)} (transductive)" if row.transductive else label(row),

@@ -54,6 +54,8 @@ def cell(value: object) -> str:
     """A value as a table shows it."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return "-" if value is None else str(value)
 
 

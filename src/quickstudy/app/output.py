@@ -8,6 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+PROSE = 24
+"""Longest cell of a column that is never wrapped."""
+
 
 def print_json(value: Any) -> None:
     """One JSON value on stdout; numbers that JSON does not have become null."""
@@ -33,7 +36,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
 
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
-        table.add_column(column, no_wrap=number > 0, overflow="fold")
+        prose = max((len(row[number]) for row in rows), default=0) > PROSE
+        table.add_column(column, no_wrap=number > 0 and not prose, overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(markup=False, highlight=False).print(table)

@@ -1,0 +1,98 @@
+"""Every command and snippet of the README runs, and its results are those under results/."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quickstudy.app.cli import main
+from quickstudy.learners import LEARNERS
+from quickstudy.tasks import FAMILIES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.S)
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.partition("#")[0].strip()
+]
+
+
+def is_recipe(command: str) -> bool:
+    """Whether a command makes a row of the results table, which takes minutes to an hour."""
+    return "omniglot" in command or "runs/sine" in command
+
+
+@pytest.mark.parametrize("number", range(len(SNIPPETS)))
+def test_snippets_run(number: int, tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", SNIPPETS[number]], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours = [command for command in COMMANDS if command.startswith("quickstudy") and not is_recipe(command)]
+    assert len(ours) >= 4
+    for command in ours:
+        assert main(shlex.split(command)[1:]) == 0, command
+    assert "protonet" in capsys.readouterr().out
+
+
+def test_make_targets_are_there() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for command in COMMANDS:
+        if command.startswith("make "):
+            assert re.search(rf"^{command.split()[1]}:", makefile, re.M), command
+        else:
+            assert command.startswith("quickstudy "), command
+
+
+def test_recipes_have_flags_that_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recipe takes too long to run here: it is parsed to the end, and stops at a run folder that is taken."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    recipes = [shlex.split(command)[1:] for command in COMMANDS if is_recipe(command) and " train " in command]
+    for arguments in recipes:
+        swapped = ["glyphs:classes=20" if "omniglot" in word else word for word in arguments]
+        out = Path(swapped[swapped.index("--out") + 1])
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "taken").touch()
+        assert main(swapped) == 2
+        assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["demo"])
+def test_make_runs(target: str) -> None:
+    subprocess.run(["make", target], cwd=ROOT, check=True)
+
+
+def test_tables_name_every_learner_and_family() -> None:
+    for name in (*LEARNERS, *FAMILIES):
+        assert f"| `{name}` |" in README, name
+
+
+def test_pictures_and_files_are_there() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_results_are_those_recorded() -> None:
+    """Each figure with an interval in the results tables is the rounded figure of the row that it links to."""
+    found = re.findall(r"\[([\d.]+) ± ([\d.]+)\]\((results/[\w./-]+\.json)\)", README)
+    assert found or "no rows yet" in README
+    for mean, ci95, path in found:
+        row = json.loads((ROOT / path).read_text())
+        scale, digits = (100, 2) if row["metric"] == "accuracy" else (1, 3)
+        assert mean == f"{row['mean'] * scale:.{digits}f}", path
+        assert ci95 == f"{row['ci95'] * scale:.{digits}f}", path
+        assert row["episodes"] >= 600, path
+        assert not row["transductive"], path
