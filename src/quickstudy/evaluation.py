@@ -179,6 +179,11 @@ def interval(values: Tensor, units: Tensor) -> Interval:
     return Interval(float(means.mean()), student(len(means) - 1) * float(means.std()) / math.sqrt(len(means)))
 
 
+def finite(ci95: float) -> float | None:
+    """``ci95``, or None where one unit alone has none: JSON knows no infinity."""
+    return ci95 if math.isfinite(ci95) else None
+
+
 def student(freedom: int) -> float:
     """The 97.5 % quantile of Student's t: Abramowitz and Stegun (1964), 26.7.5; exact to 0.1 % from 4 degrees on."""
     if freedom <= 3:
@@ -250,9 +255,11 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """One flat object, ready for ``json.dumps``."""
         value = {name: item for name, item in vars(self).items() if name not in ("scores", "unit_ids")}
-        if not math.isfinite(self.ci95):
-            value["ci95"] = None
-        value["curves"] = {name: [point._asdict() for point in points] for name, points in self.curves.items()}
+        value["ci95"] = finite(self.ci95)
+        value["curves"] = {
+            name: [{"at": at, "mean": mean, "ci95": finite(ci95)} for at, mean, ci95 in points]
+            for name, points in self.curves.items()
+        }
         return value
 
 

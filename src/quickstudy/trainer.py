@@ -62,7 +62,7 @@ def train(
     if init is not None:
         warm_start(training, init)
     if training.steps:
-        training.episodes()
+        training.check_episodes()
         training.choose_batching()
     card = asdict(config) | {"batching": training.how, "init": None if init is None else str(init)}
     run = runs.create(

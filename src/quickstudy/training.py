@@ -167,10 +167,15 @@ class Training:
         """Let the learner take from the training tasks what it learns without gradients."""
         self.learner.prepare(task.to(self.device) for task in self.family.tasks("train"))
 
-    def validate(self) -> dict[str, Any]:
-        """Score on validation episodes; keeps the weights if they are the best so far."""
+    @property
+    def validates(self) -> bool:
+        """Whether there are validations."""
+        return bool(self.config.validate_every) and "val" in self.family.splits
+
+    def validation(self) -> evaluation.Episodes:
+        """The episodes of every validation."""
         c = self.config
-        which = evaluation.Episodes(
+        return evaluation.Episodes(
             split="val",
             way=min(c.way or 5, 20),
             shot=max(c.shot or 0, 1),
@@ -178,8 +183,17 @@ class Training:
             episodes=c.validate_episodes,
             seed=c.seed,
         )
+
+    def check_episodes(self) -> None:
+        """UserError, before the first step, if train or val cannot give the episodes that will be asked of them."""
+        self.episodes()
+        if self.validates:
+            next(evaluation.batches(self.family, self.validation(), 1))
+
+    def validate(self) -> dict[str, Any]:
+        """Score on validation episodes; keeps the weights if they are the best so far."""
         self.prepare()
-        scored = evaluation.score(self.learner, self.family, which, device=self.device)
+        scored = evaluation.score(self.learner, self.family, self.validation(), device=self.device)
         mean, ci95 = evaluation.interval(scored.values, scored.units)
         sign = 1 if self.family.spec.higher_is_better else -1
         better = self.best is None or sign * mean > sign * self.best
@@ -188,7 +202,7 @@ class Training:
             self.best_weights = {k: v.detach().clone() for k, v in self.learner.state_dict().items()}
         self.since_best = 0 if better else self.since_best + 1
         metric = self.family.spec.metric
-        return {f"val_{metric}": mean, f"val_{metric}_ci95": ci95 if math.isfinite(ci95) else None}
+        return {f"val_{metric}": mean, f"val_{metric}_ci95": evaluation.finite(ci95)}
 
     def finished(self) -> bool:
         return self.step >= self.steps or (0 < self.config.patience <= self.since_best)
@@ -203,8 +217,7 @@ class Training:
             self.seconds["wall_s"] += now[0] - wall
             self.seconds["cpu_s"] += now[1] - cpu
             wall, cpu = now
-            every = self.config.validate_every if "val" in self.family.splits else 0
-            due = bool(every) and (self.step % every == 0 or self.step == self.steps)
+            due = self.validates and (self.step % self.config.validate_every == 0 or self.step == self.steps)
             if self.step % LOG_EVERY == 0 or self.step == self.steps or due:
                 yield self._metrics(self.validate() if due else {})
                 self.learner.train()

@@ -173,8 +173,8 @@ class Glyphs:
     splits: tuple[Split, ...] = ("train", "val", "test")
 
     def __init__(self, *, size: int = 28, classes: int = 0) -> None:
-        if size < 8:
-            raise UserError(f"glyphs: size is {size}; strokes need images of at least 8 pixels a side.")
+        if not 8 <= size <= 512:
+            raise UserError(f"glyphs: size is {size}; characters can be drawn at 8 to 512 pixels a side.")
         if classes < 0:
             raise UserError(f"glyphs: classes is {classes}; give a number of training classes, or 0 for no limit.")
         self.size = size

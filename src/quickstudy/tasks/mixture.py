@@ -24,7 +24,7 @@ class Mixture:
             if (spec.kind, spec.shape, spec.outputs) != (first.kind, first.shape, first.outputs):
                 raise UserError(
                     f"{first.name} and {spec.name} cannot be mixed: {first.kind} of shape {first.shape} against "
-                    f"{spec.kind} of shape {spec.shape}. Give them the same size, for example {spec.name}:size=28."
+                    f"{spec.kind} of shape {spec.shape}. Families of images can be had in the same size (:size=28)."
                 )
         total = sum(weights)
         self.families, self.shares = tuple(families), [weight / total for weight in weights]
