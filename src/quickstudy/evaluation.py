@@ -96,7 +96,7 @@ def score(
     """Adapt to every episode's support and judge the query; ``steps`` overrides the learner's inner steps."""
     check_counts(episodes=which.episodes)
     check_fits(learner, family)
-    how = how or default_how(learner)
+    how = how or batch.usual(learner)
     values, units, draws, clock = [], [], [], {"adapt": 0.0, "predict": 0.0}
     was_training = learner.training
     learner.eval()
@@ -133,13 +133,6 @@ def manifest_hash(family: TaskFamily, which: Episodes, draws: Tensor) -> str:
     digest = hashlib.sha256(json.dumps(description(family, which), sort_keys=True).encode())
     digest.update(draws.contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def default_how(learner: Learner) -> batch.How:
-    """Without meta-gradients there is little to choose: convolutions with weights of their own go on threads."""
-    convolutional = any(isinstance(part, torch.nn.Conv2d) for part in learner.modules())
-    on_cpu = all(value.device.type == "cpu" for value in learner.parameters())
-    return "threads" if learner.traits.gradient and convolutional and on_cpu else "vmap"
 
 
 def description(family: TaskFamily, which: Episodes) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class Training:
         if self.config.batching != "auto":
             self.how = batch.check(self.config.batching)
         elif not self.learner.traits.gradient_in_loss:
-            self.how = "vmap"
+            self.how = batch.usual(self.learner)
         else:
             tasks = self.episodes()
             self.how = batch.fastest(lambda how: self._gradient(tasks, how), self.learner, self.device)
