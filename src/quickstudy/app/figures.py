@@ -82,9 +82,10 @@ def curves(lines: Sequence[Line], x_label: str, y_label: str, *, percent: bool =
         high = [mean + ci95 for mean, ci95 in zip(line.mean, line.ci95, strict=True)]
         panel.fill_between(line.at, low, high, color=colour, alpha=0.18, linewidth=0)
         for end in {0, len(line.at) - 1}:
-            text = f"{line.mean[end]:.0%}" if percent else f"{line.mean[end]:.2f}"
+            text = f"{100 * line.mean[end]:.0f} %" if percent else f"{line.mean[end]:.2f}"
+            off = (0, 9 if end or line.mean[-1] <= line.mean[0] else -18)
             spot = (line.at[end], line.mean[end])
-            panel.annotate(text, spot, (0, 9), textcoords="offset points", ha="center", color=colour, fontsize=11)
+            panel.annotate(text, spot, off, textcoords="offset points", ha="center", color=colour, fontsize=11)
     panel.margins(x=0.07, y=0.16)
     if percent:
         panel.set_ylim(0, 1.08)

@@ -27,7 +27,7 @@ PRACTISED, VALIDATED, WAY, SHOTS, ASKED = 60, 20, 5, (1, 5), 4
 """Characters in a training step, a validation, a test task; examples of each; questions on each that are shown."""
 BATCH, POINTS, STEPS, SHOWN_STEPS = 50, 10, (0, 1, 2, 5, 10), (0, 1, 5, 10)
 """Waves in a training step; points of one that are given; gradient steps after which it is judged, and shown."""
-QUERIES = {"classification": 10, "regression": 50}
+QUERIES = {"classification": 5, "regression": 50}
 """Questions on each character, or on a wave, when a learner is judged."""
 
 Progress = Callable[[str, int, int, str], None]
@@ -43,7 +43,7 @@ class Size:
     episodes: int
 
 
-FULL = Size(glyph_steps=200, wave_steps=2000, episodes=300)
+FULL = Size(glyph_steps=160, wave_steps=1600, episodes=300)
 QUICK = Size(glyph_steps=24, wave_steps=200, episodes=40)
 
 

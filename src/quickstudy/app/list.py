@@ -90,16 +90,22 @@ def all_backbones() -> list[Row]:
 
 
 def all_runs() -> list[Row]:
-    """Each folder below ./runs; one that cannot be read is listed as damaged."""
+    """Each run below ./runs; one that cannot be read is listed as damaged."""
     if not runs.RUNS.is_dir():
         return []
-    return [describe(path) for path in sorted(runs.RUNS.iterdir()) if path.is_dir()]
+    return [describe(run) for path in sorted(runs.RUNS.iterdir()) if path.is_dir() for run in run_folders(path)]
+
+
+def run_folders(path: Path) -> list[Path]:
+    """A folder, or the runs in it where it is one of several runs, as the demo makes it."""
+    inside = sorted(card.parent for card in path.glob("*/run.json"))
+    return [path] if (path / "run.json").exists() or not inside else inside
 
 
 def describe(path: Path) -> Row:
     """A run as a row."""
     row: Row = dict.fromkeys(("name", "learner", "tasks", "state", "step", "steps", "metric", "val", "error"))
-    row |= {"name": path.name, "state": "damaged"}
+    row |= {"name": path.relative_to(runs.RUNS).as_posix(), "state": "damaged"}
     try:
         run = runs.load(path)
         step, best = measured(path, f"val_{run.spec.metric}", run.spec.higher_is_better)

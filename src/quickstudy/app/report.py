@@ -98,8 +98,8 @@ def scores(found: Found) -> str:
 
 def errors(found: Found) -> str:
     """Table of squared errors by gradient steps."""
-    columns = [str(steps) for steps in found.errors[MAML]]
-    return table("Squared error on new waves", "gradient steps", columns, found.errors, number, WAVES)
+    columns = [f"{steps} step{'' if steps == 1 else 's'}" for steps in found.errors[MAML]]
+    return table("Squared error on new waves, by gradient steps", "learner", columns, found.errors, number, WAVES)
 
 
 def table(
@@ -110,16 +110,22 @@ def table(
     cell: Callable[[Interval], str],
     explained: Mapping[str, str],
 ) -> str:
-    """A row a learner; what is meta-trained stands out. Scrolls sideways where a screen is too narrow."""
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in (corner, *columns))
+    """A row a learner; what is meta-trained stands out.
+
+    On a phone the page stacks the cells, each below the name of its column; the roles keep it a table for all that.
+    """
+    head = "".join(f'<th scope="col" role="columnheader">{escape(column)}</th>' for column in (corner, *columns))
     body = ""
     for name, cells in rows.items():
         kind = ' class="best"' if name in (PROTONET, MAML) else ""
-        label = f'<th scope="row">{escape(name)}<small>{escape(explained[name])}</small></th>'
-        body += f"<tr{kind}>{label}{''.join(f'<td>{cell(score)}</td>' for score in cells.values())}</tr>"
+        body += f'<tr role="row"{kind}><th scope="row" role="rowheader">{escape(name)}'
+        body += f"<small>{escape(explained[name])}</small></th>"
+        for column, score in zip(columns, cells.values(), strict=True):
+            body += f'<td role="cell" data-column="{escape(column)}">{cell(score)}</td>'
+        body += "</tr>"
     return (
-        f'<div class="table" tabindex="0" role="region" aria-label="{escape(caption)}"><table><caption>'
-        f"{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<table role="table"><caption>{escape(caption)}</caption><thead role="rowgroup"><tr role="row">{head}</tr>'
+        f'</thead><tbody role="rowgroup">{body}</tbody></table>'
     )
 
 
