@@ -2,7 +2,6 @@
 
 import copy
 import functools
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -51,19 +50,10 @@ CASES = [Case(name, kind) for name in LEARNERS for kind in learner_class(name).t
 CASES += [Case(name, "classification", tuple(settings.items())) for name, settings in VARIANTS]
 CLASSIFIERS = [case for case in CASES if case.kind == "classification"]
 LEARNING = [case for case in CASES if case.name != "nearest"]
+pytestmark = pytest.mark.usefixtures("seemingly_two_cores")
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_classifier = pytest.mark.parametrize("case", CLASSIFIERS, ids=str)
 every_trained = pytest.mark.parametrize("case", LEARNING, ids=str)
-
-
-@pytest.fixture(autouse=True)
-def one_core_that_looks_like_two(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """how=threads has something to deal out, and tiny operators do not wait for each other's cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    yield
-    torch.set_num_threads(before)
 
 
 @functools.cache
@@ -250,8 +240,9 @@ def test_training_beats_no_training(case: Case) -> None:
         net = {}
     else:
         meta = learner_class(case.name).traits.gradient_in_loss
-        sizes = {"steps": 60, "shot": 1, "query": 3, "rate": 2e-2}
-        sizes |= {"way": 5, "tasks_per_step": 3, "batching": "loop"} if meta else {"way": 20, "tasks_per_step": 1}
+        sizes = {"shot": 1, "query": 3, "rate": 2e-2}
+        few, many = {"steps": 30, "way": 5, "tasks_per_step": 2}, {"steps": 60, "way": 20, "tasks_per_step": 1}
+        sizes |= few if meta else many
         which = evaluation.Episodes(way=5, shot=1, query=3, episodes=60)
         net = {"backbone": "conv4s"}
     case = case._replace(settings=(*net.items(), *case.settings))
