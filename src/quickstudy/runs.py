@@ -30,6 +30,7 @@ from quickstudy import learners
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Learner
 from quickstudy.tasks.base import Spec
+from quickstudy.tasks.places import replace_file
 
 FORMAT = 1
 RUNS = Path("runs")
@@ -40,17 +41,10 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises UserError where the folder cannot be written or the disk is full; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     made = [folder for folder in (path.parent, *path.parent.parents) if not os.path.exists(folder)]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace_file(path, write)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
