@@ -8,9 +8,10 @@ import pytest
 import torch
 from scipy import stats
 
-from quickstudy import cost, evaluation, learners, tasks
+from quickstudy import cost, learners, scoring, tasks
 from quickstudy.errors import UserError
-from quickstudy.evaluation import Episodes, differences, evaluate, interval, student
+from quickstudy.evaluation import CURVES, differences, evaluate
+from quickstudy.intervals import interval, student
 
 MAML = {"backbone": "mlp", "width": 8}
 
@@ -56,10 +57,10 @@ def test_an_evaluation_is_the_same_twice_and_whole_in_json() -> None:
 
 def test_the_score_does_not_depend_on_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     learner, family = maml(), tasks.load("sinusoid")
-    which = Episodes(way=0, shot=5, query=10, episodes=23)
-    whole = evaluation.score(learner, family, which)
-    monkeypatch.setattr(evaluation, "EXAMPLES", 60)
-    parts = evaluation.score(learner, family, which, how="loop")
+    which = scoring.Episodes(way=0, shot=5, query=10, episodes=23)
+    whole = scoring.score(learner, family, which)
+    monkeypatch.setattr(scoring, "EXAMPLES", 60)
+    parts = scoring.score(learner, family, which, how="loop")
     assert whole.manifest == parts.manifest
     assert torch.allclose(whole.values, parts.values, rtol=1e-4)
 
@@ -67,9 +68,9 @@ def test_the_score_does_not_depend_on_the_batches(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("change", [{"seed": 1}, {"shot": 6}, {"episodes": 9}, {"split": "val"}, {"query": 9}])
 def test_other_episodes_have_another_manifest(change: dict[str, object]) -> None:
     learner, family = maml(), tasks.load("sinusoid")
-    which = Episodes(way=0, shot=5, query=10, episodes=10)
-    base = evaluation.score(learner, family, which).manifest
-    assert evaluation.score(learner, family, dataclasses.replace(which, **change)).manifest != base
+    which = scoring.Episodes(way=0, shot=5, query=10, episodes=10)
+    base = scoring.score(learner, family, which).manifest
+    assert scoring.score(learner, family, dataclasses.replace(which, **change)).manifest != base
 
 
 def test_differences_are_paired() -> None:
@@ -85,8 +86,8 @@ def test_differences_are_paired() -> None:
 
 def test_curves_are_measured_where_they_mean_something() -> None:
     result = evaluate(maml(), "sinusoid", shot=5, episodes=10, curves=("shots", "steps", "ways"))
-    assert [point.at for point in result.curves["steps"]] == list(evaluation.CURVES["steps"])
-    assert [point.at for point in result.curves["shots"]] == list(evaluation.CURVES["shots"])
+    assert [point.at for point in result.curves["steps"]] == list(CURVES["steps"])
+    assert [point.at for point in result.curves["shots"]] == list(CURVES["shots"])
     assert result.curves["ways"] == []
     same = next(point for point in result.curves["steps"] if point.at == 1)
     assert same.mean == pytest.approx(result.mean)

@@ -12,9 +12,9 @@ LAYERS = [
     {"nets", "tasks"},
     {"inner"},
     {"learners"},
-    {"runs", "cost"},
-    {"evaluation"},
-    {"training"},
+    {"runs", "cost", "intervals"},
+    {"scoring"},
+    {"evaluation", "training"},
     {"trainer"},
     {"app"},
 ]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from quickstudy import learners, tasks
+from quickstudy.errors import UserError
 from quickstudy.training import TrainConfig, Training, resolve
 
 
@@ -25,3 +26,36 @@ def test_the_fused_optimiser_takes_the_step_of_the_plain_one(name: str, how: str
 
     for one, other in zip(trained(True), trained(False), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_bfloat16_takes_nearly_the_same_gradient_and_keeps_weights_in_float32() -> None:
+    family = tasks.load("glyphs:classes=20")
+    gradients = {}
+    for precision in ("float32", "bfloat16"):
+        config = resolve(TrainConfig(way=10, query=3, precision=precision), "protonet", family.spec)  # type: ignore[arg-type]
+        learner = learners.build("protonet", family.spec, learners.configure("protonet", {"norm": "group"}), seed=0)
+        training = Training(learner, family, config, torch.device("cpu"))
+        learner.train()
+        gradients[precision] = training._gradient(training.episodes(), "loop")[1]
+    flat = {name: torch.cat([g.flatten() for g in found.values()]) for name, found in gradients.items()}
+    cosine = torch.cosine_similarity(flat["float32"], flat["bfloat16"], 0)
+    assert 0.95 < cosine < 0.999999, "equal bits would mean that nothing was done in bfloat16"
+    assert all(g.dtype == torch.float32 for g in gradients["bfloat16"].values())
+
+
+def test_bfloat16_is_for_training_passes_alone() -> None:
+    family = tasks.load("glyphs:classes=20")
+    config = resolve(TrainConfig(way=3, query=2, precision="bfloat16"), "protonet", family.spec)
+    learner = learners.build("protonet", family.spec, learners.configure("protonet", {}), seed=0)
+    training = Training(learner, family, config, torch.device("cpu"))
+    learner.eval()
+    task = training.episodes()
+    x, mask = task.support.x[0], task.support.mask[0]
+    features, _ = learner.net(x, mask)
+    learner.net.trains_in_bfloat16 = False
+    assert torch.equal(features, learner.net(x, mask)[0])
+
+
+def test_inner_steps_refuse_bfloat16() -> None:
+    with pytest.raises(UserError, match="inner steps of maml"):
+        resolve(TrainConfig(precision="bfloat16"), "maml", tasks.load("sinusoid").spec)

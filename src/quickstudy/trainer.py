@@ -197,12 +197,18 @@ def _step(line: str) -> int:
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that a meta-step is never cut in two."""
+    """An event that Ctrl-C sets, so that a meta-step is never cut in two; a second Ctrl-C does not wait."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = signal.signal(signal.SIGINT, lambda number, frame: asked.set())
+
+    def ask(number: int, frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = signal.signal(signal.SIGINT, ask)
     try:
         yield asked
     finally:

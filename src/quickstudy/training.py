@@ -16,9 +16,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from quickstudy import evaluation, learners, runs
+from quickstudy import learners, nets, runs, scoring
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
+from quickstudy.intervals import finite, interval
 from quickstudy.learners.base import Learner
 from quickstudy.tasks.base import Spec, TaskFamily, check_counts
 
@@ -63,6 +64,8 @@ class TrainConfig:
     """Seed of weights and episodes."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the backbone in training: bfloat16 takes half the time on processors that have it."""
     batching: str = "auto"
     """How tasks go through the inner loop: auto (measured at the start), vmap, chunks, threads or loop."""
 
@@ -84,6 +87,10 @@ def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
         raise UserError(f"--seed is {config.seed}; it must fit into 64 bits.")
     if config.batching != "auto":
         batch.check(config.batching)
+    if config.precision == "bfloat16" and learners.learner_class(learner_name).traits.gradient_in_loss:
+        raise UserError(
+            f"--precision bfloat16 is too coarse for the inner steps of {learner_name}. Train it with float32."
+        )
     return config
 
 
@@ -93,6 +100,7 @@ class Training:
     def __init__(self, learner: Learner, family: TaskFamily, config: TrainConfig, device: torch.device) -> None:
         self.learner, self.family, self.config, self.device = learner.to(device), family, config, device
         self.params = {name: value for name, value in learner.named_parameters() if value.requires_grad}
+        nets.train_in_bfloat16(learner, config.precision == "bfloat16")
         self.optimizer = self._optimizer() if self.params else None
         self.how: batch.How = "loop"
         self.step = 0
@@ -172,10 +180,10 @@ class Training:
         """Whether there are validations."""
         return bool(self.config.validate_every) and "val" in self.family.splits
 
-    def validation(self) -> evaluation.Episodes:
+    def validation(self) -> scoring.Episodes:
         """The episodes of every validation."""
         c = self.config
-        return evaluation.Episodes(
+        return scoring.Episodes(
             split="val",
             way=min(c.way or 5, 20),
             shot=max(c.shot or 0, 1),
@@ -188,13 +196,13 @@ class Training:
         """UserError, before the first step, if train or val cannot give the episodes that will be asked of them."""
         self.episodes()
         if self.validates:
-            next(evaluation.batches(self.family, self.validation(), 1))
+            next(scoring.batches(self.family, self.validation(), 1))
 
     def validate(self) -> dict[str, Any]:
         """Score on validation episodes; keeps the weights if they are the best so far."""
         self.prepare()
-        scored = evaluation.score(self.learner, self.family, self.validation(), device=self.device)
-        mean, ci95 = evaluation.interval(scored.values, scored.units)
+        scored = scoring.score(self.learner, self.family, self.validation(), device=self.device)
+        mean, ci95 = interval(scored.values, scored.units)
         sign = 1 if self.family.spec.higher_is_better else -1
         better = self.best is None or sign * mean > sign * self.best
         if better:
@@ -202,7 +210,7 @@ class Training:
             self.best_weights = {k: v.detach().clone() for k, v in self.learner.state_dict().items()}
         self.since_best = 0 if better else self.since_best + 1
         metric = self.family.spec.metric
-        return {f"val_{metric}": mean, f"val_{metric}_ci95": evaluation.finite(ci95)}
+        return {f"val_{metric}": mean, f"val_{metric}_ci95": finite(ci95)}
 
     def finished(self) -> bool:
         return self.step >= self.steps or (0 < self.config.patience <= self.since_best)

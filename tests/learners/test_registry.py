@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from quickstudy import evaluation, learners, runs, tasks
+from quickstudy import learners, runs, scoring, tasks
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.learners import LEARNERS, Learner, learner_class
@@ -236,18 +236,18 @@ def test_transductive_answers_depend_on_the_other_queries(case: Case) -> None:
 def test_training_beats_no_training(case: Case) -> None:
     if case.kind == "regression":
         sizes = {"steps": 150, "shot": 5, "query": 10, "tasks_per_step": 16, "rate": 1e-2}
-        which = evaluation.Episodes(way=0, shot=10, query=10, episodes=400)
+        which = scoring.Episodes(way=0, shot=10, query=10, episodes=400)
         net = {}
     else:
         meta = learner_class(case.name).traits.gradient_in_loss
         sizes = {"shot": 1, "query": 3, "rate": 2e-2}
         few, many = {"steps": 30, "way": 5, "tasks_per_step": 2}, {"steps": 60, "way": 20, "tasks_per_step": 1}
         sizes |= few if meta else many
-        which = evaluation.Episodes(way=5, shot=1, query=3, episodes=60)
+        which = scoring.Episodes(way=5, shot=1, query=3, episodes=60)
         net = {"backbone": "conv4s"}
     case = case._replace(settings=(*net.items(), *case.settings))
     before, after = (
-        evaluation.score(prepared(learner, case.kind), family(case.kind), which, how="vmap").values
+        scoring.score(prepared(learner, case.kind), family(case.kind), which, how="vmap").values
         for learner in (build(case), training(case, **sizes).learner)
     )
     gain = (after - before) * (1 if family(case.kind).spec.higher_is_better else -1)

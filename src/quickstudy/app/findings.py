@@ -12,7 +12,7 @@ import torch
 from quickstudy.app import lesson
 from quickstudy.app.figures import Episode, Line, Wave
 from quickstudy.app.lesson import POINTS, SHOTS, STEPS, WAY, Lesson, Progress, Size, said
-from quickstudy.evaluation import Interval
+from quickstudy.intervals import Interval
 from quickstudy.learners.base import Learner
 
 PROTONET, UNTRAINED, NEAREST = "ProtoNet, meta-trained", "untrained net", "pixel nearest neighbour"

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from quickstudy import evaluation, learners, trainer
+from quickstudy import learners, trainer
 from quickstudy.app.ahead import Ahead
 from quickstudy.app.figures import Episode, Line, Wave
-from quickstudy.evaluation import Episodes, Interval
 from quickstudy.inner import batch
+from quickstudy.intervals import Interval, interval
 from quickstudy.learners.base import Learner
+from quickstudy.scoring import Episodes, score
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Task, TaskFamily
 from quickstudy.training import TrainConfig, Training
@@ -82,8 +83,8 @@ class Lesson:
         return self._score(learner, which, steps)
 
     def _score(self, learner: Learner, which: Episodes, steps: int | None = None) -> Interval:
-        scored = evaluation.score(learner, self.family, which, steps=steps)
-        return evaluation.interval(scored.values, scored.units)
+        scored = score(learner, self.family, which, steps=steps)
+        return interval(scored.values, scored.units)
 
     def learning_curve(self, run: Path, untrained: Learner) -> Line:
         """The validations in the run's metrics.jsonl, after that of the untrained learner on the same tasks."""

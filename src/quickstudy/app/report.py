@@ -14,7 +14,7 @@ import quickstudy
 from quickstudy.app.findings import MAML, NEAREST, PROTONET, UNTRAINED, Found, Scores
 from quickstudy.app.gallery import Gallery, Picture
 from quickstudy.app.lesson import BATCH, POINTS, PRACTISED, QUERIES, SHOTS, WAY
-from quickstudy.evaluation import Interval
+from quickstudy.intervals import Interval
 
 TEMPLATE = Path(__file__).with_name("report.html")
 CHARACTERS = {

@@ -19,6 +19,9 @@ from quickstudy.learners.base import class_labels
 from quickstudy.tasks.base import Spec, Task, masked_mean
 
 MARGIN = 0.1
+START = 0.01
+"""Length of a proxy's coordinates at first. Only directions count, so short proxies turn faster under Adam: from 1.0
+they hardly move in a few thousand steps."""
 
 
 class Proxies(nn.Module):
@@ -26,7 +29,7 @@ class Proxies(nn.Module):
 
     def __init__(self, classes: int, features: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(classes, features))
+        self.weight = nn.Parameter(START * torch.randn(classes, features))
 
     @classmethod
     def build(cls, spec: Spec, features: int) -> Proxies:

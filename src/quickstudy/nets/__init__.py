@@ -6,6 +6,8 @@ import importlib
 from dataclasses import dataclass
 from typing import cast
 
+from torch import nn
+
 from quickstudy.errors import UserError, unknown
 from quickstudy.nets.backbone import Backbone
 from quickstudy.nets.norm import NormKind
@@ -56,3 +58,10 @@ def transductive(net: Backbone, wanted: bool) -> bool:
     if wanted and not net.keeps_moments:
         raise UserError("--transductive normalises queries with their own moments; that needs --norm task.")
     return wanted
+
+
+def train_in_bfloat16(module: nn.Module, wanted: bool) -> None:
+    """Set the arithmetic of training passes in every backbone of ``module``."""
+    for part in module.modules():
+        if isinstance(part, Backbone):
+            part.trains_in_bfloat16 = wanted

@@ -30,9 +30,18 @@ class Backbone(nn.Module):
                 module.key = name
         self.keeps_moments = any(isinstance(part, Norm) and part.kind == "task" for part in self.modules())
         """Whether the moments of a support are part of what adaptation finds (norm=task)."""
+        self.trains_in_bfloat16 = False
+        """Whether convolutions and matrix products of training passes are in bfloat16 (weights stay in float32)."""
 
     def forward(self, x: Tensor, mask: Tensor, moments: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Moments]:
         """Features [n, f] and the moments that were measured on ``x``; given ``moments`` are used instead."""
+        if not (self.trains_in_bfloat16 and self.training):
+            return self._through_blocks(x, mask, moments)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            features, found = self._through_blocks(x, mask, moments)
+        return features.to(x.dtype), found
+
+    def _through_blocks(self, x: Tensor, mask: Tensor, moments: Mapping[str, Tensor] | None) -> tuple[Tensor, Moments]:
         found: Moments = {}
         for block in self.blocks:
             x = block(x, mask, moments, found)

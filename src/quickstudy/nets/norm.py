@@ -86,6 +86,7 @@ class Norm(nn.Module):
             out, mean, inverse = torch.native_batch_norm(x, self.weight, self.bias, None, None, True, 0.0, EPS)
             found |= {f"{self.key}.mean": mean, f"{self.key}.var": inverse.pow(-2) - EPS}
             return out
+        x = x.to(torch.promote_types(x.dtype, torch.float32))  # moments of half precision would be coarse
         if self.kind == "batch" or given is None:
             mean, var = masked_moments(x, mask)
             found |= {f"{self.key}.mean": mean, f"{self.key}.var": var}

@@ -43,8 +43,8 @@ class Omniglot(PoolFamily):
     ``train="trainval"`` trains on the val classes too; there is then no val split. ``symmetries`` is how many of the
     square's symmetries (1, 4 rotations, 8 with mirror images) each training character gets as classes of its own; 0 is
     4 for ``vinyals`` and 1 for ``alphabets``. ``narrow`` is the share of training episodes whose classes come from one
-    to three alphabets; -1 is 0 for ``vinyals``, and every episode from one alphabet for ``alphabets``. val and test
-    depend on neither.
+    to three alphabets (a rotated or mirrored alphabet counts as another), or from more where they have too few; -1 is
+    0 for ``vinyals``, and every episode from one alphabet for ``alphabets``. val and test depend on neither.
 
     The data are found in the folder QUICKSTUDY_DATA, then in the cache, then downloaded (16 MB). Raises UserError for
     an option out of its range, and for data that are not to be had, damaged or foreign.
@@ -167,7 +167,7 @@ def _fingerprint(data: Drawings, characters: Characters) -> str:
 
 
 def make_pool(data: Drawings, chosen: list[str], *, symmetries: int, narrow: float, groups: tuple[int, int]) -> Pool:
-    """The pool of the ``chosen`` characters, their symmetric copies as further classes of the same alphabet."""
+    """The pool of the ``chosen`` characters; an alphabet's symmetric copies are further alphabets."""
     row = {name: at for at, name in enumerate(name for names in data.names for name in names)}
     base = data.images[torch.tensor([row[name] for name in chosen])]
     alphabets = {name: at for at, name in enumerate(sorted({_alphabet(name) for name in chosen}))}
@@ -178,7 +178,8 @@ def make_pool(data: Drawings, chosen: list[str], *, symmetries: int, narrow: flo
         x=symmetric_copies(base, symmetries).flatten(0, 2).unsqueeze(1),
         start=torch.arange(classes) * each,
         count=torch.full((classes,), each),
-        group=group.repeat(symmetries),
+        # told apart are characters that stand the same way up: an alphabet and its mirror image are easy together
+        group=(group + len(alphabets) * torch.arange(symmetries).unsqueeze(1)).flatten(),
         names=tuple(f"omniglot/{name}/{suffix}" for suffix in suffixes for name in chosen),
         narrow=narrow,
         groups=groups,
