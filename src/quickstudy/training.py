@@ -173,7 +173,7 @@ class Training:
 
     def prepare(self) -> None:
         """Let the learner take from the training tasks what it learns without gradients."""
-        self.learner.prepare(task.to(self.device) for task in self.family.tasks("train"))
+        self.learner.prepare(self.family.tasks("train").to(self.device))
 
     @property
     def validates(self) -> bool:

@@ -8,7 +8,7 @@ import torch
 from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.tasks.sinusoid import Sinusoid
-from quickstudy.tasks.warp import Warp, affine
+from quickstudy.tasks.warp import Warp, affine, resize
 
 INDEX = torch.arange(6)
 ASKED = {"way": 3, "shot": 1, "query": 2, "seed": 0}
@@ -92,6 +92,29 @@ def test_a_warp_without_strength_is_the_image() -> None:
         for a, b, c in zip(straight, x, thick, strict=True)
     )
     assert torch.allclose(affine(torch.arange(4), 0.0), torch.eye(2, 3).expand(4, -1, -1))
+
+
+def test_a_test_image_is_as_sharp_as_a_warped_one() -> None:
+    """Resized as by the warp that moves nothing, so that training and test images differ in the warp alone."""
+    x = torch.rand(4, 1, 64, 64)
+    family = Warp(tasks.load("glyphs:size=64"), size=48, strength=1e-6)
+    straight = family.warp(x, torch.arange(4))
+    resized = resize(x, 48)
+    thick = torch.nn.functional.max_pool2d(resized, 3, 1, 1)
+    for image, plain, dilated in zip(straight, resized, thick, strict=True):
+        assert torch.allclose(image, plain, atol=1e-3) or torch.allclose(image, dilated, atol=1e-3)
+
+
+def test_whole_tasks_of_a_mixture_are_those_of_its_families_in_turn() -> None:
+    one, other = tasks.load("glyphs:classes=3").tasks("train"), tasks.load("glyphs:classes=30+warp").tasks("train")
+    mixed = tasks.load("glyphs:classes=3,glyphs:classes=30+warp").tasks("train")
+    assert len(mixed) == 33
+    for number in (0, 2, 3, 28, 32):
+        expected = one[number] if number < 3 else other[number - 3]
+        assert torch.equal(mixed[number].x, expected.x)
+    with pytest.raises(IndexError):
+        mixed[33]
+    assert len(list(mixed)) == 33
 
 
 def test_a_mixture_draws_in_its_proportions_and_keeps_episodes_whole() -> None:

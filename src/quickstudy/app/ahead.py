@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from quickstudy.inner import batch
-from quickstudy.tasks.base import Examples, Predict, Split, Task, TaskFamily
+from quickstudy.tasks.base import Predict, Split, Task, TaskFamily, WholeTasks
 
 
 class Ahead:
@@ -23,7 +23,7 @@ class Ahead:
         self.family, self.block = family, block
         self.spec, self.splits = family.spec, family.splits
         self._blocks: dict[tuple[Any, ...], Task] = {}
-        self._whole: dict[Split, list[Examples]] = {}
+        self._whole: dict[Split, WholeTasks] = {}
 
     def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:
         """Episodes ``index`` as the family draws them."""
@@ -39,11 +39,12 @@ class Ahead:
             self._blocks[place] = self.family.sample(split, torch.arange(first, first + self.block), **counts)
         return batch.take(self._blocks[place], number - first)
 
-    def tasks(self, split: Split) -> Iterator[Examples]:
+    def tasks(self, split: Split) -> WholeTasks:
         """The family's, made once."""
         if split not in self._whole:
-            self._whole[split] = list(self.family.tasks(split))
-        return iter(self._whole[split])
+            whole = self.family.tasks(split)
+            self._whole[split] = WholeTasks(len(whole), functools.cache(whole.make))
+        return self._whole[split]
 
     def members(self, split: Split) -> frozenset[str] | None:
         """The family's."""

@@ -7,7 +7,6 @@ finds is a value, never an attribute.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,7 +16,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from quickstudy.errors import UserError
-from quickstudy.tasks.base import Examples, Kind, Spec, Task, masked_mean
+from quickstudy.tasks.base import Examples, Kind, Spec, Task, WholeTasks, masked_mean
 
 Adapted = dict[str, Tensor]
 """Flat, so that users' states stack key by key and safetensors saves them as they are."""
@@ -110,7 +109,7 @@ class Learner(nn.Module):
         """``loss``, callable through ``torch.func.functional_call``."""
         return self.loss(task, progress)
 
-    def prepare(self, tasks: Iterable[Examples]) -> None:
+    def prepare(self, tasks: WholeTasks) -> None:
         """Fill buffers with what is learnt from training tasks without gradients; nothing by default."""
 
     @classmethod

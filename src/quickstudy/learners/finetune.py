@@ -13,7 +13,7 @@ through the steps of a task: ``loss`` takes none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -37,7 +37,7 @@ from quickstudy.learners.base import (
     present,
     run_net,
 )
-from quickstudy.tasks.base import Examples, Spec, Task, masked_mean
+from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +104,9 @@ class Finetune(Learner):
             return masked_mean(F.cross_entropy(out, class_labels(task), reduction="none"), mask)
         return masked_mean(Point(out).nll(torch.cat([support.y, query.y])), mask)
 
-    def prepare(self, tasks: Iterable[Examples]) -> None:
+    def prepare(self, tasks: WholeTasks) -> None:
         """Fix the moments of norm=batch."""
-        self.net.prepare((task.x, task.mask) for task in tasks)
+        self.net.prepare(len(tasks), lambda number: tasks[number].x)
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:

@@ -11,7 +11,6 @@ Classification", UNICORN-MAML); ``head=learned`` is the original, which knows on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -33,7 +32,7 @@ from quickstudy.learners.base import (
     present,
     run_net,
 )
-from quickstudy.tasks.base import Examples, Spec, masked_mean
+from quickstudy.tasks.base import Examples, Spec, WholeTasks, masked_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +87,8 @@ class MAML(Learner):
         moments = None if self.transductive else adapted
         return self._forward(adapted, adapted["present"], x, mask, moments)
 
-    def prepare(self, tasks: Iterable[Examples]) -> None:
-        self.net.prepare((task.x, task.mask) for task in tasks)
+    def prepare(self, tasks: WholeTasks) -> None:
+        self.net.prepare(len(tasks), lambda number: tasks[number].x)
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:

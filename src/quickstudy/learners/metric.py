@@ -7,7 +7,6 @@ queries are judged by it. Cosine learners have a scale s = exp(``log_scale``), l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from quickstudy import nets
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Adapted, Learner, Logits
 from quickstudy.learners.proxies import Proxies
-from quickstudy.tasks.base import Examples, Spec, Task, masked_mean
+from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +88,9 @@ class Metric(Learner):
         features, _ = self._embed(x, mask, None)
         return features[: len(support.x)], features[len(support.x) :]
 
-    def prepare(self, tasks: Iterable[Examples]) -> None:
+    def prepare(self, tasks: WholeTasks) -> None:
         """Fix the moments of norm=batch."""
-        self.net.prepare((task.x, task.mask) for task in tasks)
+        self.net.prepare(len(tasks), lambda number: tasks[number].x)
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:

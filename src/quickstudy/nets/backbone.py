@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from quickstudy.nets.norm import Moments, Norm
+from quickstudy.nets.norm import Moments, Norm, unpadded
 
 BATCH = 256
 """Examples in a batch when fixed moments are measured."""
+MOST = 2048
+"""Examples that fixed moments are measured on."""
 
 
 class Backbone(nn.Module):
@@ -43,17 +45,24 @@ class Backbone(nn.Module):
 
     def _through_blocks(self, x: Tensor, mask: Tensor, moments: Mapping[str, Tensor] | None) -> tuple[Tensor, Moments]:
         found: Moments = {}
+        if not unpadded(mask):  # whatever stands in padding, NaN too, reaches nothing
+            x = torch.where(mask.view(-1, *[1] * (x.dim() - 1)), x, 0)
         for block in self.blocks:
             x = block(x, mask, moments, found)
         return x.flatten(1), found
 
     @torch.no_grad()
-    def prepare(self, examples: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Fix the moments of ``norm=batch`` to those of training batches: one example of each (x, mask) given."""
+    def prepare(self, count: int, task: Callable[[int], Tensor]) -> None:
+        """Fix the moments of ``norm=batch`` to those of training batches.
+
+        ``task(i)`` gives x [n, *shape] of training task i of ``count``; one example is taken of each of up to ``MOST``.
+        """
         norms = [module for module in self.modules() if isinstance(module, Norm) and module.kind == "batch"]
         if not norms:
             return
-        x = torch.stack([x[number % len(x)] for number, (x, _) in enumerate(examples)]).to(norms[0].mean.device)
+        chosen = [round(at * count / min(count, MOST)) for at in range(min(count, MOST))]
+        some = (task(number) for number in chosen)
+        x = torch.stack([x[at % len(x)] for at, x in enumerate(some)]).to(norms[0].mean.device)
         was_training = self.training
         self.train()
         batches = max(len(x) // BATCH, 1)

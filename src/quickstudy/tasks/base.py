@@ -78,6 +78,29 @@ class Spec:
         return self.metric == "accuracy"
 
 
+@dataclass(frozen=True)
+class WholeTasks:
+    """Whole tasks in a row, each made only when it is asked for: a few of many cost little."""
+
+    count: int
+    make: Callable[[int], Examples]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> Examples:
+        if not 0 <= number < self.count:
+            raise IndexError(number)
+        return self.make(number)
+
+    def __iter__(self) -> Iterator[Examples]:
+        return map(self.make, range(self.count))
+
+    def to(self, device: torch.device) -> WholeTasks:
+        """The same on ``device``."""
+        return WholeTasks(self.count, lambda number: self.make(number).to(device))
+
+
 @runtime_checkable
 class TaskFamily(Protocol):
     """Where tasks come from."""
@@ -93,7 +116,7 @@ class TaskFamily(Protocol):
         """
         ...
 
-    def tasks(self, split: Split) -> Iterator[Examples]:
+    def tasks(self, split: Split) -> WholeTasks:
         """Every class, unit or task of the split whole (a bounded sample where they are unlimited)."""
         ...
 

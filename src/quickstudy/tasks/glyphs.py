@@ -8,8 +8,8 @@ Tenenbaum 2015, "Human-level concept learning through probabilistic program indu
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw
-from quickstudy.tasks.base import Examples, Predict, Spec, Split, Task, accuracy, check_counts, check_split
+from quickstudy.tasks.base import Examples, Predict, Spec, Split, Task, WholeTasks, accuracy, check_counts, check_split
 from quickstudy.tasks.strokes import bridge, choose, curve, ink, strokes, trace
 
 STROKES = 5
@@ -32,6 +32,8 @@ WIDTH, WIDTH_SPREAD = 0.047, 0.08
 """Width of the pen in shares of the sheet, and the standard deviation of its logarithm."""
 CHUNK = 512
 """Images of 28 pixels made at once, which bounds the temporary memory."""
+BLOCK = 25
+"""Classes that are drawn at once."""
 SAMPLE_CLASSES = 500
 SAMPLE_EXAMPLES = 20
 
@@ -233,12 +235,20 @@ class Glyphs:
             key=key,
         )
 
-    def tasks(self, split: Split) -> Iterator[Examples]:
+    def tasks(self, split: Split) -> WholeTasks:
         """Classes by 20 writers each: x [20, 1, size, size]; 500 classes where there is no limit."""
-        split = check_split(self, split)
-        for some in torch.split(torch.arange(self._limit(split) or SAMPLE_CLASSES), 25):
-            for x in self.images(split, some, torch.arange(SAMPLE_EXAMPLES).expand(len(some), -1)):
-                yield Examples(x, torch.ones(len(x), 1), torch.ones(len(x), dtype=torch.bool))
+        known, count = check_split(self, split), self._limit(split) or SAMPLE_CLASSES
+
+        @functools.lru_cache(maxsize=1)
+        def block(number: int) -> Tensor:
+            some = torch.arange(number * BLOCK, min((number + 1) * BLOCK, count))
+            return self.images(known, some, torch.arange(SAMPLE_EXAMPLES).expand(len(some), -1))
+
+        def whole(number: int) -> Examples:
+            x = block(number // BLOCK)[number % BLOCK]
+            return Examples(x, torch.ones(len(x), 1), torch.ones(len(x), dtype=torch.bool))
+
+        return WholeTasks(count, whole)
 
     def members(self, split: Split) -> frozenset[str] | None:
         """Names such as ``glyphs/train/17``; None where there is no limit: each split hashes its own forms."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw
-from quickstudy.tasks.base import SPLITS, Examples, Predict, Split, Task, TaskFamily, check_split
+from quickstudy.tasks.base import SPLITS, Examples, Predict, Split, Task, TaskFamily, WholeTasks, check_split
 
 
 class Mixture:
@@ -59,9 +61,16 @@ class Mixture:
         joined: Task = pytree.tree_map(lambda *leaves: torch.cat(leaves)[back], *parts)
         return joined
 
-    def tasks(self, split: Split) -> Iterator[Examples]:
-        for family in self.families:
-            yield from family.tasks(split)
+    def tasks(self, split: Split) -> WholeTasks:
+        """Those of the first family, then of the second, ..."""
+        parts = [family.tasks(split) for family in self.families]
+        ends = list(accumulate(len(part) for part in parts))
+
+        def whole(number: int) -> Examples:
+            at = bisect_right(ends, number)
+            return parts[at][number - (ends[at - 1] if at else 0)]
+
+        return WholeTasks(ends[-1], whole)
 
     def members(self, split: Split) -> frozenset[str] | None:
         found = [family.members(split) for family in self.families]

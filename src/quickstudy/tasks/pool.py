@@ -6,7 +6,7 @@ back, so that an episode has the same query at 1 shot and at 5, and its support 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw
-from quickstudy.tasks.base import Examples, Predict, Spec, Split, Task, accuracy, check_counts, check_split
+from quickstudy.tasks.base import Examples, Predict, Spec, Split, Task, WholeTasks, accuracy, check_counts, check_split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +119,18 @@ class PoolFamily:
                 f"the query. Ask for at most {most - 1}."
             )
 
-    def tasks(self, split: Split) -> Iterator[Examples]:
+    def tasks(self, split: Split) -> WholeTasks:
         """Each class whole: x [count, ...], y [count, 1] of ones."""
         pool = self.pool(split)
-        for start, count in zip(pool.start.tolist(), pool.count.tolist(), strict=True):
+        starts, counts = pool.start.tolist(), pool.count.tolist()
+
+        def whole(number: int) -> Examples:
+            start, count = starts[number], counts[number]
             x = pool.x[start : start + count]
             x = x.to(torch.float32).mul_(1 / 255) if x.dtype == torch.uint8 else x
-            yield Examples(x, torch.ones(count, 1), torch.ones(count, dtype=torch.bool))
+            return Examples(x, torch.ones(count, 1), torch.ones(count, dtype=torch.bool))
+
+        return WholeTasks(len(counts), whole)
 
     def members(self, split: Split) -> frozenset[str] | None:
         return frozenset(self.pool(split).names)

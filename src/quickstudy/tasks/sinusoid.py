@@ -5,13 +5,22 @@ y = a sin(x - p) with a in [0.1, 5], p in [0, pi], x in [-5, 5], mean squared er
 """
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from quickstudy.tasks import draw
-from quickstudy.tasks.base import Examples, Predict, Spec, Split, Task, check_counts, check_split, squared_error
+from quickstudy.tasks.base import (
+    Examples,
+    Predict,
+    Spec,
+    Split,
+    Task,
+    WholeTasks,
+    check_counts,
+    check_split,
+    squared_error,
+)
 
 AMPLITUDE = (0.1, 5.0)
 PHASE = (0.0, math.pi)
@@ -49,11 +58,10 @@ class Sinusoid:
             key=key,
         )
 
-    def tasks(self, split: Split) -> Iterator[Examples]:
+    def tasks(self, split: Split) -> WholeTasks:
         """A thousand waves of 20 points each."""
         batch = self.sample(split, torch.arange(1000), way=0, shot=0, query=20, seed=0).query
-        for x, y, mask in zip(batch.x, batch.y, batch.mask, strict=True):
-            yield Examples(x, y, mask)
+        return WholeTasks(len(batch.x), lambda number: Examples(*(leaf[number] for leaf in batch)))
 
     def members(self, split: Split) -> frozenset[str] | None:
         """None: waves are unlimited, and each split hashes its own."""

@@ -6,7 +6,6 @@ all of it is hashed from the task's key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -15,7 +14,7 @@ from torch.nn import functional as F
 
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw
-from quickstudy.tasks.base import Examples, Predict, Split, Task, TaskFamily
+from quickstudy.tasks.base import Examples, Predict, Split, Task, TaskFamily, WholeTasks
 
 ROTATION = 0.2
 """Largest rotation in radians at strength 1; shear the same."""
@@ -54,11 +53,15 @@ class Warp:
             support=support, query=task.query._replace(x=self._images(task.query.x, task.key, split, "query"))
         )
 
-    def tasks(self, split: Split) -> Iterator[Examples]:
+    def tasks(self, split: Split) -> WholeTasks:
         """The base's, with warped images in training."""
-        for number, task in enumerate(self.base.tasks(split)):
-            key = draw.keys(torch.tensor([number]), "warp", split)
-            yield task._replace(x=self._images(task.x.unsqueeze(0), key, split, "whole").squeeze(0))
+        whole = self.base.tasks(split)
+
+        def warped(number: int) -> Examples:
+            task, key = whole[number], draw.keys(torch.tensor([number]), "warp", split)
+            return task._replace(x=self._images(task.x.unsqueeze(0), key, split, "whole").squeeze(0))
+
+        return WholeTasks(len(whole), warped)
 
     def members(self, split: Split) -> frozenset[str] | None:
         return self.base.members(split)
