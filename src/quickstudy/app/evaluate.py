@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import tyro
@@ -16,9 +16,9 @@ from quickstudy.errors import UserError, unknown
 from quickstudy.evaluation import CURVES, Difference, Evaluation, differences, evaluate
 from quickstudy.learners import LEARNERS
 from quickstudy.learners.base import Learner
+from quickstudy.scoring import Episodes
 from quickstudy.tasks import TaskFamily
 from quickstudy.tasks import load as load_tasks
-from quickstudy.tasks.base import Split
 
 DESCRIPTION = """Judge runs on held-out tasks: the mean score with its 95 % interval, and what an adaptation costs.
 
@@ -27,25 +27,13 @@ a run folder comes before a learner of the same name. Several meet the same epis
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags:
+class Flags(Episodes):
     """What to judge, and on which episodes."""
 
     runs: tyro.conf.Positional[tuple[str, ...]]
     """Run folders, or learners that need no training."""
     tasks: str | None = None
     """Task family with its options; by default that of the training."""
-    split: Split = "test"
-    """Which classes or units: train, val or test."""
-    way: int = 5
-    """Classes in an episode; ignored in regression."""
-    shot: int = 1
-    """Support examples of each class, or of a task."""
-    query: int = 15
-    """Query examples of each class, or of a task."""
-    episodes: int = 1000
-    """How many episodes."""
-    seed: int = 0
-    """Seed of the episodes."""
     inner_steps: int | None = None
     """Gradient steps of an adaptation; by default the learner's own."""
     device: str = "auto"
@@ -90,6 +78,7 @@ def judge(flags: Flags, curves: Sequence[str]) -> list[Evaluation]:
     found = {name: find(name) for name in flags.runs}
     family = load_tasks(flags.tasks or common_tasks(found))
     ready = {name: untrained(name, family) if run is None else run for name, run in found.items()}
+    which = {field.name: getattr(flags, field.name) for field in fields(Episodes)}
     rows = []
     for name, one in ready.items():
         print(f"evaluating {name} on {flags.episodes} episodes of {family.spec.name} ...", file=sys.stderr)
@@ -97,12 +86,7 @@ def judge(flags: Flags, curves: Sequence[str]) -> list[Evaluation]:
             evaluate(
                 one,
                 family,
-                split=flags.split,
-                way=flags.way,
-                shot=flags.shot,
-                query=flags.query,
-                episodes=flags.episodes,
-                seed=flags.seed,
+                **which,
                 inner_steps=flags.inner_steps,
                 device=flags.device,
                 curves=curves,
