@@ -1,4 +1,4 @@
-# make demo   installs into .venv and shows meta-learning at work in about half a minute
+# make demo   installs into .venv and shows meta-learning at work in less than a minute
 # make test   installs the development tools too, then lint, format, types and tests
 PYTHON ?= python3
 BIN := .venv/bin
