@@ -1,4 +1,4 @@
-"""The one error that a user can cause: exit code 2 on the command line, HTTP 400 on the server."""
+"""The one error that a user can cause: exit code 2 on the command line."""
 
 import difflib
 from collections.abc import Iterable

@@ -141,3 +141,8 @@ def test_classes_of_mixed_families_are_told_apart() -> None:
     assert drawn.min() >= 0
     assert drawn.max() < 80
     assert (drawn < 30).any(-1).eq((drawn < 30).all(-1)).all()
+
+
+def test_waves_have_no_negative_number_of_points() -> None:
+    with pytest.raises(UserError, match="shot is -1"):
+        tasks.load("sinusoid").sample("test", INDEX, way=0, shot=-1, query=5, seed=0)
