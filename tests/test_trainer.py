@@ -1,6 +1,7 @@
 """Runs: exact resume, refusals, warm start, guards."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,13 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         runs.write_atomic(target, full)
     assert json.loads(target.read_text()) == {"old": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_a_second_interrupt_does_not_wait() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with trainer.interruptible() as asked:
+        signal.raise_signal(signal.SIGINT)
+        assert asked.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before

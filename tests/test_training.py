@@ -31,12 +31,12 @@ def test_the_fused_optimiser_takes_the_step_of_the_plain_one(name: str, how: str
 def test_bfloat16_takes_nearly_the_same_gradient_and_keeps_weights_in_float32() -> None:
     family = tasks.load("glyphs:classes=20")
     gradients = {}
-    for precision in ("float32", "bfloat16"):
-        config = resolve(TrainConfig(way=10, query=3, precision=precision), "protonet", family.spec)  # type: ignore[arg-type]
+    for wanted in (TrainConfig(way=10, query=3), TrainConfig(way=10, query=3, precision="bfloat16")):
+        config = resolve(wanted, "protonet", family.spec)
         learner = learners.build("protonet", family.spec, learners.configure("protonet", {"norm": "group"}), seed=0)
         training = Training(learner, family, config, torch.device("cpu"))
         learner.train()
-        gradients[precision] = training._gradient(training.episodes(), "loop")[1]
+        gradients[config.precision] = training._gradient(training.episodes(), "loop")[1]
     flat = {name: torch.cat([g.flatten() for g in found.values()]) for name, found in gradients.items()}
     cosine = torch.cosine_similarity(flat["float32"], flat["bfloat16"], 0)
     assert 0.95 < cosine < 0.999999, "equal bits would mean that nothing was done in bfloat16"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -121,16 +121,7 @@ def manifest_hash(family: TaskFamily, which: Episodes, draws: Tensor) -> str:
 
 def description(family: TaskFamily, which: Episodes) -> dict[str, Any]:
     """What decides the episodes, as JSON."""
-    return {
-        "tasks": family.spec.name,
-        "fingerprint": family.spec.fingerprint,
-        "split": which.split,
-        "way": which.way,
-        "shot": which.shot,
-        "query": which.query,
-        "episodes": which.episodes,
-        "seed": which.seed,
-    }
+    return {"tasks": family.spec.name, "fingerprint": family.spec.fingerprint} | asdict(which)
 
 
 def check_fits(learner: Learner, family: TaskFamily) -> None:

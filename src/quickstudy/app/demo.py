@@ -94,7 +94,7 @@ def make_folder(wanted: Path | None) -> Path:
 def announce(size: Size, quick: bool) -> None:
     """What is going to happen, and how long it takes."""
     print(
-        f"Learning to learn, in {'a few seconds' if quick else 'about half a minute'}; nothing is downloaded.\n"
+        f"Learning to learn, in {'a few seconds' if quick else 'less than a minute'}; nothing is downloaded.\n"
         f"  ProtoNet practises on {size.glyph_steps * PRACTISED:,} invented characters, each shown once, and "
         f"MAML on {size.wave_steps * BATCH:,} waves;\n"
         "  then both are judged on characters and waves that neither has met.\n",

@@ -137,11 +137,11 @@ def check_split(family: TaskFamily, split: str) -> Split:
     raise UserError(f"{family.spec.name} has no split {split!r}. It has: {', '.join(family.splits)}.")
 
 
-def check_counts(**counts: int) -> None:
-    """UserError unless every count is at least 1."""
+def check_counts(least: int = 1, **counts: int) -> None:
+    """UserError unless every count is at least ``least``."""
     for name, count in counts.items():
-        if count < 1:
-            raise UserError(f"--{name} is {count}; it must be at least 1.")
+        if count < least:
+            raise UserError(f"--{name} is {count}; it must be at least {least}.")
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

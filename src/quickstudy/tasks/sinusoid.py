@@ -9,7 +9,6 @@ import math
 import torch
 from torch import Tensor
 
-from quickstudy.errors import UserError
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import (
     Examples,
@@ -42,8 +41,7 @@ class Sinusoid:
         """[T] waves: ``shot`` support points and ``query`` query points each; ``shot`` may be 0, ``way`` is ignored."""
         check_split(self, split)
         check_counts(query=query)
-        if shot < 0:
-            raise UserError(f"--shot is {shot}; it must be 0 or more.")
+        check_counts(least=0, shot=shot)
         key = draw.keys(index, "sinusoid", split, seed)
         amplitude = draw.uniform(key, 1, "amplitude", *AMPLITUDE)
         phase = draw.uniform(key, 1, "phase", *PHASE)

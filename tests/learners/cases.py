@@ -1,0 +1,132 @@
+"""Every learner on every kind of task that it takes: built, trained a little, given tasks, asked."""
+
+import copy
+import functools
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from quickstudy import learners, tasks
+from quickstudy.inner import batch
+from quickstudy.learners import LEARNERS, Learner, learner_class
+from quickstudy.tasks.base import Examples, Task, WholeTasks
+from quickstudy.training import TrainConfig, Training, resolve
+
+FAMILIES = {"classification": "glyphs:classes=50", "regression": "sinusoid"}
+NETS = {"classification": {"backbone": "conv4", "width": 8}, "regression": {"width": 16}}
+VARIANTS = [
+    ("protonet", {"distance": "cosine", "norm": "task"}),
+    ("protonet", {"distance": "cosine", "proxies": True}),
+    ("matching", {"fce": True, "norm": "group"}),
+    ("maml", {"head": "zero", "norm": "batch"}),
+    ("finetune", {"adapts": "all", "inner_steps": 3}),
+    ("nearest", {"k": 3}),
+]
+FEW_STEPS = {"finetune": {"inner_steps": 5}}
+"""Where the default would take the tests long; training uses the defaults."""
+EXACT = {"rtol": 1e-8, "atol": 1e-8}
+"""For float64."""
+
+
+class Case(NamedTuple):
+    """A learner, a kind of task, and settings that are not its defaults."""
+
+    name: str
+    kind: str
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        return "-".join([self.name, self.kind, *(f"{field}={value}" for field, value in self.settings)])
+
+
+CASES = [Case(name, kind) for name in LEARNERS for kind in learner_class(name).traits.kinds]
+CASES += [Case(name, "classification", tuple(settings.items())) for name, settings in VARIANTS]
+CLASSIFIERS = [case for case in CASES if case.kind == "classification"]
+LEARNING = [case for case in CASES if case.name != "nearest"]
+
+
+@functools.cache
+def family(kind: str) -> tasks.TaskFamily:
+    """It remembers its episodes, for learners are given the same ones: drawing them takes most of the time."""
+    made = tasks.load(FAMILIES[kind])
+    draw_them = made.sample
+    remembered = functools.cache(lambda split, index, counts: draw_them(split, torch.tensor(index), **dict(counts)))
+
+    def sample(split: tasks.Split, index: Tensor, **counts: int) -> Task:
+        return remembered(split, tuple(index.tolist()), tuple(counts.items()))
+
+    vars(made)["sample"] = sample
+    return made
+
+
+def build(case: Case, seed: int = 0, **settings: Any) -> Learner:
+    known = {field.name for field in fields(learner_class(case.name).Config)}
+    net = {name: value for name, value in NETS[case.kind].items() if name in known}
+    config = learners.configure(case.name, net | dict(case.settings) | settings)
+    return learners.build(case.name, family(case.kind).spec, config, seed)
+
+
+def training(case: Case, steps: int, seed: int = 0, **config: Any) -> Training:
+    sizes = {"way": 5, "shot": 2, "query": 2, "tasks_per_step": 2, "steps": steps, "batching": "vmap", "device": "cpu"}
+    wanted = TrainConfig(**{**sizes, **config}, seed=seed)
+    made = Training(
+        build(case, seed), family(case.kind), resolve(wanted, case.name, family(case.kind).spec), torch.device("cpu")
+    )
+    made.choose_batching()
+    made.learner.train()
+    for _ in range(made.steps):
+        made.meta_step()
+    return made
+
+
+@functools.cache
+def training_tasks(kind: str) -> WholeTasks:
+    return WholeTasks(20, functools.cache(family(kind).tasks("train").make))
+
+
+def prepared(learner: Learner, kind: str) -> Learner:
+    learner.prepare(training_tasks(kind))
+    return learner.eval()
+
+
+@functools.cache
+def trained_once(case: Case) -> Learner:
+    few = FEW_STEPS.get(case.name, {})
+    return prepared(training(case._replace(settings=(*few.items(), *case.settings)), steps=2).learner, case.kind)
+
+
+def trained(case: Case) -> Learner:
+    """Two meta-steps at 5 ways and 2 shots; float64, so that equalities can be strict."""
+    return copy.deepcopy(trained_once(case)).double()
+
+
+@functools.cache
+def draw(
+    kind: str, count: int = 2, *, way: int = 3, shot: int = 2, query: int = 2, split: tasks.Split = "train"
+) -> Task:
+    """Tasks in float64; in regression the task has as many points as a classification would have."""
+    each = 1 if kind == "classification" else way
+    task = family(kind).sample(split, torch.arange(count), way=way, shot=shot * each, query=query * each, seed=7)
+    return pytree.tree_map(lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, task)
+
+
+def answers(learner: Learner, task: Task, how: batch.How = "loop", steps: int | None = None) -> Tensor:
+    """Logits or means [T, n, way or d]."""
+    with torch.no_grad():
+        adapted = batch.map_tasks(lambda own, support: own.adapt(support, steps), learner, (task.support,), how)
+        asked = (adapted, task.query.x, task.query.mask)
+        return batch.map_tasks(lambda own, *one: own.predict(*one), learner, asked, how)[0]
+
+
+def padded(examples: Examples, extra: int, noise: float) -> Examples:
+    """``extra`` rows of padding at the end of every task, with noise for x."""
+    count = len(examples.x)
+    x = noise * torch.randn(count, extra, *examples.x.shape[2:], generator=torch.Generator().manual_seed(0))
+    return Examples(
+        torch.cat([examples.x, x.to(examples.x)], 1),
+        torch.cat([examples.y, examples.y.new_zeros(count, extra, examples.y.shape[-1])], 1),
+        torch.cat([examples.mask, examples.mask.new_zeros(count, extra)], 1),
+    )
