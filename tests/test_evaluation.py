@@ -125,7 +125,7 @@ def test_the_peak_is_that_of_the_tensors_alive() -> None:
         ({"episodes": 0}, "--episodes is 0"),
         ({"curves": ("shotz",)}, "Did you mean shots"),
         ({"device": "tpu"}, "is not there"),
-        ({"split": "validation"}, "has no split"),
+        ({"split": "validation"}, "unknown value of --split"),
     ],
 )
 def test_what_cannot_be_judged_is_said(asked: dict[str, object], words: str) -> None:

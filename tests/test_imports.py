@@ -8,7 +8,7 @@ import quickstudy
 ROOT = Path(quickstudy.__file__).parent
 LAYERS = [
     {"errors"},
-    {"devices"},
+    {"devices", "settings"},
     {"nets", "tasks"},
     {"inner"},
     {"learners"},

@@ -10,6 +10,7 @@ import torch
 import quickstudy as qs
 from quickstudy import runs, tasks, trainer, training
 from quickstudy.errors import UserError
+from quickstudy.learners.protonet import ProtoNet
 from quickstudy.training import CLOCKS, TrainConfig
 
 SMALL = {"backbone": "conv4", "width": 4}
@@ -30,6 +31,10 @@ def train(path: Path, config: TrainConfig = CONFIG, progress: trainer.Progress |
 
 class CrashError(Exception):
     pass
+
+
+class Doubled(ProtoNet):
+    """A learner of one's own."""
 
 
 @pytest.mark.parametrize("at", [37, 61, 119])
@@ -116,6 +121,22 @@ def test_numbers_that_are_not_finite_are_skipped_counted_and_in_the_end_refused(
         qs.train("maml", family, config, settings={"width": 4}, out=tmp_path / "all")
 
 
+def test_a_class_is_a_learner_as_good_as_a_name(tmp_path: Path) -> None:
+    """And a registered class goes by its name."""
+    config = TrainConfig(steps=1, way=2, query=2, validate_every=0)
+    own = qs.train(Doubled, "glyphs", config, settings=SMALL, out=tmp_path / "own")
+    assert own.learner_name == f"{__name__}:Doubled"
+    assert isinstance(qs.load_run(own.path).learner(), Doubled)
+    assert qs.evaluate(own.path, episodes=2).learner == own.learner_name
+    assert qs.train(ProtoNet, "glyphs", config, settings=SMALL, out=tmp_path / "known").learner_name == "protonet"
+
+    class Hidden(ProtoNet):
+        pass
+
+    with pytest.raises(UserError, match="top-level class of a module"):
+        qs.train(Hidden, "glyphs", config, out=tmp_path / "hidden")
+
+
 def test_a_warm_start_takes_the_backbone(tmp_path: Path) -> None:
     source = train(tmp_path / "source")
     config = TrainConfig(way=3, query=2, tasks_per_step=1, steps=0)
@@ -166,7 +187,7 @@ def test_a_folder_that_is_taken_or_cannot_be_is_refused(tmp_path: Path) -> None:
         (lambda path: (path / "run.json").unlink(), "no run.json"),
         (lambda path: (path / "run.json").write_text("{"), "is damaged"),
         (lambda path: (path / "run.json").write_text("[]"), "is damaged"),
-        (lambda path: (path / "weights.safetensors").unlink(), "is missing"),
+        (lambda path: (path / "weights.safetensors").unlink(), "is unfinished"),
         (lambda path: (path / "weights.safetensors").write_bytes(b"abc"), "is damaged"),
         (lambda path: edit(path, "format", 99), "Upgrade quickstudy"),
         (lambda path: edit(path, "learner", "gone"), "unknown learner"),

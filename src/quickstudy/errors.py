@@ -8,9 +8,9 @@ class UserError(ValueError):
     """Says what was found, what was expected, and what to do next."""
 
 
-def unknown(what: str, found: str, known: Iterable[str]) -> UserError:
+def unknown(what: str, found: object, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a registry, with the nearest names that are."""
     names = sorted(known)
-    near = difflib.get_close_matches(found, names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(str(found), names, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names)}."
     return UserError(f"unknown {what} {found!r}. {hint}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from quickstudy.errors import UserError, unknown
 from quickstudy.intervals import finite, interval
 from quickstudy.learners.base import Learner
 from quickstudy.scoring import Episodes, batches, score
+from quickstudy.settings import checked
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Split, TaskFamily
 
@@ -86,7 +88,7 @@ class Evaluation:
 
 
 def evaluate(
-    run: runs.Run | str | Learner,
+    run: runs.Run | Path | str | Learner,
     tasks: str | TaskFamily | None = None,
     *,
     split: Split = "test",
@@ -97,7 +99,7 @@ def evaluate(
     seed: int = 0,
     inner_steps: int | None = None,
     device: str = "auto",
-    curves: Sequence[str] = (),
+    curves: Sequence[str] | str = (),
 ) -> Evaluation:
     """Judge a run, or a learner, on held-out tasks.
 
@@ -107,17 +109,18 @@ def evaluate(
         split, way, shot, query, episodes, seed: which episodes, see ``Episodes``.
         inner_steps: gradient steps of an adaptation, where the learner takes any.
         device: auto, cpu, cuda or mps.
-        curves: any of shots, steps, ways.
+        curves: any of shots, steps, ways; in one string there are commas between them.
 
     Raises UserError for episodes that the split cannot give, tasks that the learner cannot take, and classes or units
     that the run was trained on.
     """
-    run = runs.load(run) if isinstance(run, str) else run
+    run = runs.load(run) if isinstance(run, str | Path) else run
+    curves = curve_names(curves)
     learner = run if isinstance(run, Learner) else run.learner()
     name = type(learner).__name__.lower() if isinstance(run, Learner) else run.learner_name
     tasks = learner.spec.name if tasks is None else tasks
-    family = load_tasks(tasks) if isinstance(tasks, str) else tasks
-    which = Episodes(split=split, way=way, shot=shot, query=query, episodes=episodes, seed=seed)
+    family = load_tasks(tasks)
+    which = checked(Episodes(split=split, way=way, shot=shot, query=query, episodes=episodes, seed=seed))
     if family.spec.kind == "regression":
         which = replace(which, way=0)
     if isinstance(run, runs.Run) and split != "train":
@@ -158,12 +161,19 @@ def evaluate(
     )
 
 
+def curve_names(curves: Sequence[str] | str) -> list[str]:
+    """The curves that are asked for; UserError for one that there is not."""
+    names = [name.strip() for name in (curves.split(",") if isinstance(curves, str) else curves)]
+    for name in names:
+        if name and name not in CURVES:
+            raise unknown("curve", name, CURVES)
+    return [name for name in names if name]
+
+
 def measure_curve(
     learner: Learner, family: TaskFamily, which: Episodes, curve: str, device: torch.device
 ) -> list[CurvePoint]:
     """Score by shots, inner steps or ways; points that the split cannot give are left out."""
-    if curve not in CURVES:
-        raise unknown("curve", curve, CURVES)
     if curve == "steps" and not learner.traits.gradient:
         return []
     if curve == "ways" and family.spec.kind == "regression":

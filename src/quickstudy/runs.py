@@ -29,11 +29,13 @@ import quickstudy
 from quickstudy import learners
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Learner
+from quickstudy.settings import checked
 from quickstudy.tasks.base import Spec
 from quickstudy.tasks.places import replace_file
 
 FORMAT = 1
 RUNS = Path("runs")
+CARD, WEIGHTS, CHECKPOINT, METRICS = "run.json", "weights.safetensors", "checkpoint.safetensors", "metrics.jsonl"
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
@@ -102,9 +104,12 @@ class Run:
 
     def learner(self) -> Learner:
         """The trained learner in evaluation mode; UserError if its weights are missing, damaged or of another net."""
+        weights = self.path / WEIGHTS
+        if not weights.exists() and (self.path / CHECKPOINT).exists():
+            raise UserError(f"{self.path} is unfinished. Go on with: quickstudy train --resume {self.path}")
         learner = learners.build(self.learner_name, self.spec, self.config, seed=0)
-        tensors, _ = read_tensors(self.path / "weights.safetensors")
-        load_weights(learner, tensors, self.path / "weights.safetensors")
+        tensors, _ = read_tensors(weights)
+        load_weights(learner, tensors, weights)
         return learner.eval()
 
     def check_unseen(self, members: frozenset[str] | None, tasks: str) -> None:
@@ -121,7 +126,7 @@ class Run:
         """Tasks, settings and clocks of the training, for a result that stands alone."""
         clocks = {}
         with contextlib.suppress(OSError, ValueError, IndexError):
-            last = json.loads((self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+            last = json.loads((self.path / METRICS).read_text(encoding="utf-8").splitlines()[-1])
             clocks = {name: last[name] for name in ("step", "wall_s", "cpu_s") if name in last}
         return {"tasks": self.spec.name, "config": dataclasses.asdict(self.config)} | self.training | clocks
 
@@ -163,7 +168,7 @@ def create(
         "training": run.training,
         "members": trained_on,
     }
-    write_json(path / "run.json", card)
+    write_json(path / CARD, card)
     return run
 
 
@@ -172,33 +177,38 @@ def load(path: Path | str) -> Run:
     path = Path(path)
     if not path.exists() and (RUNS / path).exists():
         path = RUNS / path
-    if not (path / "run.json").is_file():
+    if not (path / CARD).is_file():
         raise UserError(
             f"{path} is not a run folder: it has no run.json. `quickstudy list runs` shows those there are."
         )
     try:
-        card = json.loads((path / "run.json").read_text(encoding="utf-8"))
-        found = card["format"]
-        if isinstance(found, int) and found > FORMAT:
-            raise UserError(
-                f"{path} has run format {found} (quickstudy {card.get('version')}), and this is quickstudy "
-                f"{quickstudy.__version__}, which reads up to {FORMAT}. Upgrade quickstudy."
-            )
-        spec = Spec(**card["spec"] | {"shape": tuple(card["spec"]["shape"])})
-        config = learners.configure(card["learner"], card["config"])
-        return Run(path, card["learner"], config, spec, card["training"], card["version"], frozenset(card["members"]))
-    except UserError:
-        raise
+        return _read(path, json.loads((path / CARD).read_text(encoding="utf-8")))
+    except UserError as error:
+        raise UserError(f"{path / CARD}: {error}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path / 'run.json'} is damaged ({error!r}). Restore it from a copy, or train again."
+            f"{path / CARD} is damaged ({type(error).__name__}: {error}). Restore it from a copy, or train again."
         ) from error
+
+
+def _read(path: Path, card: dict[str, Any]) -> Run:
+    found = card["format"]
+    if isinstance(found, int) and found > FORMAT:
+        raise UserError(
+            f"this run has format {found} (quickstudy {card.get('version')}), and this is quickstudy "
+            f"{quickstudy.__version__}, which reads up to {FORMAT}. Upgrade quickstudy."
+        )
+    spec = checked(Spec(**card["spec"]), name=lambda field: f"spec.{field}")
+    config = learners.configure(card["learner"], card["config"])
+    training = dict(card["training"].items())
+    return Run(path, card["learner"], config, spec, training, str(card["version"]), frozenset(card["members"]))
 
 
 def new_path(learner_name: str, tasks: str, parent: Path = RUNS) -> Path:
     """A folder name that is not taken: runs/protonet-omniglot-1."""
     words = tasks.replace(",", "+").replace(":", "-").replace("=", "")
+    name = learner_name.rpartition(":")[2].lower()
     number = 1
-    while (path := parent / f"{learner_name}-{words}-{number}").exists():
+    while (path := parent / f"{name}-{words}-{number}").exists():
         number += 1
     return path

@@ -16,7 +16,7 @@ from quickstudy import cost
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.learners.base import Adapted, Learner, Prediction
-from quickstudy.tasks.base import Split, Task, TaskFamily, check_counts
+from quickstudy.tasks.base import Split, Task, TaskFamily, check_counts, check_room
 
 EXAMPLES = 512
 """Examples that go through a net at once on a CPU: more no longer fit its caches."""
@@ -56,6 +56,7 @@ class Scored(NamedTuple):
 
 def batches(family: TaskFamily, which: Episodes, size: int) -> Iterator[Task]:
     """The episodes of ``which`` in order, ``size`` at a time."""
+    check_room(family.spec, size, way=which.way, shot=which.shot, query=which.query)
     for first in range(0, which.episodes, size):
         index = torch.arange(first, min(first + size, which.episodes))
         yield family.sample(which.split, index, way=which.way, shot=which.shot, query=which.query, seed=which.seed)

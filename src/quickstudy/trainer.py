@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from quickstudy import learners, runs
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
+from quickstudy.learners.base import Learner
 from quickstudy.tasks import TaskFamily
 from quickstudy.tasks import load as load_tasks
 from quickstudy.training import TrainConfig, Training, resolve
@@ -29,7 +30,7 @@ Progress = Callable[[Training, dict[str, Any]], None]
 
 
 def train(
-    learner: str,
+    learner: str | type[Learner],
     tasks: str | TaskFamily = "glyphs",
     config: TrainConfig | None = None,
     *,
@@ -41,7 +42,8 @@ def train(
     """Meta-train ``learner`` on ``tasks`` and return its run.
 
     Args:
-        learner: a name from ``quickstudy list learners``.
+        learner: a name from ``quickstudy list learners``, or a learner's class: its run can be read wherever the
+            module that defines it can be imported.
         tasks: a family, or its name with options, for example ``omniglot:classes=alphabets``.
         config: how to train; None leaves everything to the learner's recipe.
         settings: fields of the learner's own configuration, for example ``{"distance": "cosine"}``.
@@ -52,13 +54,13 @@ def train(
     Ctrl-C ends the training after the current meta-step with a checkpoint, and raises KeyboardInterrupt.
     Raises UserError for names, settings or folders that are not right, before anything is written.
     """
-    learner_config = learners.configure(learner, dict(settings or {}))
-    family = load_tasks(tasks) if isinstance(tasks, str) else tasks
-    config = resolve(config or TrainConfig(), learner, family.spec)
-    path = Path(out) if out is not None else runs.new_path(learner, family.spec.name)
-    if os.path.exists(path) and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path} is there already. Choose another --out, or --resume {path}.")
-    training = _begin(learner, learner_config, family, config)
+    name = learners.name_of(learner)
+    learner_config = learners.configure(name, dict(settings or {}))
+    family = load_tasks(tasks)
+    config = resolve(config or TrainConfig(), name, family.spec)
+    path = Path(out) if out is not None else runs.new_path(name, family.spec.name)
+    _check_free(path)
+    training = _begin(name, learner_config, family, config)
     if init is not None:
         warm_start(training, init)
     if training.steps:
@@ -66,38 +68,54 @@ def train(
         training.choose_batching()
     card = asdict(config) | {"batching": training.how, "init": None if init is None else str(init)}
     run = runs.create(
-        path, learner, learner_config, family.spec, card, family.members("train") if training.params else None
+        path, name, learner_config, family.spec, card, family.members("train") if training.params else None
     )
     recorder = Recorder(training, path)
     try:
         recorder.start()
     except UserError:
         with contextlib.suppress(OSError):
-            (path / "run.json").unlink()
+            (path / runs.CARD).unlink()
             path.rmdir()
         raise
     return _drive(training, recorder, run, progress)
 
 
+def _check_free(path: Path) -> None:
+    if (path / runs.CARD).is_file():
+        raise UserError(f"{path} is a run already. Choose another --out, or go on with it: --resume {path}.")
+    if os.path.exists(path) and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path} is there already. Choose another --out.")
+
+
 def resume(path: Path | str, progress: Progress | None = None) -> runs.Run:
     """Continue an interrupted training exactly where its last checkpoint left it, with the settings it has."""
     run = runs.load(path)
-    card = {name: value for name, value in run.training.items() if name != "init"}
-    try:
-        config = TrainConfig(**card)
-    except TypeError as error:
-        raise UserError(f"{run.path / 'run.json'} has training settings that this version lacks: {error}.") from error
     family = load_tasks(run.spec.name)
+    config = settings_of(run)
     if family.spec != run.spec:
         raise UserError(f"the tasks of {run.path} are not those of today: {run.spec} then, {family.spec} now.")
     training = _begin(run.learner_name, run.config, family, config)
     training.how = batch.check(config.batching)
     recorder = Recorder(training, run.path)
-    if recorder.checkpoint_path.exists() or (run.path / "weights.safetensors").exists():
+    if recorder.checkpoint_path.exists() or (run.path / runs.WEIGHTS).exists():
         recorder.resume()
     else:
         recorder.start()
     return _drive(training, recorder, run, progress)
+
+
+def settings_of(run: runs.Run) -> TrainConfig:
+    """How ``run`` is trained; UserError where run.json does not say it in words of this version."""
+    card = {name: value for name, value in run.training.items() if name != "init"}
+    # what is None unless it is said, was decided when the run began
+    missing = {field.name for field in fields(TrainConfig) if field.default is None} - card.keys()
+    try:
+        if missing:
+            raise UserError(f"training lacks {', '.join(sorted(missing))}.")
+        return resolve(TrainConfig(**card), run.learner_name, run.spec)
+    except (UserError, TypeError) as error:
+        raise UserError(f"{run.path / runs.CARD}: {error} Restore it from a copy, or train again.") from error
 
 
 def _begin(name: str, learner_config: Any, family: TaskFamily, config: TrainConfig) -> Training:
@@ -126,7 +144,7 @@ def _drive(training: Training, recorder: Recorder, run: runs.Run, progress: Prog
 def warm_start(training: Training, init: Path | str) -> None:
     """Give the learner the backbone of the run ``init``; UserError if it has another shape."""
     source = runs.load(init)
-    tensors, _ = runs.read_tensors(source.path / "weights.safetensors")
+    tensors, _ = runs.read_tensors(source.path / runs.WEIGHTS)
     mine = training.learner.state_dict()
     shared = {name: value for name, value in tensors.items() if name.startswith("net.")}
     wanted = {name for name in mine if name.startswith("net.")}
@@ -144,7 +162,7 @@ class Recorder:
 
     def __init__(self, training: Training, path: Path) -> None:
         self.training, self.path = training, path
-        self.checkpoint_path = path / "checkpoint.safetensors"
+        self.checkpoint_path = path / runs.CHECKPOINT
         self.lines: list[str] = []
 
     def start(self) -> None:
@@ -156,20 +174,20 @@ class Recorder:
         tensors, counters = runs.read_tensors(self.checkpoint_path)
         self.training.restore(tensors, counters, self.checkpoint_path)
         try:
-            lines = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+            lines = (self.path / runs.METRICS).read_text(encoding="utf-8").splitlines()
             self.lines = lines[: sum(_step(line) <= self.training.step for line in lines)]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.path / 'metrics.jsonl'} is missing or damaged ({error!r}).") from error
+            raise UserError(f"{self.path / runs.METRICS} is missing or damaged ({error!r}).") from error
         self._write_metrics()
 
     def log(self, metrics: dict[str, Any]) -> None:
         line = json.dumps(metrics)
         self.lines.append(line)
         try:
-            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            with open(self.path / runs.METRICS, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
-            raise UserError(f"cannot write {self.path / 'metrics.jsonl'}: {error}.") from error
+            raise UserError(f"cannot write {self.path / runs.METRICS}: {error}.") from error
 
     def checkpoint(self) -> None:
         tensors, counters = self.training.state()
@@ -180,11 +198,11 @@ class Recorder:
         training = self.training
         if not training.best_weights:
             training.prepare()
-        runs.write_tensors(self.path / "weights.safetensors", training.best_weights or training.learner.state_dict())
+        runs.write_tensors(self.path / runs.WEIGHTS, training.best_weights or training.learner.state_dict())
 
     def _write_metrics(self) -> None:
         text = "".join(line + "\n" for line in self.lines)
-        runs.write_atomic(self.path / "metrics.jsonl", lambda temporary: runs.write_text(temporary, text))
+        runs.write_atomic(self.path / runs.METRICS, lambda temporary: runs.write_text(temporary, text))
 
 
 def _step(line: str) -> int:

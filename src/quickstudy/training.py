@@ -21,11 +21,12 @@ from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.intervals import finite, interval
 from quickstudy.learners.base import Learner
-from quickstudy.tasks.base import Spec, TaskFamily, check_counts
+from quickstudy.settings import checked, flag
+from quickstudy.tasks.base import Spec, TaskFamily, check_counts, check_room
 
 LOG_EVERY = 50
 GIVE_UP_AFTER = 10
-"""Non-finite meta-steps in a row that end a training."""
+"""Non-finite meta-steps in a row that end a training, or all there are where it has fewer."""
 CLOCKS = ("wall_s", "cpu_s")
 """Fields of a line of metrics that are not the same in every run of the same settings."""
 
@@ -75,6 +76,7 @@ FALLBACK = {"way": 5, "shot": 1, "query": 15, "tasks_per_step": 4, "steps": 4000
 
 def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
     """``config`` with every None filled in; UserError for numbers that make no sense."""
+    config = checked(config)
     recipe = FALLBACK | learners.learner_class(learner_name).recipe(spec)
     unset = {field.name for field in fields(config) if getattr(config, field.name) is None}
     config = replace(config, **{name: value for name, value in recipe.items() if name in unset})
@@ -82,7 +84,7 @@ def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
     check_counts(**{name.replace("_", "-"): count for name, count in sizes.items()})
     for name in ("steps", "weight_decay", "clip", "validate_every", "patience", "rate"):
         if not 0 <= getattr(config, name) < math.inf:
-            raise UserError(f"--{name.replace('_', '-')} is {getattr(config, name)}; it must be 0 or more.")
+            raise UserError(f"{flag(name)} is {getattr(config, name)}; expected a finite number that is 0 or more.")
     if not -(2**63) <= config.seed < 2**63:
         raise UserError(f"--seed is {config.seed}; it must fit into 64 bits.")
     if config.batching != "auto":
@@ -124,8 +126,9 @@ class Training:
         """The tasks of the current meta-step, on the device."""
         c = self.config
         index = torch.arange(self.step * (c.tasks_per_step or 1), (self.step + 1) * (c.tasks_per_step or 1))
-        tasks = self.family.sample("train", index, way=c.way or 0, shot=c.shot or 0, query=c.query or 0, seed=c.seed)
-        return tasks.to(self.device)
+        size = {"way": c.way or 0, "shot": c.shot or 0, "query": c.query or 0}
+        check_room(self.family.spec, len(index), **size)
+        return self.family.sample("train", index, **size, seed=c.seed).to(self.device)
 
     def choose_batching(self) -> None:
         """Measure which way of batching is fastest, or take the one that was asked for."""
@@ -159,10 +162,10 @@ class Training:
             self.skipped += 1
             self.in_a_row += 1
         self.step += 1
-        if self.in_a_row >= GIVE_UP_AFTER:
+        if self.in_a_row >= min(GIVE_UP_AFTER, self.steps):
             raise UserError(
-                f"the loss or its gradient was not finite in {GIVE_UP_AFTER} meta-steps in a row, up to step "
-                f"{self.step}. Try a smaller --rate or inner rate, or look for NaN in the data."
+                f"the loss or its gradient was not finite in {self.in_a_row} meta-step{'s' * (self.in_a_row > 1)} in a "
+                f"row, up to step {self.step}. Try a smaller --rate or inner rate, or look for NaN in the data."
             )
 
     def rate(self) -> float:

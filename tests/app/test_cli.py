@@ -35,6 +35,16 @@ def test_help_is_there_at_once() -> None:
     assert min(times) < 0.9
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("line", ["list learners", "list tasks --json", "--help"])
+def test_output_that_cannot_be_written_is_an_error_of_one_line(line: str) -> None:
+    with open("/dev/full", "w") as nowhere:
+        command = [sys.executable, "-m", "quickstudy.app.cli", *line.split()]
+        said = subprocess.run(command, stdout=nowhere, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert said.returncode == 2
+    assert said.stderr == "error: [Errno 28] No space left on device. Choose a place that can be read and written.\n"
+
+
 def test_help_imports_neither_torch_nor_tyro() -> None:
     code = (
         "import sys; from quickstudy.app.cli import main; main(['--help']); print({'torch', 'tyro'} & {*sys.modules})"

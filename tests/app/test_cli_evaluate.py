@@ -73,7 +73,7 @@ def test_a_run_comes_before_a_learner_of_the_same_name(cli: Cli, run: Path) -> N
     assert json.loads(answer.out)["learner"] == "nearest", "a folder that is no run does not hide the learner"
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg"])
+@pytest.mark.parametrize("suffix", ["png", "SVG"])
 def test_a_picture(cli: Cli, run: Path, suffix: str) -> None:
     answer = cli("evaluate", "small", "nearest", "--plot", f"new/plot.{suffix}", "--curves", "shots", *FEW)
     assert answer.code == 0
@@ -95,6 +95,7 @@ WRONG = [
     ("small --split tset", ["'tset'", "test"]),
     ("small --shot 0", ["--shot is 0"]),
     ("small --episodes 0", ["--episodes is 0"]),
+    ("small --query 99999999999", ["--query 99999999999", "GB of inputs", "Ask for fewer"]),
     ("small --inner-steps 2", ["takes no gradient steps"]),
     ("small --curves shot", ["unknown curve 'shot'", "shots"]),
     ("small --device cuda:99", ["device 'cuda:99' is not there"]),
@@ -123,6 +124,11 @@ def test_runs_of_different_tasks_need_to_be_told_on_which_to_meet(cli: Cli, run:
     assert cli("evaluate", "small", "other", "--tasks", "glyphs", *FEW).code == 0
 
 
+def bare(run: Path) -> None:
+    (run / runs.WEIGHTS).unlink()
+    (run / runs.CHECKPOINT).unlink()
+
+
 def nan(run: Path) -> None:
     path = run / "weights.safetensors"
     tensors, note = runs.read_tensors(path)
@@ -130,20 +136,15 @@ def nan(run: Path) -> None:
     runs.write_tensors(path, tensors, note)
 
 
-def another_width(run: Path) -> None:
+def edit(run: Path, part: str, field: str, value: object) -> None:
     card = json.loads((run / "run.json").read_text())
-    card["config"]["width"] = 8
-    (run / "run.json").write_text(json.dumps(card))
-
-
-def other_setting(run: Path) -> None:
-    card = json.loads((run / "run.json").read_text())
-    card["config"]["widht"] = 8
+    card[part][field] = value
     (run / "run.json").write_text(json.dumps(card))
 
 
 DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
-    ("missing weights", lambda run: (run / "weights.safetensors").unlink(), "weights.safetensors is missing"),
+    ("unfinished", lambda run: (run / runs.WEIGHTS).unlink(), "Go on with: quickstudy train --resume runs/small"),
+    ("missing weights", bare, "weights.safetensors is missing"),
     ("cut weights", lambda run: os.truncate(run / "weights.safetensors", 50), "weights.safetensors is damaged"),
     (
         "foreign weights",
@@ -151,12 +152,15 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
         "weights.safetensors is damaged",
     ),
     ("nan", nan, "holds numbers that are not finite"),
-    ("another net", another_width, "does not fit run.json"),
-    ("unknown setting", other_setting, "Did you mean width?"),
+    ("another net", lambda run: edit(run, "config", "width", 8), "does not fit run.json"),
+    ("unknown setting", lambda run: edit(run, "config", "widht", 8), "Did you mean width?"),
     ("no run.json", lambda run: (run / "run.json").unlink(), "is not a run folder"),
     ("empty run.json", lambda run: (run / "run.json").write_text("{}"), "run.json is damaged"),
     ("list", lambda run: (run / "run.json").write_text("[]"), "run.json is damaged"),
-    ("binary", lambda run: (run / "run.json").write_bytes(b"\xff\xfe"), "run.json is damaged"),
+    ("binary", lambda run: (run / "run.json").write_bytes(b"\xff\xfe"), "run.json is damaged (UnicodeDecodeError"),
+    ("no shape", lambda run: edit(run, "spec", "shape", None), "run.json: spec.shape is None; expected a list"),
+    ("kind", lambda run: edit(run, "spec", "kind", "clasification"), "Did you mean classification?"),
+    ("width", lambda run: edit(run, "config", "width", "4"), "run.json: --width is '4'; expected a whole number"),
 ]
 
 
@@ -173,5 +177,5 @@ def test_a_run_of_a_newer_version(cli: Cli, run: Path) -> None:
     (run / "run.json").write_text(json.dumps(card | {"format": 99, "version": "9.9"}))
     answer = cli("evaluate", "runs/small")
     assert answer.code == 2
-    assert "run format 99 (quickstudy 9.9)" in answer.err
+    assert "run.json: this run has format 99 (quickstudy 9.9)" in answer.err
     assert "Upgrade quickstudy" in answer.err

@@ -56,6 +56,15 @@ def test_a_learner_without_parameters_trains_in_no_steps(cli: Cli) -> None:
     assert cli("evaluate", "near", "--episodes", "4").code == 0
 
 
+def test_a_training_that_was_cut_off_before_its_first_checkpoint_starts_again(cli: Cli, run: Path) -> None:
+    for name in (runs.WEIGHTS, runs.CHECKPOINT):
+        (run / name).unlink()
+    answer = cli("train", "--resume", "small")
+    assert answer.code == 0
+    assert "going on from step 0, for it has no checkpoint, with protonet" in answer.err
+    assert (run / runs.WEIGHTS).exists()
+
+
 def test_a_warm_start(cli: Cli, run: Path, tiny: tuple[str, ...]) -> None:
     answer = cli("train", "matching", "--steps", "0", "--init", str(run), "--out", "warm", *tiny)
     assert answer.code == 0
@@ -88,6 +97,11 @@ WRONG = [
     ("train maml --inner-steps -1", ["--inner-steps is -1"]),
     ("train maml --tasks sinusoid --inner-rate nan", ["--inner-rate is nan"]),
     ("train finetune", ["glyphs:classes=1000"]),
+    ("train nobody:Mine", ["there is no learner nobody:Mine", "No module named 'nobody'"]),
+    ("train json:JSONDecoder", ["json:JSONDecoder is no learner", "subclass of quickstudy.Learner"]),
+    (f"{SMALL} --tasks glyphs:size=28:size=30", ["'size' of glyphs is given twice"]),
+    (f"{SMALL} --query 99999999999", ["--query 99999999999", "GB of inputs", "Ask for fewer"]),
+    ("train protonet --steps 2 --width 99999999999", ["there is not enough memory", "--width"]),
     ("train --resume", ["--resume needs the path of a run"]),
     ("train --resume nowhere", ["nowhere is not a run folder", "list runs"]),
 ]
@@ -192,6 +206,32 @@ def test_nan_in_the_data(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "look for NaN in the data" in answer.err
 
 
+@pytest.mark.parametrize(("steps", "words"), [(1, "in 1 meta-step in a row"), (3, "in 3 meta-steps in a row")])
+def test_a_training_without_one_good_step_is_not_finished(cli: Cli, steps: int, words: str) -> None:
+    answer = cli("train", "maml", "--tasks", "sinusoid", "--steps", str(steps), "--inner-rate", "1e30", "--out", "run")
+    assert answer.code == 2
+    assert words in answer.err
+    assert not Path("run/weights.safetensors").exists()
+
+
+MINE = """\
+from quickstudy.learners.protonet import ProtoNet, ProtoNetConfig
+
+
+class Mine(ProtoNet):
+    \"\"\"My own prototypes.\"\"\"
+"""
+
+
+def test_a_learner_of_ones_own(cli: Cli, tiny: tuple[str, ...]) -> None:
+    Path("mylearner.py").write_text(MINE)
+    assert "Meta-train mylearner:Mine: My own prototypes." in cli("train", "mylearner:Mine", "--help").out
+    answer = cli("train", "mylearner:Mine", "--steps", "2", "--distance", "cosine", *tiny)
+    assert (answer.code, answer.out) == (0, "runs/mine-glyphs-1\n")
+    row = json.loads(cli("evaluate", "mine-glyphs-1", "--episodes", "4", "--json").out)
+    assert row["learner"] == "mylearner:Mine"
+
+
 def test_resume_of_a_finished_run(cli: Cli, run: Path) -> None:
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     answer = cli("train", "--resume", "runs/small")
@@ -232,15 +272,24 @@ def unfinished(run: Path) -> None:
     (run / "weights.safetensors").unlink()
 
 
-def newer(run: Path) -> None:
+def edit(run: Path, **parts: object) -> None:
     card = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(card | {"format": runs.FORMAT + 1, "version": "9.9"}))
+    (run / "run.json").write_text(json.dumps(card | parts))
+
+
+def training(run: Path, **settings: object) -> None:
+    edit(run, training=qs.load_run(run).training | settings)
 
 
 DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     ("no run.json", lambda run: (run / "run.json").unlink(), "is not a run folder"),
     ("cut run.json", lambda run: (run / "run.json").write_text('{"format"'), "run.json is damaged"),
-    ("newer", newer, "reads up to 1. Upgrade quickstudy"),
+    ("newer", lambda run: edit(run, format=runs.FORMAT + 1, version="9.9"), "reads up to 1. Upgrade quickstudy"),
+    ("steps", lambda run: training(run, steps=-3), "run.json: --steps is -3"),
+    ("rate", lambda run: training(run, rate="fast"), "run.json: --rate is 'fast'"),
+    ("batching", lambda run: training(run, batching="fast"), "run.json: unknown way to batch tasks 'fast'"),
+    ("no training", lambda run: edit(run, training={}), "run.json: training lacks query, shot, steps"),
+    ("training", lambda run: edit(run, training=[]), "run.json is damaged"),
     (
         "cut checkpoint",
         lambda run: os.truncate(run / "checkpoint.safetensors", 100),

@@ -16,8 +16,13 @@ KINDS = ("png", "svg", "pdf")
 
 def check_name(path: Path) -> None:
     """UserError unless ``path`` names a kind of picture that can be written."""
-    if path.suffix.removeprefix(".") not in KINDS:
+    if kind_of(path) not in KINDS:
         raise UserError(f"--plot is {path}; its name must end in .png, .svg or .pdf.")
+
+
+def kind_of(path: Path) -> str:
+    """png for curves.PNG."""
+    return path.suffix.removeprefix(".").lower()
 
 
 def draw(rows: Sequence[Evaluation], path: Path) -> None:
@@ -33,8 +38,7 @@ def draw(rows: Sequence[Evaluation], path: Path) -> None:
     first = rows[0]
     way = f"{first.way}-way " if first.way else ""
     figure.suptitle(f"{first.tasks}, {first.split}: {way}{first.shot}-shot, {first.episodes} episodes", fontsize=10)
-    kind = path.suffix.removeprefix(".")
-    runs.write_atomic(path, lambda temporary: figure.savefig(temporary, format=kind, dpi=150))
+    runs.write_atomic(path, lambda temporary: figure.savefig(temporary, format=kind_of(path), dpi=150))
 
 
 def draw_scores(panel: Any, rows: Sequence[Evaluation]) -> None:

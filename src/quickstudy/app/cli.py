@@ -6,6 +6,7 @@ goes to stdout, everything else to stderr. Neither torch nor tyro is imported be
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
@@ -36,6 +37,9 @@ EXAMPLES = """\
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    # read when torch is loaded: threads that wait in a loop for one another make small nets crawl on a busy machine
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    sys.path.append(os.getcwd())  # where a learner of one's own lives, mine:PixelMean
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± shows a question mark
@@ -46,16 +50,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except PermissionError as error:
-        print(f"error: {error}. Choose a place that you may read and write.", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        # whoever read the output has gone; keep the interpreter from saying so when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read the output has gone
+        no_more_output()
         return 1
+    except OSError as error:
+        no_more_output()
+        print(f"error: {error}. Choose a place that can be read and written.", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_lack_of_memory(error):
+            raise
+        print("error: there is not enough memory. Ask for a smaller --width, --way or --query.", file=sys.stderr)
+        return 2
+
+
+def no_more_output() -> None:
+    """Keep the interpreter from flushing, and failing, once more at its exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def is_lack_of_memory(error: Exception) -> bool:
+    """Whether an error, of torch where the numbers are large, says that there is no room."""
+    said = ("not enough memory", "can't allocate memory", "out of memory", "Storage size calculation overflowed")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in said)
 
 
 def _run(args: list[str]) -> int:

@@ -13,7 +13,7 @@ from quickstudy import learners, runs
 from quickstudy.app import chart, output
 from quickstudy.app.flags import parse
 from quickstudy.errors import UserError, unknown
-from quickstudy.evaluation import CURVES, Difference, Evaluation, differences, evaluate
+from quickstudy.evaluation import Difference, Evaluation, curve_names, differences, evaluate
 from quickstudy.learners import LEARNERS
 from quickstudy.learners.base import Learner
 from quickstudy.scoring import Episodes
@@ -51,10 +51,7 @@ def main(args: list[str]) -> int:
     flags = parse(Flags, args, prog="quickstudy evaluate", description=DESCRIPTION)
     if not flags.runs:
         raise UserError("say which run to evaluate. `quickstudy list runs` shows those there are.")
-    curves = [curve.strip() for curve in flags.curves.split(",") if curve.strip()]
-    for curve in curves:
-        if curve not in CURVES:
-            raise unknown("curve", curve, CURVES)
+    curves = curve_names(flags.curves)
     if flags.plot is not None:
         chart.check_name(flags.plot)
     rows = judge(flags, curves)
@@ -97,8 +94,8 @@ def judge(flags: Flags, curves: Sequence[str]) -> list[Evaluation]:
 
 def find(name: str) -> runs.Run | None:
     """The run in a folder, or None for the name of a learner; UserError if ``name`` is neither."""
-    is_run = any((folder / "run.json").is_file() for folder in (Path(name), runs.RUNS / name))
-    if not is_run and name in LEARNERS:
+    is_run = any((folder / runs.CARD).is_file() for folder in (Path(name), runs.RUNS / name))
+    if not is_run and learners.is_named(name):
         return None
     if not is_run and not Path(name).exists() and not (runs.RUNS / name).exists():
         known = [run.name for run in runs.RUNS.iterdir()] if runs.RUNS.is_dir() else []
@@ -154,6 +151,7 @@ def show(rows: Sequence[Evaluation], curves: Sequence[str]) -> None:
         for row in rows
     ]
     output.print_table(columns, table)
+    print("\none task at a time: median time to adapt and to predict; operations and memory of one adaptation")
     for curve in curves:
         show_curve(rows, curve)
 

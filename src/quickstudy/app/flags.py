@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import tyro
 
 from quickstudy.errors import UserError, unknown
+from quickstudy.settings import flag
 
 T = TypeVar("T")
 BOX = re.compile(r"^[│|╭╰ ]*|[│|╮╯ ]*$")
@@ -58,11 +59,11 @@ def names(kind: type[Any]) -> set[str]:
     found: set[str] = set()
     hints = typing.get_type_hints(kind)
     for field in fields(kind):
-        hint, flag = hints[field.name], field.name.replace("_", "-")
+        hint, name = hints[field.name], flag(field.name)
         if is_dataclass(hint) and isinstance(hint, type):
             found |= names(hint)
         else:
-            found |= {f"--{flag}", f"--no-{flag}"} if hint is bool else {f"--{flag}"}
+            found |= {name, f"--no-{name[2:]}"} if hint is bool else {name}
     return found
 
 

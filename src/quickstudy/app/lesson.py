@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from quickstudy import learners, trainer
+from quickstudy import learners, runs, trainer
 from quickstudy.app.ahead import Ahead
 from quickstudy.app.figures import Episode, Line, Wave
 from quickstudy.inner import batch
@@ -93,7 +93,7 @@ class Lesson:
             split="val", way=VALIDATED, shot=c.shot or 1, query=c.query or 1, episodes=c.validate_episodes, seed=c.seed
         )
         start = self._score(untrained, which)
-        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in (run / runs.METRICS).read_text(encoding="utf-8").splitlines()]
         lines = [line for line in lines if f"val_{self.metric}" in line]
         mean = [start.mean, *(line[f"val_{self.metric}"] for line in lines)]
         ci95 = [start.ci95, *(line[f"val_{self.metric}_ci95"] for line in lines)]

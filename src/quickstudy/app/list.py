@@ -16,6 +16,7 @@ from quickstudy.app import output
 from quickstudy.app.flags import parse
 from quickstudy.errors import UserError
 from quickstudy.nets import BACKBONES
+from quickstudy.settings import flag
 from quickstudy.tasks import FAMILIES, WRAPPERS
 
 Row = dict[str, Any]
@@ -64,7 +65,7 @@ def all_learners() -> list[Row]:
     rows = []
     for name, (_, line) in learners.LEARNERS.items():
         made = learners.learner_class(name)
-        settings = [f"--{field.name.replace('_', '-')}" for field in fields(made.Config)]
+        settings = [flag(field.name) for field in fields(made.Config)]
         rows.append({"name": name, "about": line, "kinds": list(made.traits.kinds), "settings": settings})
     return rows
 
@@ -99,7 +100,7 @@ def all_runs() -> list[Row]:
 def run_folders(path: Path) -> list[Path]:
     """A folder, or the runs in it where it is one of several runs, as the demo makes it."""
     inside = sorted(card.parent for card in path.glob("*/run.json"))
-    return [path] if (path / "run.json").exists() or not inside else inside
+    return [path] if (path / runs.CARD).exists() or not inside else inside
 
 
 def describe(path: Path) -> Row:
@@ -109,7 +110,7 @@ def describe(path: Path) -> Row:
     try:
         run = runs.load(path)
         step, best = measured(path, f"val_{run.spec.metric}", run.spec.higher_is_better)
-        finished = (path / "weights.safetensors").exists()
+        finished = (path / runs.WEIGHTS).exists()
         row |= {"learner": run.learner_name, "tasks": run.spec.name, "steps": run.training.get("steps")}
         row |= {"metric": run.spec.metric, "step": step, "val": best, "state": "finished" if finished else "unfinished"}
     except UserError as error:
@@ -120,9 +121,9 @@ def describe(path: Path) -> Row:
 def measured(path: Path, name: str, higher: bool) -> tuple[int, float | None]:
     """The last logged step and the best value of the metric ``name``; UserError for a damaged file."""
     try:
-        lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in (path / runs.METRICS).read_text(encoding="utf-8").splitlines()]
         values = [line[name] for line in lines if name in line]
         best = (max if higher else min)(values) if values else None
         return (int(lines[-1]["step"]) if lines else 0), best
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path / 'metrics.jsonl'} is missing or damaged ({error!r}).") from error
+        raise UserError(f"{path / runs.METRICS} is missing or damaged ({error!r}).") from error

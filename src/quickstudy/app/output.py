@@ -58,6 +58,11 @@ def score(metric: str, mean: float, ci95: float | None) -> str:
     return f"{scale * mean:.{digits}f}{margin}{unit}"
 
 
+def count(number: int | None, one: str, many: str = "") -> str:
+    """``1 step``, ``2 steps``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def duration(seconds: float) -> str:
     """Seconds in words: ``42 s``, ``3 min 20 s``, ``2 h 5 min``."""
     whole = round(seconds)

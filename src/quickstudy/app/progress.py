@@ -41,7 +41,7 @@ class Watch:
             self.validation = f"val {metric} {output.score(metric, *interval)}"
         if training.step - self._first[0] == WARM_UP and self.seconds_left() >= 1:
             left = training.steps - training.step
-            self.say(f"about {output.duration(self.seconds_left())} for the {left} steps left")
+            self.say(f"about {output.duration(self.seconds_left())} for the {output.count(left, 'step')} left")
         self.show(validated or training.finished() or now - self._said >= EVERY)
 
     @property

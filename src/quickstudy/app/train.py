@@ -17,8 +17,9 @@ from quickstudy.app import output
 from quickstudy.app.flags import parse
 from quickstudy.app.progress import Watch, watching
 from quickstudy.devices import pick_device
-from quickstudy.errors import UserError, unknown
+from quickstudy.errors import UserError
 from quickstudy.learners import LEARNERS
+from quickstudy.settings import flag
 from quickstudy.tasks import TaskFamily
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Kind, Spec
@@ -59,8 +60,7 @@ def main(args: list[str]) -> int:
             raise UserError(f"the learner comes first, for example: quickstudy train protonet {shlex.join(args)}")
         print(help_text())
         return 0
-    if name not in LEARNERS:
-        raise unknown("learner", name, LEARNERS)
+    learners.learner_class(name)
     return start(name, args[1:])
 
 
@@ -106,10 +106,10 @@ def settings_type(name: str) -> type[Settings]:
 def describe(name: str) -> str:
     """The learner in one line, and what its recipe makes of settings that are not given."""
     made = learners.learner_class(name)
-    text = f"Meta-train {name}: {LEARNERS[name][1]}."
+    text = f"Meta-train {name}: {learners.about(name)}."
     for kind in made.traits.kinds:
         recipe = made.recipe(example_spec(kind))
-        chosen = " ".join(f"--{field.replace('_', '-')} {value}" for field, value in recipe.items())
+        chosen = " ".join(f"{flag(field)} {value}" for field, value in recipe.items())
         if chosen:
             text += f"\n\nIts recipe for {kind}, where a default below is None:\n{chosen}"
     return text
@@ -125,7 +125,7 @@ def start(name: str, args: list[str]) -> int:
     asked = parse(settings_type(name), args, prog=f"quickstudy train {name}", description=describe(name))
     family = load_tasks(asked.place.tasks)
     config = resolve(asked.training, name, family.spec)
-    path = asked.place.out or runs.new_path(name, family.spec.name)
+    path = runs.new_path(name, family.spec.name) if asked.place.out is None else asked.place.out.expanduser()
     parameters = learners.build(name, family.spec, asked.learner, config.seed).parameters()
     trained = any(True for _ in parameters)
     print(plan(name, family, config, path) if trained else f"{name} has no parameters to train", file=sys.stderr)
@@ -140,23 +140,27 @@ def start(name: str, args: list[str]) -> int:
 def plan(name: str, family: TaskFamily, config: TrainConfig, path: Path) -> str:
     """What the training will do, in two lines."""
     spec = family.spec
+    counts = (
+        (config.steps, "step", "steps"),
+        (config.tasks_per_step, "task", "tasks"),
+        (config.query, "query", "queries"),
+    )
+    steps, tasks, queries = (output.count(*one) for one in counts)
     classes = f"{config.way}-way " if spec.kind == "classification" else ""
-    tasks = "1 task" if config.tasks_per_step == 1 else f"{config.tasks_per_step} tasks"
     each = " of each class" if spec.kind == "classification" else ""
     return (
-        f"{name} on {spec.name}: {config.steps} steps of {tasks}, {classes}{config.shot}-shot, {config.query} queries"
-        f"{each}\non {pick_device(config.device)}, into {path}; Ctrl-C stops it with a checkpoint"
+        f"{name} on {spec.name}: {steps} of {tasks}, {classes}{config.shot}-shot, {queries}{each}\n"
+        f"on {pick_device(config.device)}, into {path}; Ctrl-C stops it with a checkpoint"
     )
 
 
 def resume(wanted: Path, name: str | None, args: list[str]) -> int:
     """Go on with a run; UserError for settings other than its own."""
     run = runs.load(wanted)
-    known = [setting.name for setting in fields(TrainConfig)]
     init = run.training.get("init")
     own = settings_type(run.learner_name)(
         place=Place(tasks=run.spec.name, out=run.path, init=None if init is None else Path(init), resume=wanted),
-        training=TrainConfig(**{setting: value for setting, value in run.training.items() if setting in known}),
+        training=trainer.settings_of(run),
         learner=run.config,
     )
     if name not in (None, run.learner_name):
@@ -164,11 +168,12 @@ def resume(wanted: Path, name: str | None, args: list[str]) -> int:
     prog = f"quickstudy train {run.learner_name}"
     asked = parse(type(own), args, prog=prog, description=describe(run.learner_name), default=own)
     check_unchanged(own, asked)
-    if (run.path / "weights.safetensors").exists():
+    if (run.path / runs.WEIGHTS).exists():
         print(f"this training is finished; `quickstudy evaluate {quoted(run.path)}` judges it", file=sys.stderr)
         print(run.path)
         return 0
-    print(f"going on with {run.learner_name} on {run.spec.name} in {run.path}", file=sys.stderr)
+    start = "from its checkpoint" if (run.path / runs.CHECKPOINT).exists() else "from step 0, for it has no checkpoint,"
+    print(f"going on {start} with {run.learner_name} on {run.spec.name} in {run.path}", file=sys.stderr)
     return follow(lambda watch: trainer.resume(run.path, watch), run.path)
 
 
@@ -179,7 +184,7 @@ def check_unchanged(own: Settings, asked: Settings) -> None:
         for setting in fields(mine):
             has, found = getattr(mine, setting.name), getattr(theirs, setting.name)
             if found != has and not (setting.name == "tasks" and load_tasks(found).spec.name == has):
-                raise UserError(changed(f"--{setting.name.replace('_', '-')}", found, has))
+                raise UserError(changed(flag(setting.name), found, has))
 
 
 def changed(setting: str, found: object, has: object) -> str:
@@ -197,7 +202,7 @@ def follow(run: Callable[[Watch], runs.Run], path: Path) -> int:
         with watching() as watch:
             run(watch)
     except KeyboardInterrupt:
-        if not (path / "run.json").exists():
+        if not (path / runs.CARD).exists():
             print("stopped before the first step; nothing was written", file=sys.stderr)
             return 1
         step = watch.step if watch else 0
@@ -210,7 +215,7 @@ def follow(run: Callable[[Watch], runs.Run], path: Path) -> int:
     if watch.training is not None:
         early = " (stopped early)" if watch.step < watch.training.steps else ""
         spent = output.duration(watch.training.seconds["wall_s"])
-        print(f"{watch.step} steps{early} in {spent}; {watch.result()}", file=sys.stderr)
+        print(f"{output.count(watch.step, 'step')}{early} in {spent}; {watch.result()}", file=sys.stderr)
     print(path)
     return 0
 

@@ -15,6 +15,7 @@ outside, over all tasks' examples at once.
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,8 @@ from quickstudy.errors import UserError
 How = Literal["vmap", "chunks", "threads", "loop"]
 HOWS: tuple[How, ...] = ("vmap", "chunks", "threads", "loop")
 CHUNK = 4
+REPEATS = 5
+"""Measurements of each way of batching, at most."""
 Tree = TypeVar("Tree")
 Gradients = dict[str, Tensor]
 
@@ -158,15 +161,19 @@ def fastest(run: Callable[[How], object], module: nn.Module, device: torch.devic
         candidates = ["chunks", "threads", "loop"] if convolutional else ["vmap", "threads", "loop"]
         if torch.get_num_threads() == 1:
             candidates.remove("threads")
-    times = {how: _time(run, how, seconds / len(candidates)) for how in candidates}
+    for how in candidates:
+        run(how)
+    times: dict[How, float] = dict.fromkeys(candidates, math.inf)
+    start = time.perf_counter()
+    for _ in range(REPEATS):
+        for how in candidates:  # in turn, so that other work on the machine meets all alike
+            times[how] = min(times[how], _time(run, how))
+        if time.perf_counter() - start > seconds:
+            break
     return min(candidates, key=times.__getitem__)
 
 
-def _time(run: Callable[[How], object], how: How, seconds: float) -> float:
+def _time(run: Callable[[How], object], how: How) -> float:
+    start = time.perf_counter()
     run(how)
-    times: list[float] = []
-    while not times or (sum(times) < seconds and len(times) < 5):
-        start = time.perf_counter()
-        run(how)
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return time.perf_counter() - start

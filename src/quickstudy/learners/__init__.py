@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import fields
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from quickstudy.errors import UserError, unknown
 from quickstudy.learners.base import Learner
+from quickstudy.settings import checked
 from quickstudy.tasks.base import Spec
 
 LEARNERS = {
@@ -21,12 +22,44 @@ LEARNERS = {
 }
 
 
+def is_named(name: str) -> bool:
+    """Whether ``name`` can only be a learner: a registered one, or the ``module:Class`` of one's own."""
+    return name in LEARNERS or ":" in name
+
+
 def learner_class(name: str) -> type[Learner]:
-    """The class behind ``name``; UserError for an unknown one."""
-    if name not in LEARNERS:
+    """The class behind ``name``, a registered one or ``module:Class``; UserError where there is none."""
+    if not isinstance(name, str) or not is_named(name):
         raise unknown("learner", name, LEARNERS)
-    module, _, attribute = LEARNERS[name][0].partition(":")
-    return cast(type[Learner], getattr(importlib.import_module(module), attribute))
+    module, _, attribute = LEARNERS.get(name, (name, ""))[0].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"there is no learner {name}: {error}. A learner of one's own is the top-level class of a module that "
+            f"can be imported, for example mine:PixelMean for mine.py in this folder."
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Learner)):
+        raise UserError(f"{name} is no learner; expected a subclass of quickstudy.Learner.")
+    return found
+
+
+def name_of(learner: str | type[Learner]) -> str:
+    """The name by which ``learner_class`` finds ``learner``; UserError for a class that it cannot find again."""
+    if not isinstance(learner, type):
+        learner_class(learner)
+        return learner
+    place = f"{learner.__module__}:{learner.__qualname__}"
+    if learner_class(place) is not learner:
+        raise UserError(f"{place} is another class by now; a learner's name must lead back to it.")
+    return next((name for name, (known, _) in LEARNERS.items() if known == place), place)
+
+
+def about(name: str) -> str:
+    """What the learner is, in one line."""
+    if name in LEARNERS:
+        return LEARNERS[name][1]
+    return (learner_class(name).__doc__ or "a learner of one's own").strip().splitlines()[0].rstrip(".")
 
 
 def configure(name: str, settings: dict[str, Any]) -> Any:
@@ -36,7 +69,7 @@ def configure(name: str, settings: dict[str, Any]) -> Any:
     for setting in settings:
         if setting not in known:
             raise unknown(f"setting of {name}", setting, known)
-    return config_class(**settings)
+    return checked(config_class(**settings))
 
 
 def build(name: str, spec: Spec, config: Any, seed: int) -> Learner:

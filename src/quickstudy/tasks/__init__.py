@@ -29,8 +29,15 @@ WRAPPERS = {
 __all__ = ["FAMILIES", "SPLITS", "WRAPPERS", "Examples", "Spec", "Split", "Task", "TaskFamily", "load"]
 
 
-def load(name: str) -> TaskFamily:
-    """The family that ``name`` describes; UserError for unknown names, options or values."""
+def load(name: str | TaskFamily) -> TaskFamily:
+    """The family that ``name`` describes; one that is made already is given back.
+
+    Raises UserError for unknown names, options or values.
+    """
+    if isinstance(name, TaskFamily):
+        return name
+    if not isinstance(name, str):
+        raise UserError(f"the tasks are {name!r}; expected a task family, or the name of one such as 'glyphs'.")
     parts = [part.strip() for part in name.split(",")]
     if len(parts) == 1:
         return _one(parts[0])
@@ -67,6 +74,8 @@ def _make(text: str, registry: dict[str, tuple[str, str]], what: str, arguments:
             raise unknown(f"option of {name}", field, names)
         if not equals:
             raise UserError(f"option {field!r} of {name} has no value. Write {name}:{field}=VALUE.")
+        if field in settings:
+            raise UserError(f"option {field!r} of {name} is given twice. Say it once.")
         settings[field] = _parse(value, known[field], f"{name}:{field}")
     return made(*arguments, **settings)
 

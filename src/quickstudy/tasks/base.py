@@ -5,6 +5,8 @@ Shape suffixes: T tasks in a batch, n examples of one task, way classes, d outpu
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
@@ -142,6 +144,17 @@ def check_counts(least: int = 1, **counts: int) -> None:
     for name, count in counts.items():
         if count < least:
             raise UserError(f"--{name} is {count}; it must be at least {least}.")
+
+
+def check_room(spec: Spec, tasks: int, *, way: int, shot: int, query: int) -> None:
+    """UserError where the inputs of so many tasks at once would not fit into this machine's memory."""
+    ways = way if spec.kind == "classification" else 1
+    needed = 4 * tasks * ways * (shot + query) * math.prod(spec.shape)
+    if needed > (there := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+        raise UserError(
+            f"--way {way}, --shot {shot} and --query {query} make {needed / 1e9:,.0f} GB of inputs a batch, and this "
+            f"machine has {there / 1e9:,.0f} GB. Ask for fewer."
+        )
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
