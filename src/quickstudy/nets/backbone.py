@@ -23,10 +23,11 @@ class Backbone(nn.Module):
     def __init__(self, blocks: Iterable[nn.Module]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
-        # convolutions run 1.2 times faster on a CPU in this layout, also backwards
+        # convolutions run 1.2 times faster on a CPU in this layout, and max-pooling more than ten times; of one input
+        # channel both layouts look alike to ``contiguous``, and the strides have to say which one is meant
         for value in self.parameters():
             if value.dim() == 4:
-                value.data = value.data.contiguous(memory_format=torch.channels_last)
+                value.data = torch.empty_like(value, memory_format=torch.channels_last).copy_(value)
         for name, module in self.named_modules():
             if isinstance(module, Norm):
                 module.key = name

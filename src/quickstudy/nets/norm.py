@@ -80,14 +80,14 @@ class Norm(nn.Module):
             # inside vmap the channels_last layout cannot be asked for
             x = x if torch.func.debug_unwrap(x) is x else x.contiguous()
             return F.group_norm(x, self.groups, self.weight, self.bias, EPS)
-        if self.kind == "batch" and not self.training:
-            return F.batch_norm(x, self.mean, self.var, self.weight, self.bias, False, 0.0, EPS)
-        if self.kind == "batch" and unpadded(mask):
+        if self.kind == "batch" and self.training and unpadded(mask):
             out, mean, inverse = torch.native_batch_norm(x, self.weight, self.bias, None, None, True, 0.0, EPS)
             found |= {f"{self.key}.mean": mean, f"{self.key}.var": inverse.pow(-2) - EPS}
             return out
         x = x.to(torch.promote_types(x.dtype, torch.float32))  # moments of half precision would be coarse
-        if self.kind == "batch" or given is None:
+        if self.kind == "batch" and not self.training:
+            mean, var = self.mean, self.var
+        elif self.kind == "batch" or given is None:
             mean, var = masked_moments(x, mask)
             found |= {f"{self.key}.mean": mean, f"{self.key}.var": var}
         else:
