@@ -1,4 +1,7 @@
-"""Where tensors live."""
+"""Where tensors live, and how much room there is."""
+
+import math
+import os
 
 import torch
 
@@ -17,3 +20,11 @@ def pick_device(name: str) -> torch.device:
     if kind not in there or (colon and not (number.isdecimal() and int(number) < count)):
         raise UserError(f"device {name!r} is not there. This machine has: {', '.join(there)}.")
     return torch.device(name)
+
+
+def memory_bytes() -> float:
+    """This machine's memory; infinite where the system does not say."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf

@@ -18,7 +18,7 @@ import quickstudy
 from quickstudy import learners
 from quickstudy.app import output
 from quickstudy.app.flags import parse
-from quickstudy.devices import pick_device
+from quickstudy.devices import memory_bytes, pick_device
 from quickstudy.errors import UserError
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks import omniglot_files
@@ -75,21 +75,13 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "memory_gb": memory(),
+        "memory_gb": round(memory_bytes() / 1e9, 1),
         "device": str(pick_device("auto")),
     }
     for number in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(number)
         found[f"cuda:{number}"] = f"{card.name}, {card.total_memory / 1e9:.1f} GB"
     return found
-
-
-def memory() -> float | None:
-    """Of the whole machine; None where the system does not tell."""
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def data() -> dict[str, Any]:

@@ -6,7 +6,6 @@ Shape suffixes: T tasks in a batch, n examples of one task, way classes, d outpu
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from quickstudy.devices import memory_bytes
 from quickstudy.errors import UserError
 
 Kind = Literal["classification", "regression"]
@@ -150,7 +150,7 @@ def check_room(spec: Spec, tasks: int, *, way: int, shot: int, query: int) -> No
     """UserError where the inputs of so many tasks at once would not fit into this machine's memory."""
     ways = way if spec.kind == "classification" else 1
     needed = 4 * tasks * ways * (shot + query) * math.prod(spec.shape)
-    if needed > (there := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+    if needed > (there := memory_bytes()):
         raise UserError(
             f"--way {way}, --shot {shot} and --query {query} make {needed / 1e9:,.0f} GB of inputs a batch, and this "
             f"machine has {there / 1e9:,.0f} GB. Ask for fewer."
