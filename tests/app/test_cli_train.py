@@ -76,6 +76,7 @@ SMALL = "train protonet --steps 2 --width 4 --way 2 --query 2"
 WRONG = [
     ("train protonets", ["unknown learner 'protonets'", "Did you mean protonet?"]),
     ("train --tasks glyphs", ["learner comes first", "quickstudy train protonet --tasks glyphs"]),
+    ("train --tasks glyphs maml", ["learner comes first", "quickstudy train maml --tasks glyphs"]),
     (f"{SMALL} --tasks omniglott", ["unknown task family 'omniglott'", "Did you mean omniglot?"]),
     (f"{SMALL} --tasks glyphs:siez=28", ["unknown option of glyphs 'siez'", "Did you mean size?"]),
     (f"{SMALL} --tasks glyphs,sinusoid", ["cannot be mixed"]),

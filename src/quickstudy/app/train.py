@@ -57,7 +57,9 @@ def main(args: list[str]) -> int:
         return resume(Path(wanted), name, args[1:] if name else args)
     if name is None:
         if args and not {"-h", "--help"} & {*args}:
-            raise UserError(f"the learner comes first, for example: quickstudy train protonet {shlex.join(args)}")
+            meant = next((arg for arg in args if arg in LEARNERS), "protonet")
+            rest = shlex.join(arg for arg in args if arg != meant)
+            raise UserError(f"the learner comes first, for example: quickstudy train {meant} {rest}")
         print(help_text())
         return 0
     learners.learner_class(name)
