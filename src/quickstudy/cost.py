@@ -45,10 +45,9 @@ class LiveTensors(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
-        given = {leaf.untyped_storage().data_ptr() for leaf in pytree.tree_leaves(args) if isinstance(leaf, Tensor)}
-        for leaf in pytree.tree_leaves(made):
-            if isinstance(leaf, Tensor):
-                self._follow(leaf.untyped_storage(), given)
+        given = {storage.data_ptr() for storage in _storages(args)}
+        for storage in _storages(made):
+            self._follow(storage, given)
         return made
 
     def _follow(self, storage: torch.UntypedStorage, given: set[int]) -> None:
@@ -63,6 +62,12 @@ class LiveTensors(TorchDispatchMode):
     def _gone(self, place: int, size: int) -> None:
         self.seen.discard(place)
         self.now -= size
+
+
+def _storages(tree: Any) -> list[torch.UntypedStorage]:
+    """Of the tensors in ``tree``: those that transforms wrap have it inside, zero tangents have none."""
+    leaves = [torch.func.debug_unwrap(leaf) for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+    return [leaf.untyped_storage() for leaf in leaves if not torch._is_zerotensor(leaf)]
 
 
 @torch.no_grad()

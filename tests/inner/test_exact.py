@@ -4,6 +4,7 @@ Nets with PyTorch's own normalisations are here because a meta-gradient taken ou
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import pytest
@@ -13,6 +14,7 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
 from quickstudy.inner import batch, sgd, unroll
+from quickstudy.inner.unroll import KINDS, Kind
 from quickstudy.nets.norm import Moments, Norm
 from quickstudy.tasks.base import masked_mean
 
@@ -88,13 +90,13 @@ def outer_loss(net: Net, weights: dict[str, Tensor], task: Episode) -> Tensor:
 class Steps(nn.Module):
     """A learner that takes inner steps on any net."""
 
-    def __init__(self, norm: str, smooth: bool = False, first_order: bool = False) -> None:
+    def __init__(self, norm: str, smooth: bool = False, kind: Kind = "exact") -> None:
         super().__init__()
-        self.net, self.first_order = Net(norm, smooth), first_order
+        self.net, self.kind = Net(norm, smooth), kind
 
     def forward(self, task: Episode, progress: float) -> Tensor:
         weights = dict(self.net.named_parameters())
-        weights = unroll(lambda w: inner_loss(self.net, w, task.support), weights, sgd(RATE), STEPS, self.first_order)
+        weights = unroll(partial(inner_loss, self.net), weights, sgd(RATE), STEPS, self.kind, task.support)
         return outer_loss(self.net, weights, task)
 
 
@@ -104,7 +106,7 @@ def plain(learner: Steps, task: Episode) -> tuple[Tensor, dict[str, Tensor]]:
     weights = start
     for _ in range(STEPS):
         loss = inner_loss(learner.net, weights, task.support)
-        grads = torch.autograd.grad(loss, list(weights.values()), create_graph=not learner.first_order)
+        grads = torch.autograd.grad(loss, list(weights.values()), create_graph=learner.kind != "first-order")
         weights = {name: value - RATE * g for (name, value), g in zip(weights.items(), grads, strict=True)}
     loss = outer_loss(learner.net, weights, task)
     grads = torch.autograd.grad(loss, list(start.values()))
@@ -136,17 +138,17 @@ def episodes(seed: int = 0) -> Episode:
     return Episode(part(2), part(3))
 
 
-def build(norm: str, smooth: bool = False, first_order: bool = False) -> Steps:
+def build(norm: str, smooth: bool = False, kind: Kind = "exact") -> Steps:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Steps(norm, smooth, first_order).double()
+        return Steps(norm, smooth, kind).double()
 
 
 @every_norm
 @every_how
-@pytest.mark.parametrize("first_order", [False, True], ids=["second order", "first order"])
-def test_meta_gradients_are_those_of_a_plain_loop(norm: str, how: batch.How, first_order: bool) -> None:
-    learner, tasks = build(norm, first_order=first_order), episodes()
+@pytest.mark.parametrize("kind", KINDS)
+def test_meta_gradients_are_those_of_a_plain_loop(norm: str, how: batch.How, kind: Kind) -> None:
+    learner, tasks = build(norm, kind=kind), episodes()
     losses, grads = batch.meta_gradient(learner, tasks, 0.0, how, inside=True)
     wanted_losses, wanted = reference(learner, tasks)
     torch.testing.assert_close(losses, wanted_losses, rtol=1e-12, atol=0)
@@ -187,7 +189,7 @@ def test_meta_gradients_are_those_of_finite_differences(norm: str) -> None:
 
 @every_norm
 def test_first_order_is_the_query_gradient_at_the_adapted_weights(norm: str) -> None:
-    learner, tasks = build(norm, first_order=True), episodes()
+    learner, tasks = build(norm, kind="first-order"), episodes()
     _, grads = batch.meta_gradient(learner, tasks, 0.0, "vmap", inside=True)
     wanted: dict[str, Tensor] = {name: torch.zeros_like(value) for name, value in learner.named_parameters()}
     for number in range(TASKS):
@@ -220,12 +222,12 @@ def test_a_gradient_outside_the_vmap_is_wrong_and_ours_is_not(norm: str) -> None
 
 def test_no_steps_leave_the_parameters_as_they_are() -> None:
     params = {"w": torch.ones(2)}
-    assert unroll(lambda p: p["w"].sum(), params, sgd(0.1), 0, False) == params
+    assert unroll(lambda p, _: p["w"].sum(), params, sgd(0.1), 0) == params
 
 
 def test_a_learned_rate_gets_its_gradient() -> None:
     rate = torch.tensor(0.1, requires_grad=True)
-    weights = unroll(lambda p: p["w"].square().sum(), {"w": torch.tensor([3.0])}, sgd(rate), 2, False)
+    weights = unroll(lambda p, _: p["w"].square().sum(), {"w": torch.tensor([3.0])}, sgd(rate), 2)
     # w2 = w (1 - 2 rate)^2, so d w2 / d rate = -4 w (1 - 2 rate)
     torch.testing.assert_close(torch.autograd.grad(weights["w"].sum(), rate)[0], torch.tensor(-4 * 3 * 0.8))
 

@@ -22,6 +22,7 @@ VARIANTS = [
     ("protonet", {"distance": "cosine", "proxies": True}),
     ("matching", {"fce": True, "norm": "group"}),
     ("maml", {"head": "zero", "norm": "batch"}),
+    ("maml", {"step_losses": True, "inner_steps": 2, "gradient": "mixed"}),
     ("finetune", {"adapts": "all", "inner_steps": 3}),
     ("nearest", {"k": 3}),
 ]

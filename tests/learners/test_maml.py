@@ -77,8 +77,8 @@ def test_adaptation_leaves_the_learner_as_it_was() -> None:
 
 def test_first_order_is_another_gradient_of_the_same_loss() -> None:
     tasks_, grads, losses = SINE.sample("train", torch.arange(3), way=0, shot=5, query=5, seed=0), [], []
-    for first_order in (False, True):
-        learner = build(SINE, first_order=first_order, inner_steps=2)
+    for kind in ("exact", "first-order"):
+        learner = build(SINE, gradient=kind, inner_steps=2)
         loss, found = batch.meta_gradient(learner, tasks_, 0.0, "vmap", inside=True)
         losses.append(loss)
         grads.append(torch.cat([value.flatten() for value in found.values()]))
@@ -131,3 +131,17 @@ def test_zero_shots_are_the_prior_mean() -> None:
     found = answer(learner, draw(SINE, shot=0))
     torch.testing.assert_close(found, answer(learner, draw(SINE, shot=4), steps=0))
     assert math.isfinite(float(found.sum()))
+
+
+@pytest.mark.parametrize("family", [GLYPHS, SINE], ids=["glyphs", "sinusoid"])
+def test_step_losses_are_the_mean_of_the_losses_of_fewer_steps(family: tasks.TaskFamily) -> None:
+    task = draw(family)
+    together = build(family, inner_steps=3, step_losses=True).loss(task, 0.0)
+    each = [build(family, inner_steps=steps).loss(task, 0.0) for steps in (1, 2, 3)]
+    torch.testing.assert_close(together, torch.stack(each).mean())
+
+
+def test_step_losses_without_support_are_that_of_the_start() -> None:
+    task = draw(SINE, shot=0)
+    learner = build(SINE, inner_steps=2, step_losses=True)
+    torch.testing.assert_close(learner.loss(task, 0.0), build(SINE).loss(task, 0.0))

@@ -24,6 +24,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
@@ -77,10 +78,14 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
     ``inside`` says that the loss itself takes gradients (``Traits.gradient``).
     """
     params: Gradients = {name: value for name, value in module.named_parameters() if value.requires_grad}
-    if not inside:
-        losses = map_tasks(lambda learner, task: learner(task, progress), module, (batch,), _outside(how, batch))
-        values = torch.autograd.grad(losses.mean(), list(params.values()), allow_unused=True)
-        return losses.detach(), _filled(params, values)
+    if inside:
+        return _inside(module, params, batch, progress, how)
+    losses = map_tasks(lambda learner, task: learner(task, progress), module, (batch,), _outside(how, batch))
+    values = torch.autograd.grad(losses.mean(), list(params.values()), allow_unused=True)
+    return losses.detach(), _filled(params, values)
+
+
+def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, how: How) -> tuple[Tensor, Gradients]:
     if how in ("vmap", "chunks"):
 
         def loss(params: Gradients, task: Any) -> Tensor:
@@ -123,7 +128,8 @@ def _on_threads(function: Callable[..., Tree], module: nn.Module, batch: tuple[A
         with torch.set_grad_enabled(grad_enabled):
             return [function(own, *take(batch, i)) for i in range(first, size(batch), threads)]
 
-    with ThreadPoolExecutor(threads) as pool:
+    # inner steps choose this attention for themselves, but threads would set it back for one another
+    with sdpa_kernel(SDPBackend.MATH), ThreadPoolExecutor(threads) as pool:
         dealt = list(pool.map(work, range(threads)))
     return [dealt[i % threads][i // threads] for i in range(size(batch))]
 

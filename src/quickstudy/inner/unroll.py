@@ -1,25 +1,115 @@
-"""Inner steps that stay differentiable.
+"""Inner steps that stay differentiable, and how they are differentiated: one argument for every learner.
 
-Exact meta-gradients differentiate through every step; ``first_order`` treats the inner gradients as constants
-(Finn et al. 2017, section 5.2), which removes the second derivatives and leaves the rest.
+kind           meta-gradient                                            memory of n steps        assumes
+=============  =======================================================  =======================  ======================
+exact          through every step (Finn et al. 2017, algorithm 2)       n activations            -
+mixed          the same; Hessian products forward over reverse          n parameters             forward-mode formulas
+recomputed     the same; each step taken again, reverse over reverse    n parameters             -
+first-order    inner gradients are constants (Finn et al. 2017, 5.2)    1 activation             -
+Truncated(k)   exact through the last k steps; what the steps before    k activations            -
+               changed is a constant (Shaban et al. 2019)
+Implicit(..)   of the solution, not of the steps (implicit.py)          1 activation             steps that converge
+=============  =======================================================  =======================  ======================
+
+A loss is ``loss(params, given)``. mixed, recomputed and Implicit differentiate their arguments alone, never what a loss
+closes over, so what has a gradient belongs into ``given``; where every step has a batch of its own, ``given`` is a
+function of the step's number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
 
 from torch import Tensor
-from torch.func import grad
+from torch.func import grad_and_value
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils import _pytree as pytree
 
-from quickstudy.inner.rules import Params, Rule
+from quickstudy.errors import UserError, unknown
+from quickstudy.inner.implicit import Implicit, solution
+from quickstudy.inner.recompute import Loss, recomputed_step
+from quickstudy.inner.rules import Params, Rule, State
+
+Kind = Literal["exact", "mixed", "recomputed", "first-order"]
+Tree = TypeVar("Tree")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-def unroll(loss: Callable[[Params], Tensor], params: Params, rule: Rule, steps: int, first_order: bool) -> Params:
-    """``params`` after ``steps`` updates on ``loss``, as a differentiable function of the ``params`` given."""
-    state = rule.init(params)
-    for _ in range(steps):
-        grads = grad(loss)(params)
-        if first_order:
-            grads = {name: value.detach() for name, value in grads.items()}
-        params, state = rule.update(grads, state, params)
+@dataclass(frozen=True)
+class Truncated:
+    """Differentiate the last ``steps`` steps; those before moved the parameters by a constant."""
+
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise UserError(f"a gradient truncated to {self.steps} steps; expected 0 or more.")
+
+
+Gradient = Kind | Truncated | Implicit
+
+
+def unroll(
+    loss: Loss, params: Params, rule: Rule, steps: int, gradient: Gradient = "exact", given: Any = None
+) -> Params:
+    """``params`` after ``steps`` updates on ``loss``, as a differentiable function of ``params`` and ``given``."""
+    if isinstance(gradient, Implicit):
+        check(loss, gradient)
+        return solution(loss, params, rule, steps, given, gradient)
+    for after, _ in trajectory(loss, params, rule, steps, gradient, given):
+        params = after
     return params
+
+
+def trajectory(
+    loss: Loss, params: Params, rule: Rule, steps: int, gradient: Gradient = "exact", given: Any = None
+) -> Iterator[tuple[Params, Tensor]]:
+    """For each of ``steps`` updates: the parameters after it, and the inner loss before it (a constant)."""
+    check(loss, gradient)
+    start, state = params, rule.init(params)
+    for number in range(steps):
+        batch = given(number) if callable(given) else given
+        # fused attention has no second derivative
+        with sdpa_kernel(SDPBackend.MATH):
+            params, state, value = _step(loss, rule, params, state, batch, number, gradient)
+        if isinstance(gradient, Truncated) and number + 1 == steps - gradient.steps:
+            params, state = _moved(start, params), _constant(state)
+        yield params, value
+
+
+def _step(
+    loss: Loss, rule: Rule, params: Params, state: State, given: Any, number: int, gradient: Gradient
+) -> tuple[Params, State, Tensor]:
+    if gradient in ("mixed", "recomputed"):
+        return recomputed_step(loss, rule, params, state, given, number, mixed=gradient == "mixed")
+    grads, value = grad_and_value(loss)(params, given)
+    if gradient == "first-order":
+        grads = _constant(grads)
+    return *rule.update(rule.hyper, grads, state, params, number), value.detach()
+
+
+def _constant(tree: Tree) -> Tree:
+    constant: Tree = pytree.tree_map(lambda leaf: leaf.detach(), tree)
+    return constant
+
+
+def _moved(start: Params, params: Params) -> Params:
+    """``params`` as a constant away from ``start``."""
+    return {name: value + (params[name] - value).detach() for name, value in start.items()}
+
+
+def check(loss: Loss, gradient: Gradient) -> None:
+    """UserError for an unknown kind, or one that would miss a gradient that ``loss`` needs."""
+    if not isinstance(gradient, Truncated | Implicit) and gradient not in KINDS:
+        raise unknown("kind of meta-gradient", gradient, KINDS)
+    if gradient in ("mixed", "recomputed") or isinstance(gradient, Implicit):
+        closed = inspect.getclosurevars(loss).nonlocals if inspect.isfunction(loss) else {}
+        for name, value in closed.items():
+            if isinstance(value, Tensor) and value.requires_grad:
+                raise UserError(
+                    f"the inner loss closes over {name!r}, which has a gradient that a {gradient} meta-gradient would "
+                    f"miss. Hand it over in given, or use exact."
+                )

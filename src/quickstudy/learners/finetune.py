@@ -80,13 +80,13 @@ class Finetune(Learner):
         here = present(support) if self.classifies else support.mask.new_ones(self.spec.outputs)
         embed = self._embedding(support)
 
-        def loss(weights: Adapted) -> Tensor:
+        def loss(weights: Adapted, support: Examples) -> Tensor:
             prediction = self._judge(weights, here, embed(weights))
             return masked_mean(prediction.nll(support.y), support.mask)
 
         steps = self.steps if steps is None else steps
         start = self._start(support)
-        weights = unroll(loss, start, sgd(self.rate), steps if len(support.x) else 0, first_order=True)
+        weights = unroll(loss, start, sgd(self.rate), steps if len(support.x) else 0, "first-order", support)
         return weights | {"present": here} | self._moments(weights, support)
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:

@@ -3,14 +3,18 @@
     theta_i = theta - alpha grad L(theta; support_i), repeated                 (eq. 1)
     min over theta of sum_i L(theta_i; query_i)                                (algorithm 2)
 
-The meta-gradient is exact (second order) unless ``first_order`` is set. So that any way can be met at test, the rows of
-the output layer start from one shared learned vector (Ye and Chao 2022, "How to Train Your MAML to Excel in Few-Shot
-Classification", UNICORN-MAML); ``head=learned`` is the original, which knows one way only.
+The meta-gradient is exact (second order) unless ``gradient=first-order`` (section 5.2). With ``step_losses`` the
+query loss is summed over all inner steps instead of taken after the last, so that a learner trained with few steps is
+not spoilt by more of them at test (Antoniou, Edwards, Storkey 2019, "How to Train Your MAML", eq. 3 with equal
+weights throughout). So that any way can be met at test, the rows of the output layer start from one shared learned
+vector (Ye and Chao 2022, "How to Train Your MAML to Excel in Few-Shot Classification", UNICORN-MAML);
+``head=learned`` is the original, which knows one way only.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +23,7 @@ from torch import Tensor, nn
 
 from quickstudy import nets
 from quickstudy.errors import UserError
-from quickstudy.inner import sgd, unroll
+from quickstudy.inner import sgd, trajectory
 from quickstudy.learners.base import (
     Adapted,
     Learner,
@@ -32,7 +36,7 @@ from quickstudy.learners.base import (
     present,
     run_net,
 )
-from quickstudy.tasks.base import Examples, Spec, WholeTasks, masked_mean
+from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +47,10 @@ class MAMLConfig(nets.NetConfig):
     """Gradient steps in adapt; 0 is 3 for classification and 1 for regression."""
     inner_rate: float = 0.0
     """Rate of those steps; 0 is 0.2 for classification and 0.01 for regression."""
-    first_order: bool = False
-    """Treat inner gradients as constants: cheaper, approximate."""
+    step_losses: bool = False
+    """Train on the query loss after every inner step, not after the last alone."""
+    gradient: Literal["exact", "mixed", "recomputed", "first-order"] = "exact"
+    """Meta-gradient: exact, the same in little memory (mixed, recomputed), or with inner gradients held constant."""
     head: Literal["shared", "zero", "learned"] = "shared"
     """Start of the output layer: one learned vector for all classes, zeros, or one a class (needs --max-way)."""
     max_way: int = 5
@@ -72,20 +78,24 @@ class MAML(Learner):
         self.bias = nn.Parameter(torch.zeros(self.rows), requires_grad=config.head != "zero")
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
-        here = present(support) if self.classifies else support.mask.new_ones(self.spec.outputs)
-
-        def loss(weights: Adapted) -> Tensor:
-            prediction = self._forward(weights, here, support.x, support.mask, None)
-            return masked_mean(prediction.nll(support.y), support.mask)
-
-        weights = self._start(support.y.shape[-1])
-        steps = self.steps if steps is None else steps
-        weights = unroll(loss, weights, sgd(self.rate), steps if len(support.x) else 0, self.config.first_order)
-        return weights | {"present": here} | self._moments(weights, support)
+        for weights in self._descent(support, self.steps if steps is None else steps):
+            last = weights
+        return self._adapted(last, support)
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:
         moments = None if self.transductive else adapted
         return self._forward(adapted, adapted["present"], x, mask, moments)
+
+    def loss(self, task: Task, progress: float) -> Tensor:
+        """Scalar: the query loss after the last inner step, or with ``step_losses`` its mean over all of them."""
+        if not self.config.step_losses:
+            return super().loss(task, progress)
+        start, *after = self._descent(task.support, self.steps)
+        losses = []
+        for weights in after or [start]:
+            prediction = self.predict(self._adapted(weights, task.support), task.query.x, task.query.mask)
+            losses.append(masked_mean(prediction.nll(task.query.y), task.query.mask))
+        return torch.stack(losses).mean()
 
     def prepare(self, tasks: WholeTasks) -> None:
         self.net.prepare(len(tasks), lambda number: tasks[number].x)
@@ -114,6 +124,25 @@ class MAML(Learner):
             weight, bias = weight.expand(rows, -1), bias.expand(rows)
         named: Adapted = {f"net.{name}": value for name, value in self.net.named_parameters()}
         return named | {"head.weight": weight, "head.bias": bias}
+
+    def _descent(self, support: Examples, steps: int) -> Iterator[Adapted]:
+        """The weights after 0, 1, ..., ``steps`` inner steps; after 0 alone where the support is empty."""
+        start = self._start(support.y.shape[-1])
+        yield start
+        if len(support.x):
+            kind = self.config.gradient
+            for weights, _ in trajectory(self._support_loss, start, sgd(self.rate), steps, kind, support):
+                yield weights
+
+    def _support_loss(self, weights: Adapted, support: Examples) -> Tensor:
+        prediction = self._forward(weights, self._present(support), support.x, support.mask, None)
+        return masked_mean(prediction.nll(support.y), support.mask)
+
+    def _adapted(self, weights: Adapted, support: Examples) -> Adapted:
+        return weights | {"present": self._present(support)} | self._moments(weights, support)
+
+    def _present(self, support: Examples) -> Tensor:
+        return present(support) if self.classifies else support.mask.new_ones(self.spec.outputs)
 
     def _forward(
         self, weights: Adapted, here: Tensor, x: Tensor, mask: Tensor, moments: Adapted | None

@@ -1,0 +1,40 @@
+"""Forward-mode derivatives for meta-gradients."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from torch.func import jvp
+from torch.utils import _pytree as pytree
+
+from quickstudy.errors import UserError
+
+Tree = TypeVar("Tree")
+Result = TypeVar("Result")
+ONE_AT_A_TIME = threading.Lock()
+"""PyTorch has one stack of forward-mode levels for all threads."""
+LACKING = re.compile(r"forward AD with (\w+)")
+
+
+def derivative(function: Callable[[Tree], Result], point: Tree, direction: Tree) -> Result:
+    """Derivative of ``function`` at ``point`` along ``direction``.
+
+    Raises UserError for an operation that PyTorch has no forward-mode formula for.
+    """
+    # a tangent is laid out like its primal, which an expanded tensor has no room for
+    whole = pytree.tree_map(lambda leaf: leaf.contiguous(), point)
+    try:
+        with ONE_AT_A_TIME:
+            pair = jvp(function, (whole,), (direction,))
+    except NotImplementedError as error:
+        lacking = LACKING.search(str(error))
+        what = lacking[1] if lacking else "an operation"
+        raise UserError(
+            f"this meta-gradient needs the forward-mode derivative of {what}, which PyTorch does not have. Use "
+            f"recomputed, which needs as little memory, or exact."
+        ) from error
+    tangent: Result = pair[1]
+    return tangent

@@ -1,0 +1,174 @@
+"""The meta-gradient of a solution, from the conditions that it meets and not from the way to it.
+
+    phi* = argmin over phi of L(phi, d) + lambda / 2 |phi - theta|^2                                        (1)
+    so    grad L(phi*, d) + lambda (phi* - theta) = 0
+    adjoint a of phi* gives   v = (I + H / lambda)^-1 a   as the adjoint of theta,
+                              -(1 / lambda) (d grad L / d d)^T v   as that of d                             (2)
+
+Rajeswaran, Finn, Kakade, Levine (2019), "Meta-Learning with Implicit Gradients" (iMAML), eqs. 3 and 6. The inverse is
+applied by conjugate gradients, which need I + H / lambda positive definite, or by the Neumann series
+v = a - H v / lambda, repeated, which needs |H| < lambda (Lorraine, Vicol, Duvenaud 2020, "Optimizing Millions of
+Hyperparameters by Implicit Differentiation").
+
+It assumes that the inner steps come near phi*: the way there, and the numbers of its rule, get no gradient. Without the
+proximal term there would be no theta in (1) and no gradient for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import grad
+from torch.utils import _pytree as pytree
+
+from quickstudy.errors import UserError
+from quickstudy.inner.forward import derivative
+from quickstudy.inner.recompute import Loss
+from quickstudy.inner.rules import Params, Rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Implicit:
+    """Differentiate the solution of a proximal problem instead of the steps towards it."""
+
+    proximal: float
+    """lambda in (1): how strongly the solution is held to the start; must be positive."""
+    solver: Literal["cg", "neumann"] = "cg"
+    """Conjugate gradients, or the Neumann series."""
+    iterations: int = 5
+    """Hessian-vector products of the solver."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.proximal < math.inf:
+            raise UserError(
+                f"the proximal term of an implicit gradient is {self.proximal}; expected a positive number. Without it "
+                f"the solution does not depend on the start: use exact or mixed."
+            )
+        if self.solver not in SOLVERS:
+            raise UserError(f"unknown solver {self.solver!r} of an implicit gradient. Expected cg or neumann.")
+        if self.iterations < 1:
+            raise UserError(f"an implicit gradient needs at least 1 iteration of its solver, found {self.iterations}.")
+
+
+class Problem(NamedTuple):
+    """What is solved, and how."""
+
+    loss: Loss
+    rule: Rule
+    steps: int
+    kind: Implicit
+    spec: pytree.TreeSpec
+    """How the leaves make (start, given)."""
+
+    def proximal_loss(self, params: Params, start: Params, given: Any) -> Tensor:
+        apart = sum((value - start[name]).square().sum() for name, value in params.items())
+        return self.loss(params, given) + self.kind.proximal / 2 * apart
+
+    def solve(self, start: Params, given: Any) -> Params:
+        """The end of the inner steps on the proximal loss."""
+        params, state = start, self.rule.init(start)
+        for number in range(self.steps):
+            grads = grad(self.proximal_loss)(params, start, given)
+            params, state = self.rule.update(self.rule.hyper, grads, state, params, number)
+        return params
+
+
+class Solution(torch.autograd.Function):
+    """(problem, *leaves) -> leaves of the solution."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(problem: Problem, *leaves: Any) -> tuple[Tensor, ...]:
+        start, given = pytree.tree_unflatten(list(leaves), problem.spec)
+        return tuple(problem.solve(start, given).values())
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.problem, *leaves = inputs
+        ctx.others = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        ctx.save_for_backward(*(leaf for leaf in leaves if isinstance(leaf, Tensor)), *output)
+
+    @staticmethod
+    def backward(ctx: Any, *adjoint: Tensor) -> tuple[Tensor | None, ...]:
+        problem: Problem = ctx.problem
+        saved = list(ctx.saved_tensors)
+        leaves = [saved.pop(0) if other is None else other for other in ctx.others]
+        start = pytree.tree_unflatten(leaves, problem.spec)[0]
+        solution = dict(zip(start, saved, strict=True))
+        asked, first = ctx.needs_input_grad[1:], len(start)
+        seen = [at for at in range(first, len(leaves)) if asked[at]]
+
+        def gradient(params: Params, wanted: list[int]) -> tuple[Params, list[Tensor]]:
+            def loss(params: Params, chosen: list[Tensor]) -> Tensor:
+                new = dict(zip(wanted, chosen, strict=True))
+                now = [new.get(at, leaf) for at, leaf in enumerate(leaves)]
+                return problem.loss(params, pytree.tree_unflatten(now, problem.spec)[1])
+
+            found: tuple[Params, list[Tensor]] = grad(loss, argnums=(0, 1))(params, [leaves[at] for at in wanted])
+            return found
+
+        def hessian(v: Params) -> Params:
+            return _scaled(1 / problem.kind.proximal, derivative(lambda p: gradient(p, [])[0], solution, v))
+
+        v = SOLVERS[problem.kind.solver](hessian, dict(zip(start, adjoint, strict=True)), problem.kind.iterations)
+        found: list[Tensor | None] = [*v.values(), *[None] * (len(leaves) - first)]
+        if seen:
+            products = derivative(lambda p: gradient(p, seen)[1], solution, v)
+            for at, product in zip(seen, products, strict=True):
+                found[at] = -product / problem.kind.proximal
+        return (None, *found)
+
+
+def _scaled(factor: float | Tensor, v: Params) -> Params:
+    return {name: factor * value for name, value in v.items()}
+
+
+def _sum(one: Params, other: Params, factor: float | Tensor = 1.0) -> Params:
+    return {name: value + factor * other[name] for name, value in one.items()}
+
+
+def _dot(one: Params, other: Params) -> Tensor:
+    return torch.stack([(value * other[name]).sum() for name, value in one.items()]).sum()
+
+
+def _conjugate_gradients(hessian: Callable[[Params], Params], a: Params, iterations: int) -> Params:
+    """v with (I + hessian) v = a; stands still once it is there."""
+    v = _scaled(0.0, a)
+    residual = direction = a
+    size = _dot(a, a)
+    for _ in range(iterations):
+        image = _sum(direction, hessian(direction))
+        curvature = _dot(direction, image)
+        going = (size > 0) & (curvature > 0)
+        step = torch.where(going, size / torch.where(going, curvature, 1.0), 0.0)
+        v, residual = _sum(v, direction, step), _sum(residual, image, -step)
+        new = _dot(residual, residual)
+        direction = _sum(residual, direction, torch.where(going, new / torch.where(size > 0, size, 1.0), 0.0))
+        size = torch.where(going, new, 0.0)
+    return v
+
+
+def _neumann(hessian: Callable[[Params], Params], a: Params, iterations: int) -> Params:
+    """v with (I + hessian) v = a as a - hessian a + hessian^2 a - ..."""
+    v = a
+    for _ in range(iterations):
+        v = _sum(a, hessian(v), -1.0)
+    return v
+
+
+SOLVERS = {"cg": _conjugate_gradients, "neumann": _neumann}
+
+
+def solution(loss: Loss, params: Params, rule: Rule, steps: int, given: Any, kind: Implicit) -> Params:
+    """The solution of (1) from ``params``, differentiable by (2) with respect to ``params`` and ``given``."""
+    leaves, spec = pytree.tree_flatten((params, given))
+    made = Solution.apply(  # type: ignore[no-untyped-call]
+        Problem(loss, rule, steps, kind, spec), *leaves
+    )
+    return dict(zip(params, made, strict=True))
