@@ -24,6 +24,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 from torch.func import grad
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
@@ -73,7 +74,8 @@ class Problem(NamedTuple):
         """The end of the inner steps on the proximal loss."""
         params, state = start, self.rule.init(start)
         for number in range(self.steps):
-            grads = grad(self.proximal_loss)(params, start, given)
+            with sdpa_kernel(SDPBackend.MATH):
+                grads = grad(self.proximal_loss)(params, start, given)
             params, state = self.rule.update(self.rule.hyper, grads, state, params, number)
         return params
 
@@ -116,12 +118,12 @@ class Solution(torch.autograd.Function):
         def hessian(v: Params) -> Params:
             return _scaled(1 / problem.kind.proximal, derivative(lambda p: gradient(p, [])[0], solution, v))
 
-        v = SOLVERS[problem.kind.solver](hessian, dict(zip(start, adjoint, strict=True)), problem.kind.iterations)
+        with sdpa_kernel(SDPBackend.MATH):
+            v = SOLVERS[problem.kind.solver](hessian, dict(zip(start, adjoint, strict=True)), problem.kind.iterations)
+            products = derivative(lambda p: gradient(p, seen)[1], solution, v) if seen else []
         found: list[Tensor | None] = [*v.values(), *[None] * (len(leaves) - first)]
-        if seen:
-            products = derivative(lambda p: gradient(p, seen)[1], solution, v)
-            for at, product in zip(seen, products, strict=True):
-                found[at] = -product / problem.kind.proximal
+        for at, product in zip(seen, products, strict=True):
+            found[at] = -product / problem.kind.proximal
         return (None, *found)
 
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.func import grad, grad_and_value, vjp
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
 from quickstudy.inner.forward import derivative
@@ -90,7 +91,9 @@ class Step(torch.autograd.Function):
         grads = dict(zip(names, saved, strict=True))
         wanted = [at for at, needed in enumerate(ctx.needs_input_grad[1:]) if needed]
         back = _mixed if parts.mixed else _recomputed
-        found = dict(zip(wanted, back(parts, leaves, grads, wanted, adjoints[: -1 - len(names)]), strict=True))
+        with sdpa_kernel(SDPBackend.MATH):
+            values = back(parts, leaves, grads, wanted, adjoints[: -1 - len(names)])
+        found = dict(zip(wanted, values, strict=True))
         return (None, *(found.get(at) for at in range(len(leaves))))
 
 
