@@ -61,6 +61,12 @@ def stack(trees: Sequence[Tree]) -> Tree:
     return stacked
 
 
+# Fused attention has no batching rule and no second derivative. Inner steps choose the plain one for themselves, but
+# threads that set it back, each for itself, would do so for one another.
+plain_attention = sdpa_kernel(SDPBackend.MATH)
+
+
+@plain_attention
 def map_tasks(function: Callable[..., Tree], module: nn.Module, batch: tuple[Any, ...], how: How) -> Tree:
     """``function(module, *task)`` over the tasks of ``batch`` (a tuple of trees with leading [T]), results stacked."""
     if how in ("vmap", "chunks"):
@@ -72,6 +78,7 @@ def map_tasks(function: Callable[..., Tree], module: nn.Module, batch: tuple[Any
     return stack(_on_threads(function, module, batch))
 
 
+@plain_attention
 def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, inside: bool) -> tuple[Tensor, Gradients]:
     """Losses [T] of a batch of tasks and the gradient of their mean for every parameter.
 
@@ -128,8 +135,7 @@ def _on_threads(function: Callable[..., Tree], module: nn.Module, batch: tuple[A
         with torch.set_grad_enabled(grad_enabled):
             return [function(own, *take(batch, i)) for i in range(first, size(batch), threads)]
 
-    # inner steps choose this attention for themselves, but threads would set it back for one another
-    with sdpa_kernel(SDPBackend.MATH), ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         dealt = list(pool.map(work, range(threads)))
     return [dealt[i % threads][i // threads] for i in range(size(batch))]
 
