@@ -1,6 +1,7 @@
 """The vectorised differentiable inner loop."""
 
 from quickstudy.inner.implicit import Implicit
+from quickstudy.inner.modules import MetaGradient, Trace, adapt, bound, meta_grad
 from quickstudy.inner.rules import (
     RULES,
     PerStep,
@@ -24,15 +25,20 @@ __all__ = [
     "RULES",
     "Gradient",
     "Implicit",
+    "MetaGradient",
     "PerStep",
     "Rule",
+    "Trace",
     "Truncated",
     "adadelta",
     "adagrad",
     "adam",
     "adamax",
     "adamw",
+    "adapt",
     "asgd",
+    "bound",
+    "meta_grad",
     "nadam",
     "preconditioned",
     "radam",

@@ -29,7 +29,7 @@ from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
 from quickstudy.inner.forward import derivative
-from quickstudy.inner.recompute import Loss
+from quickstudy.inner.recompute import Loss, keep, recall
 from quickstudy.inner.rules import Params, Rule
 
 
@@ -93,14 +93,12 @@ class Solution(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         ctx.problem, *leaves = inputs
-        ctx.others = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-        ctx.save_for_backward(*(leaf for leaf in leaves if isinstance(leaf, Tensor)), *output)
+        keep(ctx, leaves, output)
 
     @staticmethod
     def backward(ctx: Any, *adjoint: Tensor) -> tuple[Tensor | None, ...]:
         problem: Problem = ctx.problem
-        saved = list(ctx.saved_tensors)
-        leaves = [saved.pop(0) if other is None else other for other in ctx.others]
+        leaves, saved = recall(ctx)
         start = pytree.tree_unflatten(leaves, problem.spec)[0]
         solution = dict(zip(start, saved, strict=True))
         asked, first = ctx.needs_input_grad[1:], len(start)

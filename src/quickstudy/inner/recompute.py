@@ -62,6 +62,20 @@ class Parts(NamedTuple):
         return len(leaves) - len(pytree.tree_leaves(self.tree(leaves)[3]))
 
 
+def keep(ctx: Any, leaves: Leaves, more: Sequence[Tensor]) -> None:
+    """Save ``leaves``, tensors or not, and ``more`` tensors for the backward pass."""
+    ctx.tensors = [isinstance(leaf, Tensor) for leaf in leaves]
+    ctx.others = [leaf for leaf, tensor in zip(leaves, ctx.tensors, strict=True) if not tensor]
+    ctx.save_for_backward(*(leaf for leaf, tensor in zip(leaves, ctx.tensors, strict=True) if tensor), *more)
+
+
+def recall(ctx: Any) -> tuple[Leaves, list[Tensor]]:
+    """What ``keep`` saved."""
+    saved, others = list(ctx.saved_tensors), list(ctx.others)
+    leaves = [saved.pop(0) if tensor else others.pop(0) for tensor in ctx.tensors]
+    return leaves, saved
+
+
 class Step(torch.autograd.Function):
     """(parts, *leaves) -> leaves of new parameters and state, then the gradients, then the loss."""
 
@@ -79,13 +93,12 @@ class Step(torch.autograd.Function):
         first = -1 - len(parts.tree(leaves)[0])
         grads = output[first:-1]
         ctx.mark_non_differentiable(*output[first:])
-        ctx.parts, ctx.others = parts, [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-        ctx.save_for_backward(*(leaf for leaf in leaves if isinstance(leaf, Tensor)), *grads)
+        ctx.parts = parts
+        keep(ctx, leaves, grads)
 
     @staticmethod
     def backward(ctx: Any, *adjoints: Tensor) -> tuple[Tensor | None, ...]:
-        saved = list(ctx.saved_tensors)
-        leaves = [saved.pop(0) if other is None else other for other in ctx.others]
+        leaves, saved = recall(ctx)
         parts: Parts = ctx.parts
         names = parts.tree(leaves)[0].keys()
         grads = dict(zip(names, saved, strict=True))

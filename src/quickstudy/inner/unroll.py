@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
+import torch
 from torch import Tensor
 from torch.func import grad_and_value
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -65,16 +66,28 @@ def unroll(
 
 
 def trajectory(
-    loss: Loss, params: Params, rule: Rule, steps: int, gradient: Gradient = "exact", given: Any = None
+    loss: Loss,
+    params: Params,
+    rule: Rule,
+    steps: int,
+    gradient: Gradient = "exact",
+    given: Any = None,
+    until: float | None = None,
 ) -> Iterator[tuple[Params, Tensor]]:
-    """For each of ``steps`` updates: the parameters after it, and the inner loss before it (a constant)."""
+    """For each of ``steps`` updates: the parameters after it, and the inner loss before it (a constant).
+
+    Where the loss before a step is below ``until``, nothing moves.
+    """
     check(loss, gradient)
     start, state = params, rule.init(params)
     for number in range(steps):
         batch = given(number) if callable(given) else given
         # fused attention has no second derivative
         with sdpa_kernel(SDPBackend.MATH):
-            params, state, value = _step(loss, rule, params, state, batch, number, gradient)
+            moved, kept, value = _step(loss, rule, params, state, batch, number, gradient)
+        if until is not None:
+            moved, kept = _where(value >= until, (moved, kept), (params, state))
+        params, state = moved, kept
         if isinstance(gradient, Truncated) and number + 1 == steps - gradient.steps:
             params, state = _moved(start, params), _constant(state)
         yield params, value
@@ -94,6 +107,11 @@ def _step(
 def _constant(tree: Tree) -> Tree:
     constant: Tree = pytree.tree_map(lambda leaf: leaf.detach(), tree)
     return constant
+
+
+def _where(going: Tensor, new: Tree, old: Tree) -> Tree:
+    chosen: Tree = pytree.tree_map(lambda one, other: torch.where(going, one, other), new, old)
+    return chosen
 
 
 def _moved(start: Params, params: Params) -> Params:
