@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from quickstudy import inner
     from quickstudy.errors import UserError
     from quickstudy.evaluation import Evaluation, differences, evaluate
     from quickstudy.learners.base import Learner
@@ -31,6 +32,7 @@ _PUBLIC = {
     "UserError": "quickstudy.errors:UserError",
     "differences": "quickstudy.evaluation:differences",
     "evaluate": "quickstudy.evaluation:evaluate",
+    "inner": "quickstudy.inner:",
     "load_run": "quickstudy.runs:load",
     "load_tasks": "quickstudy.tasks:load",
     "resume": "quickstudy.trainer:resume",
@@ -47,6 +49,7 @@ __all__ = [
     "__version__",
     "differences",
     "evaluate",
+    "inner",
     "load_run",
     "load_tasks",
     "resume",
@@ -58,7 +61,8 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'quickstudy' has no attribute {name!r}")
     module, _, attribute = _PUBLIC[name].partition(":")
-    value = getattr(importlib.import_module(module), attribute)
+    found = importlib.import_module(module)
+    value = getattr(found, attribute) if attribute else found
     globals()[name] = value
     return value
 

@@ -137,8 +137,8 @@ def meta_grad(
 ) -> MetaGradient:
     """Adapt to each of T tasks and differentiate the mean of ``outer(net, query)`` (by default ``loss``).
 
-    ``supports`` and ``queries`` have a leading [T] in every leaf; ``how`` is a way of batching of ``inner/batch.py``; the
-    rest is as in ``adapt``. Raises UserError, with task and step, where an inner loss is not finite.
+    ``supports`` and ``queries`` have a leading [T] in every leaf; ``how`` is a way of batching of ``inner/batch.py``;
+    for the rest see ``adapt``. Raises UserError, with task and step, where an inner loss is not finite.
     """
     inner = Inner(module, loss, rule, steps, gradient, adapts, until, key is not None)
     tasks = (supports, queries, draw.keys(torch.arange(batching.size(supports)), key or 0))
