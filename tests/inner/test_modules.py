@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from quickstudy.errors import UserError
-from quickstudy.inner import Implicit, Truncated, adam, adapt, batch, bound, meta_grad, sgd
+from quickstudy.inner import Implicit, Truncated, adam, adapt, batch, bound, meta_grad, modules, sgd
 from quickstudy.inner.unroll import Gradient
 
 pytestmark = pytest.mark.usefixtures("seemingly_two_cores")
@@ -212,3 +212,24 @@ def test_losses_may_need_more_than_logits_and_labels() -> None:
 
     adapted, trace = adapt(module, policy_loss, rollout, rule=sgd(0.5), steps=3, gradient="mixed")
     assert float(policy_loss(bound(module, adapted), rollout).detach()) < float(trace.losses[0])
+
+
+def test_the_fastest_way_is_measured_once_for_a_net_and_what_cannot_be_vectorised_is_not_chosen() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell, self.out = nn.GRU(INPUTS, 3), nn.Linear(3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(self.cell(x)[0])
+
+    modules.MEASURED.clear()
+    for module in (net(), Recurrent().double()):
+        auto, again, loop = (
+            meta_grad(module, loss, examples(0), examples(1), rule=sgd(0.1), steps=2, how=how)  # type: ignore[arg-type]
+            for how in ("auto", "auto", "loop")
+        )
+        assert difference(list(auto.params.values()), list(loop.params.values())) < 1e-12
+        assert difference(list(again.params.values()), list(loop.params.values())) < 1e-12
+    assert len(modules.MEASURED) == 2
+    assert [*modules.MEASURED.values()][1] in ("threads", "loop")

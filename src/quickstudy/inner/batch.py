@@ -173,8 +173,7 @@ def fastest(run: Callable[[How], object], module: nn.Module, device: torch.devic
         candidates = ["chunks", "threads", "loop"] if convolutional else ["vmap", "threads", "loop"]
         if torch.get_num_threads() == 1:
             candidates.remove("threads")
-    for how in candidates:
-        run(how)
+    candidates = _able(run, candidates)
     times: dict[How, float] = dict.fromkeys(candidates, math.inf)
     start = time.perf_counter()
     for _ in range(REPEATS):
@@ -183,6 +182,20 @@ def fastest(run: Callable[[How], object], module: nn.Module, device: torch.devic
         if time.perf_counter() - start > seconds:
             break
     return min(candidates, key=times.__getitem__)
+
+
+def _able(run: Callable[[How], object], candidates: Sequence[How]) -> list[How]:
+    """Those that can do it at all, now warmed up: some modules cannot be vectorised."""
+    able, refused = [], RuntimeError()
+    for how in candidates:
+        try:
+            run(how)
+            able.append(how)
+        except RuntimeError as error:
+            refused = error
+    if not able:
+        raise refused
+    return able
 
 
 def _time(run: Callable[[How], object], how: How) -> float:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -133,23 +133,45 @@ def meta_grad(
     adapts: Chosen = None,
     key: int | None = None,
     until: float | None = None,
-    how: batching.How = "vmap",
+    how: batching.How | Literal["auto"] = "auto",
 ) -> MetaGradient:
     """Adapt to each of T tasks and differentiate the mean of ``outer(net, query)`` (by default ``loss``).
 
-    ``supports`` and ``queries`` have a leading [T] in every leaf; ``how`` is a way of batching of ``inner/batch.py``;
-    for the rest see ``adapt``. Raises UserError, with task and step, where an inner loss is not finite.
+    ``supports`` and ``queries`` have a leading [T] in every leaf; ``how`` is a way of batching of ``inner/batch.py``,
+    auto the one that is fastest when a net and tasks of these shapes come first; for the rest see ``adapt``. Raises
+    UserError, with task and step, where an inner loss is not finite.
     """
     inner = Inner(module, loss, rule, steps, gradient, adapts, until, key is not None)
     tasks = (supports, queries, draw.keys(torch.arange(batching.size(supports)), key or 0))
     learner = Outer(inner, outer or loss)
-    losses, grads = batching.meta_gradient(learner, tasks, 0.0, batching.check(how), inside=True)
+    chosen = fastest(learner, tasks) if how == "auto" else batching.check(how)
+    losses, grads = batching.meta_gradient(learner, tasks, 0.0, chosen, inside=True)
     if not bool(losses.isfinite().all()):
         _name_the_first_that_is_not_finite(inner, tasks, losses)
     own = {name.removeprefix("inner.module."): value for name, value in grads.items() if ".module." in name}
     numbers = iter([value for name, value in grads.items() if ".numbers." in name])
     hyper = pytree.tree_map(lambda leaf: next(numbers) if leaf is None else None, inner.rule.hyper)
     return MetaGradient(losses, own, hyper)
+
+
+MEASURED: dict[Hashable, batching.How] = {}
+"""The fastest way of batching, by what decides it."""
+
+
+def fastest(learner: Outer, tasks: Any) -> batching.How:
+    """The way of batching that was fastest for a net, tasks and steps of these shapes on this many threads."""
+    inner, leaves = learner.inner, [*learner.parameters(), *pytree.tree_leaves(tasks)]
+    shapes = tuple((tuple(leaf.shape), leaf.dtype, leaf.device) for leaf in leaves if isinstance(leaf, Tensor))
+    parts = tuple(type(part) for part in learner.modules())
+    key = (shapes, parts, tuple(inner.rule.hyper), inner.steps, inner.gradient, torch.get_num_threads())
+    if key not in MEASURED:
+        device = next(learner.parameters()).device
+
+        def run(how: batching.How) -> object:
+            return batching.meta_gradient(learner, tasks, 0.0, how, inside=True)
+
+        MEASURED[key] = batching.fastest(run, learner, device)
+    return MEASURED[key]
 
 
 class Inner(nn.Module):
