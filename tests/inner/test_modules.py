@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from quickstudy.errors import UserError
-from quickstudy.inner import Implicit, Truncated, adam, adapt, batch, bound, meta_grad, modules, sgd
+from quickstudy.inner import Implicit, Truncated, adam, adapt, batch, bound, meta, meta_grad, sgd
 from quickstudy.inner.unroll import Gradient
 
 pytestmark = pytest.mark.usefixtures("seemingly_two_cores")
@@ -223,7 +223,7 @@ def test_the_fastest_way_is_measured_once_for_a_net_and_what_cannot_be_vectorise
         def forward(self, x: Tensor) -> Tensor:
             return self.out(self.cell(x)[0])
 
-    modules.MEASURED.clear()
+    meta.MEASURED.clear()
     for module in (net(), Recurrent().double()):
         auto, again, loop = (
             meta_grad(module, loss, examples(0), examples(1), rule=sgd(0.1), steps=2, how=how)  # type: ignore[arg-type]
@@ -231,5 +231,5 @@ def test_the_fastest_way_is_measured_once_for_a_net_and_what_cannot_be_vectorise
         )
         assert difference(list(auto.params.values()), list(loop.params.values())) < 1e-12
         assert difference(list(again.params.values()), list(loop.params.values())) < 1e-12
-    assert len(modules.MEASURED) == 2
-    assert [*modules.MEASURED.values()][1] in ("threads", "loop")
+    assert len(meta.MEASURED) == 2
+    assert [*meta.MEASURED.values()][1] in ("threads", "loop")

@@ -1,7 +1,8 @@
 """The vectorised differentiable inner loop."""
 
 from quickstudy.inner.implicit import Implicit
-from quickstudy.inner.modules import MetaGradient, Trace, adapt, bound, meta_grad
+from quickstudy.inner.meta import MetaGradient, meta_grad
+from quickstudy.inner.modules import Trace, adapt, bound
 from quickstudy.inner.rules import (
     RULES,
     PerStep,

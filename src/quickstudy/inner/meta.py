@@ -1,0 +1,159 @@
+"""Meta-gradients of many tasks at once, for any module, loss and rule.
+
+    losses, grads, hyper = meta_grad(net, loss, supports, queries, rule=sgd(rate), steps=5)
+
+A task's outer loss is that of its query under the parameters that ``adapt`` finds on its support; ``grads`` is the
+gradient of the mean over tasks for every parameter of ``net``, ``hyper`` that for the rule's learnt numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from quickstudy.errors import UserError
+from quickstudy.inner import batch as batching
+from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, masks
+from quickstudy.inner.rules import Params, Rule
+from quickstudy.inner.unroll import Gradient
+from quickstudy.tasks import draw
+
+QUERY = draw.salt("query")
+"""What sets the masks of the outer loss apart from those of the inner steps."""
+
+
+class MetaGradient(NamedTuple):
+    """Of a batch of tasks."""
+
+    losses: Tensor
+    """[T] outer loss of each task."""
+    params: Params
+    """Gradient of their mean for every parameter of the module, by name."""
+    hyper: dict[str, Any]
+    """The same for the rule's numbers: shaped like ``rule.hyper``, None for what is not learnt."""
+
+
+def meta_grad(
+    module: nn.Module,
+    loss: Loss,
+    supports: Any,
+    queries: Any,
+    *,
+    rule: Rule,
+    steps: int,
+    outer: Loss | None = None,
+    gradient: Gradient = "exact",
+    adapts: Chosen = None,
+    key: int | None = None,
+    until: float | None = None,
+    how: batching.How | Literal["auto"] = "auto",
+) -> MetaGradient:
+    """Adapt to each of T tasks and differentiate the mean of ``outer(net, query)`` (by default ``loss``).
+
+    ``supports`` and ``queries`` have a leading [T] in every leaf; ``how`` is a way of batching of ``inner/batch.py``,
+    auto the one that is fastest when a net and tasks of these shapes come first; for the rest see ``adapt``. Raises
+    UserError, with task and step, where an inner loss is not finite.
+    """
+    inner = Inner(module, loss, rule, steps, gradient, adapts, until, key is not None)
+    tasks = (supports, queries, draw.keys(torch.arange(batching.size(supports)), key or 0))
+    learner = Outer(inner, outer or loss)
+    chosen = fastest(learner, tasks) if how == "auto" else batching.check(how)
+    losses, grads = batching.meta_gradient(learner, tasks, 0.0, chosen, inside=True)
+    if not bool(losses.isfinite().all()):
+        _name_the_first_that_is_not_finite(inner, tasks, losses)
+    own = {name.removeprefix("inner.module."): value for name, value in grads.items() if ".module." in name}
+    numbers = iter([value for name, value in grads.items() if ".numbers." in name])
+    hyper = pytree.tree_map(lambda leaf: next(numbers) if leaf is None else None, inner.rule.hyper)
+    return MetaGradient(losses, own, hyper)
+
+
+MEASURED: dict[Hashable, batching.How] = {}
+"""The fastest way of batching, by what decides it."""
+
+
+def fastest(learner: Outer, tasks: Any) -> batching.How:
+    """The way of batching that was fastest for a net, tasks and steps of these shapes on this many threads."""
+    inner, leaves = learner.inner, [*learner.parameters(), *pytree.tree_leaves(tasks)]
+    shapes = tuple((tuple(leaf.shape), leaf.dtype, leaf.device) for leaf in leaves if isinstance(leaf, Tensor))
+    parts = tuple(type(part) for part in learner.modules())
+    key = (shapes, parts, tuple(inner.rule.hyper), inner.steps, inner.gradient, torch.get_num_threads())
+    if key not in MEASURED:
+        device = next(learner.parameters()).device
+
+        def run(how: batching.How) -> object:
+            return batching.meta_gradient(learner, tasks, 0.0, how, inside=True)
+
+        MEASURED[key] = batching.fastest(run, learner, device)
+    return MEASURED[key]
+
+
+class Inner(nn.Module):
+    """The inner loop with its settings; the learnt numbers of the rule are parameters here."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: Loss,
+        rule: Rule,
+        steps: int,
+        gradient: Gradient,
+        adapts: Chosen,
+        until: float | None,
+        keyed: bool,
+    ) -> None:
+        super().__init__()
+        self.module, self.loss, self.steps = module, loss, steps
+        self.gradient, self.adapts, self.until, self.keyed = gradient, adapts, until, keyed
+        learnt = [leaf for leaf in pytree.tree_leaves(rule.hyper) if _is_learnt(leaf)]
+        self.numbers = nn.ParameterList([nn.Parameter(leaf.detach()) for leaf in learnt])
+        self.rule = rule._replace(hyper=pytree.tree_map(lambda leaf: None if _is_learnt(leaf) else leaf, rule.hyper))
+
+    def forward(self, support: Any, key: Tensor) -> tuple[Params, Trace]:
+        learnt = iter(self.numbers)
+        hyper = pytree.tree_map(lambda leaf: next(learnt) if leaf is None else leaf, self.rule.hyper)
+        return adapt(
+            self.module,
+            self.loss,
+            support,
+            rule=self.rule._replace(hyper=hyper),
+            steps=self.steps,
+            gradient=self.gradient,
+            adapts=self.adapts,
+            key=key if self.keyed else None,
+            until=self.until,
+        )
+
+
+class Outer(nn.Module):
+    """One task's outer loss, as ``inner/batch.py`` maps it."""
+
+    def __init__(self, inner: Inner, loss: Loss) -> None:
+        super().__init__()
+        self.inner, self.loss = inner, loss
+
+    def forward(self, task: tuple[Any, Any, Tensor], progress: float) -> Tensor:
+        support, query, key = task
+        adapted, _ = self.inner(support, key)
+        with masks(draw.mix(key ^ QUERY) if self.inner.keyed else None):
+            return self.loss(bound(self.inner.module, adapted), query)
+
+
+def _is_learnt(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor) and leaf.requires_grad
+
+
+@torch.no_grad()
+def _name_the_first_that_is_not_finite(inner: Inner, tasks: Any, losses: Tensor) -> None:
+    task = int((~losses.isfinite()).nonzero()[0])
+    support, _, key = batching.take(tasks, task)
+    _, trace = inner(support, key)
+    wrong = (~trace.losses.isfinite()).nonzero()
+    where = f"before inner step {int(wrong[0]) + 1} its inner loss is" if len(wrong) else "its outer loss is"
+    raise UserError(
+        f"task {task} diverged: {where} not finite, with rate {inner.rule.hyper.get('rate')}. Take a smaller rate or "
+        f"fewer steps, or look for NaN in its data."
+    )
