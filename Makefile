@@ -36,5 +36,6 @@ clean:
 # The wheel, built and imported on its own.
 build-check: .venv/installed-dev
 	rm -rf dist && $(BIN)/python -m pip wheel --quiet --no-deps -c constraints.txt -w dist .
-	$(BIN)/python -m zipfile -l dist/*.whl | grep -q omniglot_vinyals.txt
-	$(BIN)/python -m zipfile -l dist/*.whl | grep -q py.typed
+	$(BIN)/python -m zipfile -l dist/*.whl > dist/contents
+	grep -q omniglot_vinyals.txt dist/contents
+	grep -q py.typed dist/contents
