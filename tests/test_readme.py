@@ -32,8 +32,13 @@ def is_recipe(command: str) -> bool:
 
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))
 def test_snippets_run(number: int, tmp_path: Path) -> None:
-    ran = subprocess.run([sys.executable, "-c", SNIPPETS[number]], cwd=tmp_path, capture_output=True, text=True)
+    (tmp_path / "mine.py").write_text(SNIPPETS[number])
+    ran = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+    if "PixelMean" in SNIPPETS[number]:
+        command = [sys.executable, "-m", "quickstudy.app.cli", "evaluate", "runs/pixelmean-glyphs-1", "--episodes", "2"]
+        again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert again.returncode == 0, again.stderr
 
 
 def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

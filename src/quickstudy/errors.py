@@ -12,5 +12,5 @@ def unknown(what: str, found: object, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a registry, with the nearest names that are."""
     names = sorted(known)
     near = difflib.get_close_matches(str(found), names, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names)}."
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names) or 'none'}."
     return UserError(f"unknown {what} {found!r}. {hint}")

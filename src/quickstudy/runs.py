@@ -206,7 +206,7 @@ def _read(path: Path, card: dict[str, Any]) -> Run:
 
 def new_path(learner_name: str, tasks: str, parent: Path = RUNS) -> Path:
     """A folder name that is not taken: runs/protonet-omniglot-1."""
-    words = tasks.replace(",", "+").replace(":", "-").replace("=", "")
+    words = tasks.replace(",", "+").replace(":", "-").replace("=", "").replace("*", "x")
     name = learner_name.rpartition(":")[2].lower()
     number = 1
     while (path := parent / f"{name}-{words}-{number}").exists():

@@ -58,7 +58,7 @@ def train(
     learner_config = learners.configure(name, dict(settings or {}))
     family = load_tasks(tasks)
     config = resolve(config or TrainConfig(), name, family.spec)
-    path = Path(out) if out is not None else runs.new_path(name, family.spec.name)
+    path = Path(out).expanduser() if out is not None else runs.new_path(name, family.spec.name)
     _check_free(path)
     training = _begin(name, learner_config, family, config)
     if init is not None:
@@ -66,6 +66,7 @@ def train(
     if training.steps:
         training.check_episodes()
         training.choose_batching()
+    _check_free(path)  # once more: choosing took seconds, and another training may have begun
     card = asdict(config) | {"batching": training.how, "init": None if init is None else str(init)}
     run = runs.create(
         path, name, learner_config, family.spec, card, family.members("train") if training.params else None
@@ -172,7 +173,15 @@ class Recorder:
     def resume(self) -> None:
         """Continue from the checkpoint, with the metrics up to it."""
         tensors, counters = runs.read_tensors(self.checkpoint_path)
-        self.training.restore(tensors, counters, self.checkpoint_path)
+        try:
+            self.training.restore(tensors, counters, self.checkpoint_path)
+        except UserError:
+            raise
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self.checkpoint_path} is no checkpoint of this training ({type(error).__name__}: {error}). Restore "
+                f"it from a copy, or train again."
+            ) from error
         try:
             lines = (self.path / runs.METRICS).read_text(encoding="utf-8").splitlines()
             self.lines = lines[: sum(_step(line) <= self.training.step for line in lines)]

@@ -224,6 +224,15 @@ class Mine(ProtoNet):
 """
 
 
+def test_a_learner_whose_settings_are_those_of_train_is_refused(cli: Cli) -> None:
+    own = "from dataclasses import dataclass\nfrom quickstudy.learners.protonet import ProtoNet, ProtoNetConfig\n\n"
+    config = "@dataclass(frozen=True, kw_only=True)\nclass C(ProtoNetConfig):\n    seed: int = 0\n\n\n"
+    Path("clashing.py").write_text(own + config + "class Mine(ProtoNet):\n    Config = C\n")
+    answer = cli("train", "clashing:Mine")
+    assert answer.code == 2
+    assert "the Config of clashing:Mine has seed, which train has too" in answer.err
+
+
 def test_a_learner_of_ones_own(cli: Cli, tiny: tuple[str, ...]) -> None:
     Path("mylearner.py").write_text(MINE)
     assert "Meta-train mylearner:Mine: My own prototypes." in cli("train", "mylearner:Mine", "--help").out
@@ -282,7 +291,16 @@ def training(run: Path, **settings: object) -> None:
     edit(run, training=qs.load_run(run).training | settings)
 
 
+def cut_checkpoint_to(run: Path, part: str) -> None:
+    path = run / runs.CHECKPOINT
+    tensors, note = runs.read_tensors(path)
+    kept = {name: value for name, value in tensors.items() if name.startswith(part)}
+    runs.write_tensors(path, kept, note if part else {})
+
+
 DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
+    ("checkpoint of weights alone", lambda run: cut_checkpoint_to(run, "best"), "does not fit run.json"),
+    ("checkpoint without counters", lambda run: cut_checkpoint_to(run, ""), "is no checkpoint of this training"),
     ("no run.json", lambda run: (run / "run.json").unlink(), "is not a run folder"),
     ("cut run.json", lambda run: (run / "run.json").write_text('{"format"'), "run.json is damaged"),
     ("newer", lambda run: edit(run, format=runs.FORMAT + 1, version="9.9"), "reads up to 1. Upgrade quickstudy"),

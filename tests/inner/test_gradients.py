@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -301,14 +302,39 @@ def test_what_a_kind_cannot_do_is_said() -> None:
     def closing(params: dict[str, Tensor], given: Any) -> Tensor:
         return (params["w"] * shift).sum()
 
+    def by_default(params: dict[str, Tensor], given: Any, extra: dict[str, Tensor] = {"it": shift}) -> Tensor:  # noqa: B006
+        return (params["w"] * extra["it"]).sum()
+
+    def first(extra: Tensor, params: dict[str, Tensor], given: Any) -> Tensor:
+        return (params["w"] * extra).sum()
+
+    hidden = [(closing, "'shift'"), (by_default, "'extra'"), (partial(first, shift), "'argument 0'")]
     for kind in ("mixed", "recomputed", Implicit(proximal=1.0)):
-        with pytest.raises(UserError, match=r"closes over 'shift'.*Hand it over in given"):
-            unroll(closing, start, sgd(0.1), 1, kind)
+        for loss, name in hidden:
+            with pytest.raises(UserError, match=rf"closes over {name}.*Hand it over in given"):
+                unroll(loss, start, sgd(0.1), 1, kind)
     unroll(closing, start, sgd(0.1), 1, "exact")
     with pytest.raises(UserError, match=r"unknown kind of meta-gradient 'exat'. Did you mean exact"):
         unroll(quadratic, start, sgd(0.1), 1, "exat", given)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="expected 0 or more"):
-        Truncated(-1)
+    for number in (-1, 1.5):
+        with pytest.raises(UserError, match="number of inner steps is"):
+            Truncated(number)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="number of inner steps is -1"):
+        unroll(quadratic, start, sgd(0.1), -1, given=given)
+    with pytest.raises(UserError, match="has no steps to look at"):
+        next(trajectory(quadratic, start, sgd(0.1), 2, Implicit(proximal=1.0), given))
+    with pytest.raises(UserError, match="the same in all steps"):
+        unroll(quadratic, start, sgd(0.1), 2, Implicit(proximal=1.0), lambda number: given)
+    assert unroll(quadratic, start, sgd(0.1), 0, Implicit(proximal=1.0), given) == start
     for wrong in ({"proximal": 0.0}, {"proximal": 1.0, "solver": "lu"}, {"proximal": 1.0, "iterations": 0}):
         with pytest.raises(UserError):
             Implicit(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_given_may_be_nothing_or_hold_nothing(kind: Kind) -> None:
+    start = {"w": torch.tensor([0.0], requires_grad=True)}
+    for given in (None, (torch.zeros(1), None)):
+        after = unroll(lambda p, _: (p["w"] - 3).square().sum(), start, sgd(0.1), 2, kind, given)
+        (found,) = torch.autograd.grad(after["w"].sum(), start["w"])
+        torch.testing.assert_close(found, torch.tensor([1.0 if kind == "first-order" else 0.64]))

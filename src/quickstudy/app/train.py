@@ -94,6 +94,9 @@ def option(args: list[str], name: str) -> str | None:
 def settings_type(name: str) -> type[Settings]:
     """``Settings`` with the flags of the learner ``name``."""
     config = learners.learner_class(name).Config
+    taken = {one.name for one in fields(config)} & {one.name for kind in (Place, TrainConfig) for one in fields(kind)}
+    if taken:
+        raise UserError(f"the Config of {name} has {', '.join(sorted(taken))}, which train has too. Rename the field.")
     flat = tyro.conf.OmitArgPrefixes[config]  # type: ignore[valid-type]
     made: type[Settings] = make_dataclass(
         "Settings",

@@ -34,7 +34,7 @@ def derivative(function: Callable[[Tree], Result], point: Tree, direction: Tree)
         what = lacking[1] if lacking else "an operation"
         raise UserError(
             f"this meta-gradient needs the forward-mode derivative of {what}, which PyTorch does not have. Use "
-            f"recomputed, which needs as little memory, or exact."
+            f"recomputed, which needs as little memory."
         ) from error
     tangent: Result = pair[1]
     return tangent

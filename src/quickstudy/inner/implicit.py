@@ -10,8 +10,9 @@ applied by conjugate gradients, which need I + H / lambda positive definite, or 
 v = a - H v / lambda, repeated, which needs |H| < lambda (Lorraine, Vicol, Duvenaud 2020, "Optimizing Millions of
 Hyperparameters by Implicit Differentiation").
 
-It assumes that the inner steps come near phi*: the way there, and the numbers of its rule, get no gradient. Without the
-proximal term there would be no theta in (1) and no gradient for it.
+It assumes that the inner steps come near phi* and that the solver converges, which nothing checks: the way there, and
+the numbers of its rule, get no gradient. Without the proximal term there would be no theta in (1) and no gradient for
+it.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ class Implicit:
     """Hessian-vector products of the solver."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.proximal < math.inf:
+        if not isinstance(self.proximal, int | float) or not 0 < self.proximal < math.inf:
             raise UserError(
                 f"the proximal term of an implicit gradient is {self.proximal}; expected a positive number. Without it "
                 f"the solution does not depend on the start: use exact or mixed."
             )
         if self.solver not in SOLVERS:
             raise UserError(f"unknown solver {self.solver!r} of an implicit gradient. Expected cg or neumann.")
-        if self.iterations < 1:
+        if not isinstance(self.iterations, int) or self.iterations < 1:
             raise UserError(f"an implicit gradient needs at least 1 iteration of its solver, found {self.iterations}.")
 
 
@@ -167,6 +168,8 @@ SOLVERS = {"cg": _conjugate_gradients, "neumann": _neumann}
 
 def solution(loss: Loss, params: Params, rule: Rule, steps: int, given: Any, kind: Implicit) -> Params:
     """The solution of (1) from ``params``, differentiable by (2) with respect to ``params`` and ``given``."""
+    if not steps:
+        return params
     leaves, spec = pytree.tree_flatten((params, given))
     made = Solution.apply(  # type: ignore[no-untyped-call]
         Problem(loss, rule, steps, kind, spec), *leaves

@@ -11,6 +11,7 @@ along u gives both products, for second derivatives are symmetric, and never hol
 parameters alone, not by what the net computes in between.
 
 Only arguments are differentiated: parameters, state, the rule's numbers and ``given``. What a loss closes over is not.
+A loss that draws random numbers would meet other ones the second time: it has to hash them from a key (dropout.py).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ function of the step's number.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +40,12 @@ Tree = TypeVar("Tree")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
+def check_steps(steps: object) -> None:
+    """UserError unless there can be so many."""
+    if not isinstance(steps, int) or steps < 0:
+        raise UserError(f"the number of inner steps is {steps!r}; expected a whole number that is 0 or more.")
+
+
 @dataclass(frozen=True)
 class Truncated:
     """Differentiate the last ``steps`` steps; those before moved the parameters by a constant."""
@@ -46,8 +53,7 @@ class Truncated:
     steps: int
 
     def __post_init__(self) -> None:
-        if self.steps < 0:
-            raise UserError(f"a gradient truncated to {self.steps} steps; expected 0 or more.")
+        check_steps(self.steps)
 
 
 Gradient = Kind | Truncated | Implicit
@@ -58,7 +64,9 @@ def unroll(
 ) -> Params:
     """``params`` after ``steps`` updates on ``loss``, as a differentiable function of ``params`` and ``given``."""
     if isinstance(gradient, Implicit):
-        check(loss, gradient)
+        check(loss, gradient, steps)
+        if callable(given):
+            raise UserError("an implicit gradient is of one solution: given has to be the same in all steps.")
         return solution(loss, params, rule, steps, given, gradient)
     for after, _ in trajectory(loss, params, rule, steps, gradient, given):
         params = after
@@ -78,7 +86,9 @@ def trajectory(
 
     Where the loss before a step is below ``until``, nothing moves.
     """
-    check(loss, gradient)
+    if isinstance(gradient, Implicit):
+        raise UserError("an implicit gradient has no steps to look at, only an end. Ask unroll for it.")
+    check(loss, gradient, steps)
     start, state = params, rule.init(params)
     for number in range(steps):
         batch = given(number) if callable(given) else given
@@ -119,15 +129,27 @@ def _moved(start: Params, params: Params) -> Params:
     return {name: value + (params[name] - value).detach() for name, value in start.items()}
 
 
-def check(loss: Loss, gradient: Gradient) -> None:
+def check(loss: Loss, gradient: Gradient, steps: int) -> None:
     """UserError for an unknown kind, or one that would miss a gradient that ``loss`` needs."""
+    check_steps(steps)
     if not isinstance(gradient, Truncated | Implicit) and gradient not in KINDS:
         raise unknown("kind of meta-gradient", gradient, KINDS)
     if gradient in ("mixed", "recomputed") or isinstance(gradient, Implicit):
-        closed = inspect.getclosurevars(loss).nonlocals if inspect.isfunction(loss) else {}
-        for name, value in closed.items():
-            if isinstance(value, Tensor) and value.requires_grad:
+        for name, value in _closed_over(loss).items():
+            if any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in pytree.tree_leaves(value)):
                 raise UserError(
                     f"the inner loss closes over {name!r}, which has a gradient that a {gradient} meta-gradient would "
                     f"miss. Hand it over in given, or use exact."
                 )
+
+
+def _closed_over(loss: Loss) -> dict[str, Any]:
+    """What a function sees beside its arguments, by name; the parameters of modules are not looked into."""
+    if isinstance(loss, functools.partial):
+        bound = {f"argument {number}": value for number, value in enumerate(loss.args)} | loss.keywords
+        return bound | _closed_over(loss.func)
+    if not inspect.isfunction(loss):
+        return {}
+    seen = inspect.getclosurevars(loss)
+    defaults = {name: one.default for name, one in inspect.signature(loss).parameters.items()}
+    return {**seen.globals, **seen.nonlocals, **defaults}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import fields
+import sys
+from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,13 +36,15 @@ def learner_class(name: str) -> type[Learner]:
     module, _, attribute = LEARNERS.get(name, (name, ""))[0].partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UserError(
             f"there is no learner {name}: {error}. A learner of one's own is the top-level class of a module that "
             f"can be imported, for example mine:PixelMean for mine.py in this folder."
         ) from error
     if not (isinstance(found, type) and issubclass(found, Learner)):
         raise UserError(f"{name} is no learner; expected a subclass of quickstudy.Learner.")
+    if not (hasattr(found, "traits") and is_dataclass(getattr(found, "Config", None))):
+        raise UserError(f"the learner {name} lacks traits, or a Config that is a dataclass.")
     return found
 
 
@@ -49,10 +53,19 @@ def name_of(learner: str | type[Learner]) -> str:
     if not isinstance(learner, type):
         learner_class(learner)
         return learner
-    place = f"{learner.__module__}:{learner.__qualname__}"
+    place = f"{_module_of(learner)}:{learner.__qualname__}"
     if learner_class(place) is not learner:
         raise UserError(f"{place} is another class by now; a learner's name must lead back to it.")
     return next((name for name, (known, _) in LEARNERS.items() if known == place), place)
+
+
+def _module_of(learner: type[Learner]) -> str:
+    """The name by which another process can import it: a script's own, where the class is in the script that runs."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if learner.__module__ != "__main__" or script is None or not Path(script).stem.isidentifier():
+        return learner.__module__
+    sys.modules.setdefault(Path(script).stem, sys.modules["__main__"])
+    return Path(script).stem
 
 
 def about(name: str) -> str:
