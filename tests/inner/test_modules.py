@@ -233,3 +233,5 @@ def test_the_fastest_way_is_measured_once_for_a_net_and_what_cannot_be_vectorise
         assert difference(list(again.params.values()), list(loop.params.values())) < 1e-12
     assert len(meta.MEASURED) == 2
     assert [*meta.MEASURED.values()][1] in ("threads", "loop")
+    with pytest.raises(UserError, match=r"cannot go through in one vectorised call.*threads or loop"):
+        meta_grad(Recurrent().double(), loss, examples(0), examples(1), rule=sgd(0.1), steps=2, how="vmap")

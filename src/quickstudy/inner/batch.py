@@ -102,7 +102,15 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
         one_task = grad_and_value(loss)
         chunk = CHUNK if how == "chunks" else None
         detached = {name: value.detach() for name, value in params.items()}
-        grads, losses = vmap(one_task, in_dims=(None, 0), chunk_size=chunk)(detached, batch)
+        try:
+            grads, losses = vmap(one_task, in_dims=(None, 0), chunk_size=chunk)(detached, batch)
+        except RuntimeError as error:
+            if "vmap" not in str(error) and "broadcast shape" not in str(error):
+                raise
+            raise UserError(
+                f"tasks of this net cannot go through in one vectorised call ({error}). Batch them in another way: "
+                f"threads or loop."
+            ) from error
         return losses, {name: value.mean(0) for name, value in grads.items()}
 
     def task_gradient(learner: nn.Module, task: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -186,12 +194,13 @@ def fastest(run: Callable[[How], object], module: nn.Module, device: torch.devic
 
 def _able(run: Callable[[How], object], candidates: Sequence[How]) -> list[How]:
     """Those that can do it at all, now warmed up: some modules cannot be vectorised."""
-    able, refused = [], RuntimeError()
+    able: list[How] = []
+    refused: Exception = RuntimeError()
     for how in candidates:
         try:
             run(how)
             able.append(how)
-        except RuntimeError as error:
+        except (RuntimeError, UserError) as error:
             refused = error
     if not able:
         raise refused
