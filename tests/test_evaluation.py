@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 
 import pytest
 import torch
@@ -131,3 +132,13 @@ def test_the_peak_is_that_of_the_tensors_alive() -> None:
 def test_what_cannot_be_judged_is_said(asked: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
         evaluate(maml(), **({"tasks": "sinusoid", "episodes": 4} | asked))
+
+
+def test_queries_are_those_that_there_are() -> None:
+    """A class of the real drawings has twenty: ten shots leave ten."""
+    if not os.environ.get("QUICKSTUDY_DATA"):
+        pytest.skip("needs Omniglot in QUICKSTUDY_DATA")
+    family = tasks.load("omniglot")
+    learner = learners.build("nearest", family.spec, learners.configure("nearest", {}), 0)
+    found = [evaluate(learner, family, way=3, shot=shot, query=15, episodes=2) for shot in (1, 5, 10)]
+    assert [row.query for row in found] == [15, 15, 10]

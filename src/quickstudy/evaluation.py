@@ -45,6 +45,7 @@ class Evaluation:
     way: int
     shot: int
     query: int
+    """The most that a class or task had, which is what was asked for where there are enough."""
     episodes: int
     units: int
     seed: int
@@ -135,11 +136,12 @@ def evaluate(
     mean, ci95 = interval(scored.values, scored.units)
     few = next(batches(family, replace(which, episodes=cost.REPEATS), cost.REPEATS)).to(place)
     costs = cost.measure(learner, few, inner_steps)
+    asked = int(few.query.mask.sum(-1).max()) // max(which.way, 1)
     return Evaluation(
         learner=name,
         run="" if isinstance(run, Learner) else str(run.path),
         tasks=family.spec.name,
-        **asdict(which),
+        **asdict(which) | {"query": asked},
         units=len(scored.units.unique()),
         metric=family.spec.metric,
         mean=mean,
