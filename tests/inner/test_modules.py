@@ -235,3 +235,19 @@ def test_the_fastest_way_is_measured_once_for_a_net_and_what_cannot_be_vectorise
     assert [*meta.MEASURED.values()][1] in ("threads", "loop")
     with pytest.raises(UserError, match=r"cannot go through in one vectorised call.*threads or loop"):
         meta_grad(Recurrent().double(), loss, examples(0), examples(1), rule=sgd(0.1), steps=2, how="vmap")
+
+
+@pytest.mark.parametrize("kind", ["exact", "mixed"])
+def test_step_weights_sum_the_outer_losses_after_each_step(kind: Gradient) -> None:
+    module, weights = net(), [0.2, 0.3, 0.5]
+    found = meta_grad(
+        module, loss, examples(0), examples(1), rule=sgd(0.1), steps=3, gradient=kind, step_weights=weights, how="vmap"
+    )
+    each = [
+        meta_grad(module, loss, examples(0), examples(1), rule=sgd(0.1), steps=steps, how="loop") for steps in (1, 2, 3)
+    ]
+    torch.testing.assert_close(found.losses, sum(w * one.losses for w, one in zip(weights, each, strict=True)))
+    for name, value in found.params.items():
+        torch.testing.assert_close(value, sum(w * one.params[name] for w, one in zip(weights, each, strict=True)))
+    with pytest.raises(UserError, match="2 step_weights for 3 inner steps"):
+        meta_grad(module, loss, examples(0), examples(1), rule=sgd(0.1), steps=3, step_weights=[0.5, 0.5])

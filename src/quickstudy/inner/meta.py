@@ -8,8 +8,8 @@ gradient of the mean over tasks for every parameter of ``net``, ``hyper`` that f
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +17,13 @@ from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
 from quickstudy.inner import batch as batching
-from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, masks
+from quickstudy.inner.implicit import Implicit
+from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, masks, path
 from quickstudy.inner.rules import Params, Rule
 from quickstudy.inner.unroll import Gradient
 from quickstudy.tasks import draw
 
+Result = TypeVar("Result")
 QUERY = draw.salt("query")
 """What sets the masks of the outer loss apart from those of the inner steps."""
 
@@ -50,23 +52,33 @@ def meta_grad(
     adapts: Chosen = None,
     key: int | None = None,
     until: float | None = None,
+    step_weights: Sequence[float] | None = None,
     how: batching.How | Literal["auto"] = "auto",
 ) -> MetaGradient:
     """Adapt to each of T tasks and differentiate the mean of ``outer(net, query)`` (by default ``loss``).
+
+    With ``step_weights`` a task's outer loss is the weighted sum of those after each inner step (Antoniou, Edwards,
+    Storkey 2019, "How to Train Your MAML", eq. 3), which may change from call to call.
 
     ``supports`` and ``queries`` have a leading [T] in every leaf; ``how`` is a way of batching of ``inner/batch.py``,
     auto the one that is fastest when a net and tasks of these shapes come first; for the rest see ``adapt``. Raises
     UserError, with task and step, where an inner loss is not finite.
     """
+    if step_weights is not None and (len(step_weights) != steps or isinstance(gradient, Implicit)):
+        raise UserError(
+            f"{len(step_weights)} step_weights for {steps} inner steps with gradient {gradient}; expected one for each "
+            f"step, and a gradient that has steps."
+        )
     inner = Inner(module, loss, rule, steps, gradient, adapts, until, key is not None)
     tasks = (supports, queries, draw.keys(torch.arange(batching.size(supports)), key or 0))
-    learner = Outer(inner, outer or loss)
+    learner = Outer(inner, outer or loss, step_weights)
     chosen = fastest(learner, tasks) if how == "auto" else batching.check(how)
     losses, grads = batching.meta_gradient(learner, tasks, 0.0, chosen, inside=True)
     if not bool(losses.isfinite().all()):
         _name_the_first_that_is_not_finite(inner, tasks, losses)
-    own = {name.removeprefix("inner.module."): value for name, value in grads.items() if ".module." in name}
-    numbers = iter([value for name, value in grads.items() if ".numbers." in name])
+    prefix = "inner.module."
+    own = {name.removeprefix(prefix): value for name, value in grads.items() if name.startswith(prefix)}
+    numbers = iter([value for name, value in grads.items() if name.startswith("inner.numbers.")])
     hyper = pytree.tree_map(lambda leaf: next(numbers) if leaf is None else None, inner.rule.hyper)
     return MetaGradient(losses, own, hyper)
 
@@ -113,9 +125,17 @@ class Inner(nn.Module):
         self.rule = rule._replace(hyper=pytree.tree_map(lambda leaf: None if _is_learnt(leaf) else leaf, rule.hyper))
 
     def forward(self, support: Any, key: Tensor) -> tuple[Params, Trace]:
+        """``adapt``."""
+        return self._take(adapt, support, key)
+
+    def path(self, support: Any, key: Tensor) -> Iterator[tuple[Params, Tensor]]:
+        """``modules.path``."""
+        return self._take(path, support, key)
+
+    def _take(self, steps: Callable[..., Result], support: Any, key: Tensor) -> Result:
         learnt = iter(self.numbers)
         hyper = pytree.tree_map(lambda leaf: next(learnt) if leaf is None else leaf, self.rule.hyper)
-        return adapt(
+        return steps(
             self.module,
             self.loss,
             support,
@@ -131,13 +151,18 @@ class Inner(nn.Module):
 class Outer(nn.Module):
     """One task's outer loss, as ``inner/batch.py`` maps it."""
 
-    def __init__(self, inner: Inner, loss: Loss) -> None:
+    def __init__(self, inner: Inner, loss: Loss, step_weights: Sequence[float] | None) -> None:
         super().__init__()
-        self.inner, self.loss = inner, loss
+        self.inner, self.loss, self.step_weights = inner, loss, step_weights
 
     def forward(self, task: tuple[Any, Any, Tensor], progress: float) -> Tensor:
         support, query, key = task
-        adapted, _ = self.inner(support, key)
+        if self.step_weights is None:
+            return self._judge(self.inner(support, key)[0], query, key)
+        after = [self._judge(params, query, key) for params, _ in self.inner.path(support, key)]
+        return sum((w * value for w, value in zip(self.step_weights, after, strict=True)), torch.zeros(()))
+
+    def _judge(self, adapted: Params, query: Any, key: Tensor) -> Tensor:
         with masks(draw.mix(key ^ QUERY) if self.inner.keyed else None):
             return self.loss(bound(self.inner.module, adapted), query)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -77,6 +77,41 @@ def adapt(
     Under autograd the result is a differentiable function of all parameters of ``module``, of the numbers of ``rule``
     and of ``support``. Raises UserError for a module that keeps running statistics or draws random numbers.
     """
+    if isinstance(gradient, Implicit):
+        if callable(support) or until is not None:
+            raise UserError("an implicit gradient is of one solution: it needs one batch for all steps, and no until.")
+        inner, start, given = _described(module, loss, support, adapts, key)
+        return unroll(inner, start, rule, steps, gradient, given(0)), Trace(torch.zeros(0))
+    params, _ = split(module, adapts)
+    losses = []
+    way = path(module, loss, support, rule=rule, steps=steps, gradient=gradient, adapts=adapts, key=key, until=until)
+    for after, value in way:
+        params = after
+        losses.append(value)
+    return params, Trace(torch.stack(losses) if losses else torch.zeros(0))
+
+
+def path(
+    module: nn.Module,
+    loss: Loss,
+    support: Any,
+    *,
+    rule: Rule,
+    steps: int,
+    gradient: Gradient = "exact",
+    adapts: Chosen = None,
+    key: int | Tensor | None = None,
+    until: float | None = None,
+) -> Iterator[tuple[Params, Tensor]]:
+    """The parameters after each step, and the inner loss before it; arguments as those of ``adapt``."""
+    inner, start, given = _described(module, loss, support, adapts, key)
+    return trajectory(inner, start, rule, steps, gradient, given, until)
+
+
+def _described(
+    module: nn.Module, loss: Loss, support: Any, adapts: Chosen, key: int | Tensor | None
+) -> tuple[Callable[[Params, Any], Tensor], Params, Callable[[int], Any]]:
+    """What ``trajectory`` needs: a loss of parameters and of what a step is given, the start, and that by step."""
     check(module, key)
     start, frozen = split(module, adapts)
     keyed = None if key is None else draw.mix(torch.as_tensor(key, dtype=torch.int64))
@@ -90,15 +125,7 @@ def adapt(
         with masks(mask_key):
             return loss(bound(module, params | frozen), batch)
 
-    if isinstance(gradient, Implicit):
-        if callable(support) or until is not None:
-            raise UserError("an implicit gradient is of one solution: it needs one batch for all steps, and no until.")
-        return unroll(inner, start, rule, steps, gradient, given(0)), Trace(torch.zeros(0))
-    losses = []
-    for after, value in trajectory(inner, start, rule, steps, gradient, given, until):
-        start = after
-        losses.append(value)
-    return start, Trace(torch.stack(losses) if losses else torch.zeros(0))
+    return inner, start, given
 
 
 def split(module: nn.Module, adapts: Chosen) -> tuple[Params, Params]:
