@@ -31,7 +31,7 @@ from torch.utils import _pytree as pytree
 from quickstudy.errors import UserError
 from quickstudy.inner.forward import derivative
 from quickstudy.inner.recompute import Loss, keep, recall
-from quickstudy.inner.rules import Params, Rule
+from quickstudy.inner.rules import Params
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,28 +57,23 @@ class Implicit:
             raise UserError(f"an implicit gradient needs at least 1 iteration of its solver, found {self.iterations}.")
 
 
+Solve = Callable[[Loss, Params, Any], Params]
+"""(loss, start, given) -> where the inner steps end."""
+
+
 class Problem(NamedTuple):
     """What is solved, and how."""
 
     loss: Loss
-    rule: Rule
-    steps: int
+    solve: Solve
     kind: Implicit
     spec: pytree.TreeSpec
     """How the leaves make (start, given)."""
 
-    def proximal_loss(self, params: Params, start: Params, given: Any) -> Tensor:
+    def proximal_loss(self, params: Params, leaves: Any) -> Tensor:
+        start, given = leaves
         apart = sum((value - start[name]).square().sum() for name, value in params.items())
         return self.loss(params, given) + self.kind.proximal / 2 * apart
-
-    def solve(self, start: Params, given: Any) -> Params:
-        """The end of the inner steps on the proximal loss."""
-        params, state = start, self.rule.init(start)
-        for number in range(self.steps):
-            with sdpa_kernel(SDPBackend.MATH):
-                grads = grad(self.proximal_loss)(params, start, given)
-            params, state = self.rule.update(self.rule.hyper, grads, state, params, number)
-        return params
 
 
 class Solution(torch.autograd.Function):
@@ -89,7 +84,7 @@ class Solution(torch.autograd.Function):
     @staticmethod
     def forward(problem: Problem, *leaves: Any) -> tuple[Tensor, ...]:
         start, given = pytree.tree_unflatten(list(leaves), problem.spec)
-        return tuple(problem.solve(start, given).values())
+        return tuple(problem.solve(problem.proximal_loss, start, (start, given)).values())
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -166,12 +161,8 @@ def _neumann(hessian: Callable[[Params], Params], a: Params, iterations: int) ->
 SOLVERS = {"cg": _conjugate_gradients, "neumann": _neumann}
 
 
-def solution(loss: Loss, params: Params, rule: Rule, steps: int, given: Any, kind: Implicit) -> Params:
+def solution(loss: Loss, params: Params, solve: Solve, given: Any, kind: Implicit) -> Params:
     """The solution of (1) from ``params``, differentiable by (2) with respect to ``params`` and ``given``."""
-    if not steps:
-        return params
     leaves, spec = pytree.tree_flatten((params, given))
-    made = Solution.apply(  # type: ignore[no-untyped-call]
-        Problem(loss, rule, steps, kind, spec), *leaves
-    )
+    made = Solution.apply(Problem(loss, solve, kind, spec), *leaves)  # type: ignore[no-untyped-call]
     return dict(zip(params, made, strict=True))

@@ -8,8 +8,8 @@ gradient of the mean over tasks for every parameter of ``net``, ``hyper`` that f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,11 @@ from torch.utils import _pytree as pytree
 from quickstudy.errors import UserError
 from quickstudy.inner import batch as batching
 from quickstudy.inner.implicit import Implicit
-from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, masks, path
+from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, described, masks
 from quickstudy.inner.rules import Params, Rule
-from quickstudy.inner.unroll import Gradient
+from quickstudy.inner.unroll import Gradient, trajectory
 from quickstudy.tasks import draw
 
-Result = TypeVar("Result")
 QUERY = draw.salt("query")
 """What sets the masks of the outer loss apart from those of the inner steps."""
 
@@ -126,25 +125,27 @@ class Inner(nn.Module):
 
     def forward(self, support: Any, key: Tensor) -> tuple[Params, Trace]:
         """``adapt``."""
-        return self._take(adapt, support, key)
-
-    def path(self, support: Any, key: Tensor) -> Iterator[tuple[Params, Tensor]]:
-        """``modules.path``."""
-        return self._take(path, support, key)
-
-    def _take(self, steps: Callable[..., Result], support: Any, key: Tensor) -> Result:
-        learnt = iter(self.numbers)
-        hyper = pytree.tree_map(lambda leaf: next(learnt) if leaf is None else leaf, self.rule.hyper)
-        return steps(
+        return adapt(
             self.module,
             self.loss,
             support,
-            rule=self.rule._replace(hyper=hyper),
+            rule=self._rule(),
             steps=self.steps,
             gradient=self.gradient,
             adapts=self.adapts,
             key=key if self.keyed else None,
             until=self.until,
+        )
+
+    def path(self, support: Any, key: Tensor) -> Iterator[tuple[Params, Tensor]]:
+        """The parameters after each step, and the inner loss before it."""
+        loss, start, given = described(self.module, self.loss, support, self.adapts, key if self.keyed else None)
+        return trajectory(loss, start, self._rule(), self.steps, self.gradient, given, self.until)
+
+    def _rule(self) -> Rule:
+        learnt = iter(self.numbers)
+        return self.rule._replace(
+            hyper=pytree.tree_map(lambda leaf: next(learnt) if leaf is None else leaf, self.rule.hyper)
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -77,38 +77,19 @@ def adapt(
     Under autograd the result is a differentiable function of all parameters of ``module``, of the numbers of ``rule``
     and of ``support``. Raises UserError for a module that keeps running statistics or draws random numbers.
     """
+    inner, params, given = described(module, loss, support, adapts, key)
     if isinstance(gradient, Implicit):
         if callable(support) or until is not None:
             raise UserError("an implicit gradient is of one solution: it needs one batch for all steps, and no until.")
-        inner, start, given = _described(module, loss, support, adapts, key)
-        return unroll(inner, start, rule, steps, gradient, given(0)), Trace(torch.zeros(0))
-    params, _ = split(module, adapts)
+        return unroll(inner, params, rule, steps, gradient, given(0)), Trace(torch.zeros(0))
     losses = []
-    way = path(module, loss, support, rule=rule, steps=steps, gradient=gradient, adapts=adapts, key=key, until=until)
-    for after, value in way:
+    for after, value in trajectory(inner, params, rule, steps, gradient, given, until):
         params = after
         losses.append(value)
     return params, Trace(torch.stack(losses) if losses else torch.zeros(0))
 
 
-def path(
-    module: nn.Module,
-    loss: Loss,
-    support: Any,
-    *,
-    rule: Rule,
-    steps: int,
-    gradient: Gradient = "exact",
-    adapts: Chosen = None,
-    key: int | Tensor | None = None,
-    until: float | None = None,
-) -> Iterator[tuple[Params, Tensor]]:
-    """The parameters after each step, and the inner loss before it; arguments as those of ``adapt``."""
-    inner, start, given = _described(module, loss, support, adapts, key)
-    return trajectory(inner, start, rule, steps, gradient, given, until)
-
-
-def _described(
+def described(
     module: nn.Module, loss: Loss, support: Any, adapts: Chosen, key: int | Tensor | None
 ) -> tuple[Callable[[Params, Any], Tensor], Params, Callable[[int], Any]]:
     """What ``trajectory`` needs: a loss of parameters and of what a step is given, the start, and that by step."""

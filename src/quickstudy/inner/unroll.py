@@ -18,10 +18,10 @@ function of the step's number.
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
@@ -67,10 +67,14 @@ def unroll(
         check(loss, gradient, steps)
         if callable(given):
             raise UserError("an implicit gradient is of one solution: given has to be the same in all steps.")
-        return solution(loss, params, rule, steps, given, gradient)
+        return solution(loss, params, partial(_end, rule, steps), given, gradient) if steps else params
     for after, _ in trajectory(loss, params, rule, steps, gradient, given):
         params = after
     return params
+
+
+def _end(rule: Rule, steps: int, loss: Loss, params: Params, given: Any) -> Params:
+    return unroll(loss, params, rule, steps, "exact", given)
 
 
 def trajectory(
@@ -145,7 +149,7 @@ def check(loss: Loss, gradient: Gradient, steps: int) -> None:
 
 def _closed_over(loss: Loss) -> dict[str, Any]:
     """What a function sees beside its arguments, by name; the parameters of modules are not looked into."""
-    if isinstance(loss, functools.partial):
+    if isinstance(loss, partial):
         bound = {f"argument {number}": value for number, value in enumerate(loss.args)} | loss.keywords
         return bound | _closed_over(loss.func)
     if not inspect.isfunction(loss):

@@ -4,7 +4,7 @@
     min over theta of sum_i L(theta_i; query_i)                                (algorithm 2)
 
 The meta-gradient is exact (second order) unless ``gradient=first-order`` (section 5.2). With ``step_losses`` the
-query loss is summed over all inner steps instead of taken after the last, so that a learner trained with few steps is
+query loss is averaged over all inner steps instead of taken after the last, so that a learner trained with few steps is
 not spoilt by more of them at test (Antoniou, Edwards, Storkey 2019, "How to Train Your MAML", eq. 3 with equal
 weights throughout). So that any way can be met at test, the rows of the output layer start from one shared learned
 vector (Ye and Chao 2022, "How to Train Your MAML to Excel in Few-Shot Classification", UNICORN-MAML);
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from quickstudy import nets
 from quickstudy.errors import UserError
 from quickstudy.inner import sgd, trajectory
+from quickstudy.inner.unroll import Kind
 from quickstudy.learners.base import (
     Adapted,
     Learner,
@@ -49,7 +50,7 @@ class MAMLConfig(nets.NetConfig):
     """Rate of those steps; 0 is 0.2 for classification and 0.01 for regression."""
     step_losses: bool = False
     """Train on the query loss after every inner step, not after the last alone."""
-    gradient: Literal["exact", "mixed", "recomputed", "first-order"] = "exact"
+    gradient: Kind = "exact"
     """Meta-gradient: exact, the same in little memory (mixed, recomputed), or with inner gradients held constant."""
     head: Literal["shared", "zero", "learned"] = "shared"
     """Start of the output layer: one learned vector for all classes, zeros, or one a class (needs --max-way)."""
@@ -130,12 +131,13 @@ class MAML(Learner):
         start = self._start(support.y.shape[-1])
         yield start
         if len(support.x):
-            kind = self.config.gradient
-            for weights, _ in trajectory(self._support_loss, start, sgd(self.rate), steps, kind, support):
+            given = support, self._present(support)
+            for weights, _ in trajectory(self._support_loss, start, sgd(self.rate), steps, self.config.gradient, given):
                 yield weights
 
-    def _support_loss(self, weights: Adapted, support: Examples) -> Tensor:
-        prediction = self._forward(weights, self._present(support), support.x, support.mask, None)
+    def _support_loss(self, weights: Adapted, given: tuple[Examples, Tensor]) -> Tensor:
+        support, here = given
+        prediction = self._forward(weights, here, support.x, support.mask, None)
         return masked_mean(prediction.nll(support.y), support.mask)
 
     def _adapted(self, weights: Adapted, support: Examples) -> Adapted:
