@@ -15,7 +15,7 @@ LAYERS = [
     {"runs", "cost", "intervals"},
     {"scoring"},
     {"evaluation", "training"},
-    {"trainer"},
+    {"trainer", "bench"},
     {"app"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -21,6 +21,7 @@ VERBS = {
     "train": ("quickstudy.app.train", "meta-train a learner on a task family"),
     "evaluate": ("quickstudy.app.evaluate", "how well, how fast and at what cost runs adapt to held-out tasks"),
     "list": ("quickstudy.app.list", "learners, task families, backbones, or your runs"),
+    "bench": ("quickstudy.app.bench", "how fast meta-gradients are, here and in other libraries on the same work"),
     "doctor": ("quickstudy.app.doctor", "what there is on this machine: versions, devices, data, caches"),
 }
 EXAMPLES = """\

@@ -1,0 +1,82 @@
+"""``quickstudy bench``: what it refuses, and what it prints."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quickstudy.app import bench
+from quickstudy.bench.contest import Settings
+
+ROW: dict[str, Any] = {
+    "work": "sine-1",
+    "measure": "seconds",
+    "ratio": {"median": 2.0, "min": 1.5, "max": 2.5},
+    "best": "iteryne",
+    "ratio_to_loop": None,
+    "libraries": {
+        "quickstudy": {"way": "auto", "seconds": {"median": 0.01, "min": 0.01, "max": 0.02}},
+        "loop": {"refused": "RuntimeError: three"},
+        "iteryne": {
+            "way": "MAML",
+            "seconds": {"median": 0.02, "min": 0.02, "max": 0.03},
+            "rejected": {"vmap": "wrong"},
+        },
+        "learn2learn": {"refused": "not importable (not installed)"},
+    },
+    "machine": {"cpu": "a processor", "threads": 2, "device": "cpu"},
+    "versions": {"iteryne": "0.1.0", "learn2learn": None},
+}
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What would have been measured; ``ROW`` comes of it."""
+    asked: list[tuple[Any, ...]] = []
+
+    def measure(name: str, against: list[str], settings: Settings, folder: Path) -> dict[str, Any]:
+        asked.append((name, against, settings))
+        return {**ROW, "work": name}
+
+    monkeypatch.setattr(bench, "measured", measure)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "quickstudy bench speed"),
+        (("sped",), "unknown benchmark 'sped'. Did you mean speed?"),
+        (("speed", "--works", "sine"), "unknown work 'sine'. Did you mean sine-"),
+        (("speed", "--against", "torchop"), "unknown library 'torchop'. Did you mean torchopt?"),
+        (("speed", "--rounds", "0"), "--rounds is 0"),
+        (("speed", "--threads", "-1"), "--threads -1"),
+        (("speed", "--device", "abacus"), "device 'abacus' is not there"),
+        (("speed", "--round", "3"), "unknown flag '--round'"),
+    ],
+)
+def test_what_is_not_right_is_said(cli: Callable[..., Any], args: tuple[str, ...], said: str) -> None:
+    answer = cli("bench", *args)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def test_the_table_says_what_counts_and_what_does_not(cli: Callable[..., Any], measured: list[Any]) -> None:
+    answer = cli("bench", "speed", "--works", "sine-1", "--threads", "3", "--rounds", "9")
+    assert answer.code == 0
+    (found,) = measured
+    assert found[0] == "sine-1"
+    assert found[2] == Settings(threads=3, rounds=9)
+    assert "sine-1  10 ms       iteryne     20 ms  2.00 (1.50-2.50)  -" in answer.out
+    assert "learn2learn: not importable (not installed)" in answer.out
+    assert "sine-1, iteryne (vmap): wrong" in answer.out
+    assert answer.out.rstrip().endswith(str(Path("runs/speed/speed.svg")))
+
+
+def test_json_is_one_object(cli: Callable[..., Any], measured: list[Any]) -> None:
+    answer = cli("bench", "speed", "--works", "sine-1,sine-5", "--against", "higher", "--json")
+    assert answer.code == 0
+    assert list(json.loads(answer.out)) == ["sine-1", "sine-5"]
+    assert [found[1] for found in measured] == [["higher"], ["higher"]]
