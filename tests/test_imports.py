@@ -8,15 +8,17 @@ import quickstudy
 ROOT = Path(quickstudy.__file__).parent
 LAYERS = [
     {"errors"},
-    {"devices", "settings"},
+    {"devices", "locks", "settings"},
     {"nets", "tasks"},
     {"inner"},
     {"learners"},
-    {"runs", "cost", "intervals"},
+    {"runs", "cost", "intervals", "parallel", "plan"},
     {"scoring"},
     {"evaluation", "training"},
+    {"recorder"},
     {"trainer", "bench"},
     {"app"},
+    {"__main__"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

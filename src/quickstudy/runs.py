@@ -147,7 +147,7 @@ def load_weights(learner: Learner, tensors: Mapping[str, Tensor], path: Path) ->
             raise UserError(f"{path} holds numbers that are not finite in {name}. Train the run again.")
 
 
-def create(
+def describe(
     path: Path,
     learner_name: str,
     config: Any,
@@ -155,25 +155,33 @@ def create(
     training: Mapping[str, Any],
     members: frozenset[str] | None,
 ) -> Run:
-    """Make a run folder with its run.json."""
-    trained_on = sorted(digest(member) for member in members or ())
-    run = Run(path, learner_name, config, spec, dict(training), quickstudy.__version__, frozenset(trained_on))
+    """The run that a folder will hold; nothing is written yet."""
+    trained_on = frozenset(digest(member) for member in members or ())
+    return Run(path, learner_name, config, spec, dict(training), quickstudy.__version__, trained_on)
+
+
+def write_card(run: Run) -> None:
+    """Make the folder of ``run`` with its run.json."""
     card = {
         "format": FORMAT,
         "version": run.version,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "learner": learner_name,
-        "config": dataclasses.asdict(config),
-        "spec": dataclasses.asdict(spec),
+        "learner": run.learner_name,
+        "config": dataclasses.asdict(run.config),
+        "spec": dataclasses.asdict(run.spec),
         "training": run.training,
-        "members": trained_on,
+        "members": sorted(run.members),
     }
-    write_json(path / CARD, card)
-    return run
+    write_json(run.path / CARD, card)
 
 
 def load(path: Path | str) -> Run:
     """The run in a folder; UserError where it is none, is damaged, or comes from a newer version."""
+    return parse(*read(path))
+
+
+def read(path: Path | str) -> tuple[Path, Any]:
+    """The run folder that ``path`` names, and the JSON of its run.json."""
     path = Path(path)
     if not path.exists() and (RUNS / path).exists():
         path = RUNS / path
@@ -182,16 +190,28 @@ def load(path: Path | str) -> Run:
             f"{path} is not a run folder: it has no run.json. `quickstudy list runs` shows those there are."
         )
     try:
-        return _read(path, json.loads((path / CARD).read_text(encoding="utf-8")))
+        return path, json.loads((path / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def parse(path: Path, card: Any) -> Run:
+    """The run that ``card`` describes."""
+    try:
+        return _parse(path, card)
     except UserError as error:
         raise UserError(f"{path / CARD}: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path / CARD} is damaged ({type(error).__name__}: {error}). Restore it from a copy, or train again."
-        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from error
 
 
-def _read(path: Path, card: dict[str, Any]) -> Run:
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path / CARD} is damaged ({type(error).__name__}: {error}). Restore it from a copy, or train again."
+    )
+
+
+def _parse(path: Path, card: dict[str, Any]) -> Run:
     found = card["format"]
     if isinstance(found, int) and found > FORMAT:
         raise UserError(

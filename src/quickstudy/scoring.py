@@ -54,11 +54,11 @@ class Scored(NamedTuple):
     """Hash of which episodes these were."""
 
 
-def batches(family: TaskFamily, which: Episodes, size: int) -> Iterator[Task]:
-    """The episodes of ``which`` in order, ``size`` at a time."""
+def batches(family: TaskFamily, which: Episodes, size: int, first: int = 0) -> Iterator[Task]:
+    """The episodes of ``which`` in order, from number ``first`` on, ``size`` at a time."""
     check_room(family.spec, size, way=which.way, shot=which.shot, query=which.query)
-    for first in range(0, which.episodes, size):
-        index = torch.arange(first, min(first + size, which.episodes))
+    for start in range(0, which.episodes, size):
+        index = first + torch.arange(start, min(start + size, which.episodes))
         yield family.sample(which.split, index, way=which.way, shot=which.shot, query=which.query, seed=which.seed)
 
 
@@ -77,15 +77,19 @@ def score(
     steps: int | None = None,
     how: batch.How | None = None,
     device: torch.device | str = "cpu",
+    first: int = 0,
 ) -> Scored:
-    """Adapt to every episode's support and judge the query; ``steps`` overrides the learner's inner steps."""
+    """Adapt to every episode's support and judge the query; ``steps`` overrides the learner's inner steps.
+
+    ``first`` is the number of the first episode, for a part of a longer row.
+    """
     check_counts(episodes=which.episodes)
     check_fits(learner, family)
     how = how or batch.usual(learner)
     values, units, draws, clock = [], [], [], {"adapt": 0.0, "predict": 0.0}
     was_training = learner.training
     learner.eval()
-    for drawn in batches(family, which, tasks_at_once(learner, which)):
+    for drawn in batches(family, which, tasks_at_once(learner, which), first):
         draws.append(torch.cat([drawn.classes, drawn.unit.unsqueeze(-1), drawn.key.unsqueeze(-1)], -1))
         task = drawn.to(device)
         cost.synchronise(task.key.device)

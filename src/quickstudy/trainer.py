@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -13,11 +13,12 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from quickstudy import learners, runs
+from quickstudy import learners, locks, parallel, runs
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.learners.base import Learner
+from quickstudy.recorder import Recorder
 from quickstudy.tasks import TaskFamily
 from quickstudy.tasks import load as load_tasks
 from quickstudy.training import TrainConfig, Training, resolve
@@ -26,7 +27,8 @@ CHECKPOINT_EVERY = 500
 """Meta-steps between checkpoints, beside those at each validation and at the end."""
 
 Progress = Callable[[Training, dict[str, Any]], None]
-"""Called after each meta-step with the training and its metrics, which are empty where nothing was logged."""
+"""Called after each meta-step with the training and its metrics, which are empty where nothing was logged; of several
+processes each calls its own."""
 
 
 def train(
@@ -39,7 +41,7 @@ def train(
     init: Path | str | None = None,
     progress: Progress | None = None,
 ) -> runs.Run:
-    """Meta-train ``learner`` on ``tasks`` and return its run.
+    """Meta-train ``learner`` on ``tasks`` and return its run. Under torchrun all processes share the work.
 
     Args:
         learner: a name from ``quickstudy list learners``, or a learner's class: its run can be read wherever the
@@ -58,52 +60,80 @@ def train(
     learner_config = learners.configure(name, dict(settings or {}))
     family = load_tasks(tasks)
     config = resolve(config or TrainConfig(), name, family.spec)
-    path = Path(out).expanduser() if out is not None else runs.new_path(name, family.spec.name)
-    _check_free(path)
-    training = _begin(name, learner_config, family, config)
-    if init is not None:
+    world = parallel.world()
+    path = choose_path(out, name, family)
+    if world.first:
+        _check_free(path)
+    training = _begin(name, learner_config, family, config, world)
+    if init is not None and world.first:
         warm_start(training, init)
+    training.unite()
     if training.steps:
         training.check_episodes()
         training.choose_batching()
-    _check_free(path)  # once more: choosing took seconds, and another training may have begun
+    world.wait()  # nothing is written before every process has found everything right
     card = asdict(config) | {"batching": training.how, "init": None if init is None else str(init)}
-    run = runs.create(
-        path, name, learner_config, family.spec, card, family.members("train") if training.params else None
-    )
+    members = family.members("train") if training.params else None
+    run = runs.describe(path, name, learner_config, family.spec, card, members)
     recorder = Recorder(training, path)
-    try:
-        recorder.start()
-    except UserError:
-        with contextlib.suppress(OSError):
-            (path / runs.CARD).unlink()
-            path.rmdir()
-        raise
-    return _drive(training, recorder, run, progress)
+    with _holding(path, world):
+        if world.first:
+            _check_free(path)  # once more: choosing took seconds, and another training may have begun
+            _create(run, recorder)
+        return _drive(training, recorder, run, progress)
+
+
+def choose_path(out: Path | str | None, learner_name: str, family: TaskFamily) -> Path:
+    """The run folder to make, which rank 0 decides: ``out``, or a new one below ``runs/``."""
+    path = runs.new_path(learner_name, family.spec.name) if out is None else Path(out).expanduser()
+    return Path(parallel.world().decide(lambda: str(path)))
 
 
 def _check_free(path: Path) -> None:
     if (path / runs.CARD).is_file():
         raise UserError(f"{path} is a run already. Choose another --out, or go on with it: --resume {path}.")
-    if os.path.exists(path) and (not path.is_dir() or any(path.iterdir())):
+    if os.path.exists(path) and (not path.is_dir() or any(one.name != locks.NAME for one in path.iterdir())):
         raise UserError(f"{path} is there already. Choose another --out.")
+
+
+def _holding(path: Path, world: parallel.World) -> contextlib.AbstractContextManager[None]:
+    """The folder for this training alone: rank 0 holds it for all."""
+    return locks.held(path) if world.first else contextlib.nullcontext()
+
+
+def _create(run: runs.Run, recorder: Recorder) -> None:
+    runs.write_card(run)
+    try:
+        recorder.start()
+    except UserError:
+        with contextlib.suppress(OSError):
+            (run.path / runs.CARD).unlink()
+        raise
 
 
 def resume(path: Path | str, progress: Progress | None = None) -> runs.Run:
     """Continue an interrupted training exactly where its last checkpoint left it, with the settings it has."""
-    run = runs.load(path)
+    world = parallel.world()
+    run = open_run(path)
     family = load_tasks(run.spec.name)
     config = settings_of(run)
     if family.spec != run.spec:
         raise UserError(f"the tasks of {run.path} are not those of today: {run.spec} then, {family.spec} now.")
-    training = _begin(run.learner_name, run.config, family, config)
+    training = _begin(run.learner_name, run.config, family, config, world)
     training.how = batch.check(config.batching)
     recorder = Recorder(training, run.path)
-    if recorder.checkpoint_path.exists() or (run.path / runs.WEIGHTS).exists():
-        recorder.resume()
-    else:
-        recorder.start()
-    return _drive(training, recorder, run, progress)
+    with _holding(run.path, world):
+        if world.decide(lambda: any((run.path / file).exists() for file in (runs.CHECKPOINT, runs.WEIGHTS))):
+            recorder.resume()
+        elif world.first:
+            recorder.start()
+        return _drive(training, recorder, run, progress)
+
+
+def open_run(path: Path | str) -> runs.Run:
+    """``runs.load`` on every rank; only rank 0 needs the folder."""
+    found = parallel.world().decide(lambda: [str(one) if isinstance(one, Path) else one for one in runs.read(path)])
+    return runs.parse(Path(found[0]), found[1])
 
 
 def settings_of(run: runs.Run) -> TrainConfig:
@@ -119,13 +149,27 @@ def settings_of(run: runs.Run) -> TrainConfig:
         raise UserError(f"{run.path / runs.CARD}: {error} Restore it from a copy, or train again.") from error
 
 
-def _begin(name: str, learner_config: Any, family: TaskFamily, config: TrainConfig) -> Training:
+def _begin(name: str, learner_config: Any, family: TaskFamily, config: TrainConfig, world: parallel.World) -> Training:
     learner = learners.build(name, family.spec, learner_config, config.seed)
-    return Training(learner, family, config, pick_device(config.device))
+    return Training(learner, family, config, world.device(pick_device(config.device)), world)
 
 
 def _drive(training: Training, recorder: Recorder, run: runs.Run, progress: Progress | None) -> runs.Run:
+    """The training to its end; RankLostError, with the way to go on, if another process of it goes first."""
+    try:
+        _steps(training, recorder, progress)
+        if training.params:
+            recorder.checkpoint()
+        recorder.finish()
+    except parallel.RankLostError as lost:
+        command = f"quickstudy train --resume {shlex.quote(str(run.path))}"
+        raise parallel.RankLostError(lost.what, f"Go on from the last checkpoint with: {command}") from lost
+    return run
+
+
+def _steps(training: Training, recorder: Recorder, progress: Progress | None) -> None:
     with interruptible() as asked:
+        training.asked = asked.is_set
         for metrics in training.advance():
             if metrics:
                 recorder.log(metrics)
@@ -133,13 +177,10 @@ def _drive(training: Training, recorder: Recorder, run: runs.Run, progress: Prog
                 recorder.checkpoint()
             if progress:
                 progress(training, metrics)
-            if asked.is_set() and not training.finished():
+            stop = asked.is_set() if training.world.size == 1 else training.stopping
+            if stop and not training.finished():
                 recorder.checkpoint()
                 raise KeyboardInterrupt
-    if training.params:
-        recorder.checkpoint()
-    recorder.finish()
-    return run
 
 
 def warm_start(training: Training, init: Path | str) -> None:
@@ -156,70 +197,6 @@ def warm_start(training: Training, init: Path | str) -> None:
             f"--backbone, --width and --norm."
         )
     training.learner.load_state_dict(mine | shared)
-
-
-class Recorder:
-    """Writes a training into its run folder."""
-
-    def __init__(self, training: Training, path: Path) -> None:
-        self.training, self.path = training, path
-        self.checkpoint_path = path / runs.CHECKPOINT
-        self.lines: list[str] = []
-
-    def start(self) -> None:
-        """An empty metrics file; fails before any step where the folder cannot be written."""
-        self._write_metrics()
-
-    def resume(self) -> None:
-        """Continue from the checkpoint, with the metrics up to it."""
-        tensors, counters = runs.read_tensors(self.checkpoint_path)
-        try:
-            self.training.restore(tensors, counters, self.checkpoint_path)
-        except UserError:
-            raise
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{self.checkpoint_path} is no checkpoint of this training ({type(error).__name__}: {error}). Restore "
-                f"it from a copy, or train again."
-            ) from error
-        try:
-            lines = (self.path / runs.METRICS).read_text(encoding="utf-8").splitlines()
-            self.lines = lines[: sum(_step(line) <= self.training.step for line in lines)]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.path / runs.METRICS} is missing or damaged ({error!r}).") from error
-        self._write_metrics()
-
-    def log(self, metrics: dict[str, Any]) -> None:
-        line = json.dumps(metrics)
-        self.lines.append(line)
-        try:
-            with open(self.path / runs.METRICS, "a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise UserError(f"cannot write {self.path / runs.METRICS}: {error}.") from error
-
-    def checkpoint(self) -> None:
-        tensors, counters = self.training.state()
-        runs.write_tensors(self.checkpoint_path, tensors, counters)
-
-    def finish(self) -> None:
-        """The weights that the run is known by: the best validated, or the last with what ``prepare`` finds."""
-        training = self.training
-        if not training.best_weights:
-            training.prepare()
-        runs.write_tensors(self.path / runs.WEIGHTS, training.best_weights or training.learner.state_dict())
-
-    def _write_metrics(self) -> None:
-        text = "".join(line + "\n" for line in self.lines)
-        runs.write_atomic(self.path / runs.METRICS, lambda temporary: runs.write_text(temporary, text))
-
-
-def _step(line: str) -> int:
-    """Of a line of metrics; a line that a crash cut off comes after every checkpoint."""
-    try:
-        return int(json.loads(line)["step"])
-    except ValueError:
-        return 2**62
 
 
 @contextmanager

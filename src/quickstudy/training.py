@@ -8,102 +8,58 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from quickstudy import learners, nets, runs, scoring
+from quickstudy import nets, parallel, scoring
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.intervals import finite, interval
 from quickstudy.learners.base import Learner
-from quickstudy.settings import checked, flag
-from quickstudy.tasks.base import Spec, TaskFamily, check_counts, check_room
+from quickstudy.plan import TrainConfig as TrainConfig
+from quickstudy.plan import resolve as resolve
+from quickstudy.tasks.base import TaskFamily, check_room
 
 LOG_EVERY = 50
 GIVE_UP_AFTER = 10
 """Non-finite meta-steps in a row that end a training, or all there are where it has fewer."""
 CLOCKS = ("wall_s", "cpu_s")
 """Fields of a line of metrics that are not the same in every run of the same settings."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """How a learner is meta-trained; what is None comes from the learner's own recipe."""
-
-    way: int | None = None
-    """Classes in a training episode."""
-    shot: int | None = None
-    """Support examples of each class, or of a task."""
-    query: int | None = None
-    """Query examples of each class, or of a task."""
-    tasks_per_step: int | None = None
-    """Tasks in a meta-step (the meta-batch)."""
-    steps: int | None = None
-    """Meta-steps."""
-    optimizer: Literal["adam", "adamw"] = "adam"
-    """Meta-optimiser."""
-    rate: float = 1e-3
-    """Its rate at the start."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """Cosine falls to zero at the last step."""
-    weight_decay: float = 0.0
-    """Weight decay of the meta-optimiser."""
-    clip: float = 10.0
-    """Longest meta-gradient (2-norm); 0 leaves it as it is."""
-    validate_every: int = 1000
-    """Meta-steps between validations; the best weights are kept. 0, or a family without val split: the last are."""
-    validate_episodes: int = 200
-    """Episodes of a validation."""
-    patience: int = 0
-    """Stop after so many validations without a better one; 0 never does."""
-    seed: int = 0
-    """Seed of weights and episodes."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the backbone in training: bfloat16 takes half the time on processors that have it."""
-    batching: str = "auto"
-    """How tasks go through the inner loop: auto (measured at the start), vmap, chunks, threads or loop."""
-
-
-FALLBACK = {"way": 5, "shot": 1, "query": 15, "tasks_per_step": 4, "steps": 4000}
-
-
-def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
-    """``config`` with every None filled in; UserError for numbers that make no sense."""
-    config = checked(config)
-    recipe = FALLBACK | learners.learner_class(learner_name).recipe(spec)
-    unset = {field.name for field in fields(config) if getattr(config, field.name) is None}
-    config = replace(config, **{name: value for name, value in recipe.items() if name in unset})
-    sizes = {name: getattr(config, name) for name in ("way", "query", "tasks_per_step", "validate_episodes")}
-    check_counts(**{name.replace("_", "-"): count for name, count in sizes.items()})
-    for name in ("steps", "weight_decay", "clip", "validate_every", "patience", "rate"):
-        if not 0 <= getattr(config, name) < math.inf:
-            raise UserError(f"{flag(name)} is {getattr(config, name)}; expected a finite number that is 0 or more.")
-    if not -(2**63) <= config.seed < 2**63:
-        raise UserError(f"--seed is {config.seed}; it must fit into 64 bits.")
-    if config.batching != "auto":
-        batch.check(config.batching)
-    if config.precision == "bfloat16" and learners.learner_class(learner_name).traits.gradient_in_loss:
-        raise UserError(
-            f"--precision bfloat16 is too coarse for the inner steps of {learner_name}. Train it with float32."
-        )
-    return config
+APART = 1e-5
+"""Of the largest weight: what rounding on unlike processors, and nothing else, makes ranks differ by."""
 
 
 class Training:
-    """A training between two meta-steps: all that a checkpoint holds."""
+    """A training between two meta-steps: all that a checkpoint holds.
 
-    def __init__(self, learner: Learner, family: TaskFamily, config: TrainConfig, device: torch.device) -> None:
+    With more than one process in ``world`` each takes its share of the tasks of every meta-step; all hold the same
+    weights, and whatever is decided is decided alike.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        family: TaskFamily,
+        config: TrainConfig,
+        device: torch.device,
+        world: parallel.World = parallel.ALONE,
+    ) -> None:
         self.learner, self.family, self.config, self.device = learner.to(device), family, config, device
         self.params = {name: value for name, value in learner.named_parameters() if value.requires_grad}
         nets.train_in_bfloat16(learner, config.precision == "bfloat16")
         self.optimizer = self._optimizer() if self.params else None
+        self.world = world
+        self.asked: Callable[[], bool] = lambda: False
+        """Whether this process was asked to stop."""
+        self.stopping = False
+        """Whether any process had been, when all last heard of one another."""
+        self._cpu, self._cpu_elsewhere = time.process_time(), 0.0
+        if self.params:
+            world.check_enough(config.tasks_per_step or 1)
         self.how: batch.How = "loop"
         self.step = 0
         self.losses: list[float] = []
@@ -123,9 +79,10 @@ class Training:
         return int(self.config.steps or 0) if self.params else 0
 
     def episodes(self) -> Any:
-        """The tasks of the current meta-step, on the device."""
+        """The tasks of the current meta-step that are this process's, on the device."""
         c = self.config
-        index = torch.arange(self.step * (c.tasks_per_step or 1), (self.step + 1) * (c.tasks_per_step or 1))
+        share, first = self.world.share(c.tasks_per_step or 1), self.step * (c.tasks_per_step or 1)
+        index = torch.arange(first + share.start, first + share.stop)
         size = {"way": c.way or 0, "shot": c.shot or 0, "query": c.query or 0}
         check_room(self.family.spec, len(index), **size)
         return self.family.sample("train", index, **size, seed=c.seed).to(self.device)
@@ -138,16 +95,29 @@ class Training:
             self.how = batch.usual(self.learner)
         else:
             tasks = self.episodes()
-            self.how = batch.fastest(lambda how: self._gradient(tasks, how), self.learner, self.device)
+            measured = batch.fastest(lambda how: self._gradient(tasks, how), self.learner, self.device)
+            self.how = batch.check(self.world.decide(lambda: measured))
 
     def _gradient(self, tasks: Any, how: batch.How) -> tuple[Tensor, dict[str, Tensor]]:
         progress = self.step / max(self.steps, 1)
         return batch.meta_gradient(self.learner, tasks, progress, how, self.learner.traits.gradient_in_loss)
 
+    def _together(self, losses: Tensor, grads: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean loss [1] and meta-gradient of the tasks of all processes; those of one alone are left as they are."""
+        if self.world.size == 1:
+            return losses, grads
+        part = len(losses) / (self.config.tasks_per_step or 1)
+        spent, self._cpu = time.process_time() - self._cpu, time.process_time()
+        note = torch.tensor([float(self.asked()), spent], device=losses.device)
+        mine = [losses.mean().reshape(1) * part, note, *(value * part for value in grads.values())]
+        loss, note, *values = self.world.sum(mine)
+        self.stopping, self._cpu_elsewhere = float(note[0]) > 0, float(note[1]) - spent
+        return loss, dict(zip(grads, values, strict=True))
+
     def meta_step(self) -> None:
         """One update of the learner; skipped and counted if loss or gradient is not finite."""
         assert self.optimizer is not None
-        losses, grads = self._gradient(self.episodes(), self.how)
+        losses, grads = self._together(*self._gradient(self.episodes(), self.how))
         norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in grads.values()]))
         if bool(torch.isfinite(norm) & torch.isfinite(losses).all()):
             scale = min(1.0, self.config.clip / max(float(norm), 1e-12)) if self.config.clip else 1.0
@@ -177,6 +147,22 @@ class Training:
     def prepare(self) -> None:
         """Let the learner take from the training tasks what it learns without gradients."""
         self.learner.prepare(self.family.tasks("train").to(self.device))
+        self.unite()
+
+    def unite(self) -> None:
+        """Weights and buffers of the first process for all; UserError where trained weights have come apart."""
+        if self.world.size == 1:
+            return
+        theirs = self.world.tensors(self.learner.state_dict())
+        for name, value in self.params.items():
+            other = theirs[name].to(value)
+            if self.step and not bool((value - other).abs().max() <= APART * other.abs().max()):
+                raise UserError(
+                    f"process {self.world.rank + 1} of {self.world.size} no longer has the weights of the first one "
+                    f"({name}, step {self.step}). Do all have the same data and the same versions, and does the "
+                    f"learner's loss depend on nothing but its task? Go on from the last checkpoint, or in one process."
+                )
+        self.learner.load_state_dict(theirs)
 
     @property
     def validates(self) -> bool:
@@ -201,11 +187,23 @@ class Training:
         if self.validates:
             next(scoring.batches(self.family, self.validation(), 1))
 
+    def _scores(self, which: scoring.Episodes) -> tuple[Tensor, Tensor]:
+        """Values and units [episodes] of validation episodes, each of which one process has judged."""
+        share = self.world.share(which.episodes)
+        found = torch.zeros(2, which.episodes, dtype=torch.int64)
+        if share:
+            mine = replace(which, episodes=len(share))
+            scored = scoring.score(self.learner, self.family, mine, device=self.device, first=share.start)
+            # bits as they are, so that adding the others' zeros changes none
+            found[:, share.start : share.stop] = torch.stack([scored.values.double().view(torch.int64), scored.units])
+        values, units = self.world.sum([found])[0]
+        return values.view(torch.float64), units
+
     def validate(self) -> dict[str, Any]:
         """Score on validation episodes; keeps the weights if they are the best so far."""
         self.prepare()
-        scored = scoring.score(self.learner, self.family, self.validation(), device=self.device)
-        mean, ci95 = interval(scored.values, scored.units)
+        values, units = self._scores(self.validation())
+        mean, ci95 = self.world.decide(lambda: interval(values, units))
         sign = 1 if self.family.spec.higher_is_better else -1
         better = self.best is None or sign * mean > sign * self.best
         if better:
@@ -222,11 +220,12 @@ class Training:
         """Meta-steps to the end; yields the metrics of each logged step."""
         self.learner.train()
         wall, cpu = time.perf_counter(), time.process_time()
+        self._cpu = cpu
         while not self.finished():
             self.meta_step()
             now = time.perf_counter(), time.process_time()
             self.seconds["wall_s"] += now[0] - wall
-            self.seconds["cpu_s"] += now[1] - cpu
+            self.seconds["cpu_s"] += now[1] - cpu + self._cpu_elsewhere
             wall, cpu = now
             due = self.validates and (self.step % self.config.validate_every == 0 or self.step == self.steps)
             if self.step % LOG_EVERY == 0 or self.step == self.steps or due:
@@ -241,36 +240,6 @@ class Training:
         line = {"step": self.step, "loss": loss, "rate": self.rate(), "skipped": self.skipped}
         return line | validation | {name: round(value, 3) for name, value in self.seconds.items()}
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and counters of a checkpoint."""
-        tensors = {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
-        tensors |= {f"best/{name}": value for name, value in self.best_weights.items()}
-        if self.optimizer:
-            for number, slots in self.optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer/{number}/{slot}": value for slot, value in slots.items()}
-        counters = {name: getattr(self, name) for name in COUNTERS}
-        return tensors, counters
-
-    def restore(self, tensors: dict[str, Tensor], counters: dict[str, Any], path: Path) -> None:
-        """Back to a checkpoint; UserError if it does not fit."""
-        parts: dict[str, dict[str, Tensor]] = {"learner": {}, "best": {}, "optimizer": {}}
-        for name, value in tensors.items():
-            kind, _, rest = name.partition("/")
-            parts[kind][rest] = value
-        runs.load_weights(self.learner, parts["learner"], path)
-        self.best_weights = {name: value.to(self.device) for name, value in parts["best"].items()}
-        if self.optimizer:
-            slots: dict[int, dict[str, Tensor]] = {}
-            own = list(self.params.values())
-            for name, value in parts["optimizer"].items():
-                number, _, slot = name.partition("/")
-                moment = value.shape == own[int(number)].shape
-                slots.setdefault(int(number), {})[slot] = laid_out_as(own[int(number)], value) if moment else value
-            groups = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        for name in COUNTERS:
-            setattr(self, name, counters[name])
-
 
 def laid_out_as(param: Tensor, value: Tensor) -> Tensor:
     """``value`` in the memory layout of ``param``.
@@ -278,6 +247,3 @@ def laid_out_as(param: Tensor, value: Tensor) -> Tensor:
     The fused optimisers of PyTorch walk through memory and pair up the wrong numbers where layouts differ.
     """
     return value if value.stride() == param.stride() else torch.empty_like(param).copy_(value)
-
-
-COUNTERS = ("step", "losses", "skipped", "in_a_row", "since_best", "best", "seconds")

@@ -12,10 +12,11 @@ from typing import Any
 import tyro
 from safetensors import SafetensorError
 
-from quickstudy import learners, runs, trainer
+from quickstudy import learners, parallel, runs, trainer
 from quickstudy.app import output
 from quickstudy.app.flags import parse
 from quickstudy.app.progress import Watch, watching
+from quickstudy.app.ranks import StoppedError, as_one
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.learners import LEARNERS
@@ -50,7 +51,12 @@ class Settings:
 
 
 def main(args: list[str]) -> int:
-    """Run the verb; the last line on stdout is the path of the run."""
+    """Run the verb, also as one of the processes of torchrun; the last line on stdout is the path of the run."""
+    return as_one(lambda: run_verb(args))
+
+
+def run_verb(args: list[str]) -> int:
+    """The verb in this process."""
     wanted = option(args, "--resume")
     name = args[0] if args and not args[0].startswith("-") else None
     if wanted is not None:
@@ -130,7 +136,7 @@ def start(name: str, args: list[str]) -> int:
     asked = parse(settings_type(name), args, prog=f"quickstudy train {name}", description=describe(name))
     family = load_tasks(asked.place.tasks)
     config = resolve(asked.training, name, family.spec)
-    path = runs.new_path(name, family.spec.name) if asked.place.out is None else asked.place.out.expanduser()
+    path = trainer.choose_path(asked.place.out, name, family)
     parameters = learners.build(name, family.spec, asked.learner, config.seed).parameters()
     trained = any(True for _ in parameters)
     print(plan(name, family, config, path) if trained else f"{name} has no parameters to train", file=sys.stderr)
@@ -153,15 +159,17 @@ def plan(name: str, family: TaskFamily, config: TrainConfig, path: Path) -> str:
     steps, tasks, queries = (output.count(*one) for one in counts)
     classes = f"{config.way}-way " if spec.kind == "classification" else ""
     each = " of each class" if spec.kind == "classification" else ""
+    world = parallel.world()
+    processes = f" in {world.size} processes" if world.size > 1 else ""
     return (
         f"{name} on {spec.name}: {steps} of {tasks}, {classes}{config.shot}-shot, {queries}{each}\n"
-        f"on {pick_device(config.device)}, into {path}; Ctrl-C stops it with a checkpoint"
+        f"on {pick_device(config.device)}{processes}, into {path}; Ctrl-C stops it with a checkpoint"
     )
 
 
 def resume(wanted: Path, name: str | None, args: list[str]) -> int:
     """Go on with a run; UserError for settings other than its own."""
-    run = runs.load(wanted)
+    run = trainer.open_run(wanted)
     init = run.training.get("init")
     own = settings_type(run.learner_name)(
         place=Place(tasks=run.spec.name, out=run.path, init=None if init is None else Path(init), resume=wanted),
@@ -173,11 +181,14 @@ def resume(wanted: Path, name: str | None, args: list[str]) -> int:
     prog = f"quickstudy train {run.learner_name}"
     asked = parse(type(own), args, prog=prog, description=describe(run.learner_name), default=own)
     check_unchanged(own, asked)
-    if (run.path / runs.WEIGHTS).exists():
+    finished, begun = parallel.world().decide(
+        lambda: [(run.path / file).exists() for file in (runs.WEIGHTS, runs.CHECKPOINT)]
+    )
+    if finished:
         print(f"this training is finished; `quickstudy evaluate {quoted(run.path)}` judges it", file=sys.stderr)
         print(run.path)
         return 0
-    start = "from its checkpoint" if (run.path / runs.CHECKPOINT).exists() else "from step 0, for it has no checkpoint,"
+    start = "from its checkpoint" if begun else "from step 0, for it has no checkpoint,"
     print(f"going on {start} with {run.learner_name} on {run.spec.name} in {run.path}", file=sys.stderr)
     return follow(lambda watch: trainer.resume(run.path, watch), run.path)
 
@@ -201,18 +212,17 @@ def changed(setting: str, found: object, has: object) -> str:
 
 
 def follow(run: Callable[[Watch], runs.Run], path: Path) -> int:
-    """Watch a training to its end, and say how to go on where it stopped before."""
+    """Watch a training to its end; StoppedError, which says how to go on, where Ctrl-C stopped it before."""
     watch: Watch | None = None
     try:
         with watching() as watch:
             run(watch)
-    except KeyboardInterrupt:
-        if not (path / runs.CARD).exists():
-            print("stopped before the first step; nothing was written", file=sys.stderr)
-            return 1
+    except KeyboardInterrupt as stop:
         step = watch.step if watch else 0
-        print(f"stopped at step {step}; go on with: quickstudy train --resume {quoted(path)}", file=sys.stderr)
-        return 1
+        if not step and not (path / runs.CARD).exists():
+            raise StoppedError("stopped before the first step; nothing was written") from stop
+        advice = f"go on with: quickstudy train --resume {quoted(path)}"
+        raise StoppedError(f"stopped at step {step}; {advice}") from stop
     except UserError as error:
         if isinstance(error.__cause__, OSError | SafetensorError) and watch is not None and watch.step:
             raise UserError(f"{error} Then go on with: quickstudy train --resume {quoted(path)}") from error

@@ -1,0 +1,78 @@
+"""What a training is asked to be: its settings, filled in from the learner's recipe and checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from quickstudy import learners
+from quickstudy.errors import UserError
+from quickstudy.inner import batch
+from quickstudy.settings import checked, flag
+from quickstudy.tasks.base import Spec, check_counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a learner is meta-trained; what is None comes from the learner's own recipe."""
+
+    way: int | None = None
+    """Classes in a training episode."""
+    shot: int | None = None
+    """Support examples of each class, or of a task."""
+    query: int | None = None
+    """Query examples of each class, or of a task."""
+    tasks_per_step: int | None = None
+    """Tasks in a meta-step (the meta-batch)."""
+    steps: int | None = None
+    """Meta-steps."""
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """Meta-optimiser."""
+    rate: float = 1e-3
+    """Its rate at the start."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Cosine falls to zero at the last step."""
+    weight_decay: float = 0.0
+    """Weight decay of the meta-optimiser."""
+    clip: float = 10.0
+    """Longest meta-gradient (2-norm); 0 leaves it as it is."""
+    validate_every: int = 1000
+    """Meta-steps between validations; the best weights are kept. 0, or a family without val split: the last are."""
+    validate_episodes: int = 200
+    """Episodes of a validation."""
+    patience: int = 0
+    """Stop after so many validations without a better one; 0 never does."""
+    seed: int = 0
+    """Seed of weights and episodes."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the backbone in training: bfloat16 takes half the time on processors that have it."""
+    batching: str = "auto"
+    """How tasks go through the inner loop: auto (measured at the start), vmap, chunks, threads or loop."""
+
+
+FALLBACK = {"way": 5, "shot": 1, "query": 15, "tasks_per_step": 4, "steps": 4000}
+
+
+def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
+    """``config`` with every None filled in; UserError for numbers that make no sense."""
+    config = checked(config)
+    recipe = FALLBACK | learners.learner_class(learner_name).recipe(spec)
+    unset = {field.name for field in fields(config) if getattr(config, field.name) is None}
+    config = replace(config, **{name: value for name, value in recipe.items() if name in unset})
+    sizes = {name: getattr(config, name) for name in ("way", "query", "tasks_per_step", "validate_episodes")}
+    check_counts(**{name.replace("_", "-"): count for name, count in sizes.items()})
+    for name in ("steps", "weight_decay", "clip", "validate_every", "patience", "rate"):
+        if not 0 <= getattr(config, name) < math.inf:
+            raise UserError(f"{flag(name)} is {getattr(config, name)}; expected a finite number that is 0 or more.")
+    if not -(2**63) <= config.seed < 2**63:
+        raise UserError(f"--seed is {config.seed}; it must fit into 64 bits.")
+    if config.batching != "auto":
+        batch.check(config.batching)
+    if config.precision == "bfloat16" and learners.learner_class(learner_name).traits.gradient_in_loss:
+        raise UserError(
+            f"--precision bfloat16 is too coarse for the inner steps of {learner_name}. Train it with float32."
+        )
+    return config
