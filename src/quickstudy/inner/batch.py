@@ -27,6 +27,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
+from quickstudy.devices import keep_freed_memory
 from quickstudy.errors import UserError
 
 How = Literal["vmap", "chunks", "threads", "loop"]
@@ -84,6 +85,7 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
 
     ``inside`` says that the loss itself takes gradients (``Traits.gradient``).
     """
+    keep_freed_memory()
     params: Gradients = {name: value for name, value in module.named_parameters() if value.requires_grad}
     if inside:
         return _inside(module, params, batch, progress, how)

@@ -11,6 +11,7 @@ from torch.func import jvp
 from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
+from quickstudy.nets.fused import unfused
 
 Tree = TypeVar("Tree")
 Result = TypeVar("Result")
@@ -27,7 +28,7 @@ def derivative(function: Callable[[Tree], Result], point: Tree, direction: Tree)
     # a tangent is laid out like its primal, which an expanded tensor has no room for
     whole = pytree.tree_map(lambda leaf: leaf.contiguous(), point)
     try:
-        with ONE_AT_A_TIME:
+        with ONE_AT_A_TIME, unfused():
             pair = jvp(function, (whole,), (direction,))
     except NotImplementedError as error:
         lacking = LACKING.search(str(error))

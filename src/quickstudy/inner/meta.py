@@ -19,6 +19,7 @@ from quickstudy.errors import UserError
 from quickstudy.inner import batch as batching
 from quickstudy.inner.implicit import Implicit
 from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, described, masks
+from quickstudy.inner.quicker import quicker
 from quickstudy.inner.rules import Params, Rule
 from quickstudy.inner.unroll import Gradient, trajectory
 from quickstudy.tasks import draw
@@ -117,7 +118,7 @@ class Inner(nn.Module):
         keyed: bool,
     ) -> None:
         super().__init__()
-        self.module, self.loss, self.steps = module, loss, steps
+        self.module, self.loss, self.steps = quicker(module), loss, steps
         self.gradient, self.adapts, self.until, self.keyed = gradient, adapts, until, keyed
         learnt = [leaf for leaf in pytree.tree_leaves(rule.hyper) if _is_learnt(leaf)]
         self.numbers = nn.ParameterList([nn.Parameter(leaf.detach()) for leaf in learnt])

@@ -23,6 +23,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from quickstudy.errors import UserError, unknown
 from quickstudy.inner.dropout import KNOWN, Masks
 from quickstudy.inner.implicit import Implicit
+from quickstudy.inner.quicker import quicker
 from quickstudy.inner.rules import Params, Rule
 from quickstudy.inner.unroll import Gradient, trajectory, unroll
 from quickstudy.tasks import draw
@@ -77,7 +78,7 @@ def adapt(
     Under autograd the result is a differentiable function of all parameters of ``module``, of the numbers of ``rule``
     and of ``support``. Raises UserError for a module that keeps running statistics or draws random numbers.
     """
-    inner, params, given = described(module, loss, support, adapts, key)
+    inner, params, given = described(quicker(module), loss, support, adapts, key)
     if isinstance(gradient, Implicit):
         if callable(support) or until is not None:
             raise UserError("an implicit gradient is of one solution: it needs one batch for all steps, and no until.")

@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad, grad_and_value, vjp
+from torch.func import grad, vjp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
+from quickstudy.inner import reverse
 from quickstudy.inner.forward import derivative
 from quickstudy.inner.rules import Params, Rule, State
 
@@ -52,7 +53,7 @@ class Parts(NamedTuple):
 
     def gradient(self, leaves: Sequence[Any]) -> Params:
         params, _, _, given = self.tree(leaves)
-        return grad(self.loss)(params, given)
+        return reverse.gradient(self.loss, params, given, graph=True)[0]
 
     def of_loss(self, leaves: Sequence[Any]) -> Tensor:
         params, _, _, given = self.tree(leaves)
@@ -85,7 +86,7 @@ class Step(torch.autograd.Function):
     @staticmethod
     def forward(parts: Parts, *leaves: Any) -> tuple[Tensor, ...]:
         params, _, _, given = parts.tree(leaves)
-        grads, value = grad_and_value(parts.loss)(params, given)
+        grads, value = reverse.gradient(parts.loss, params, given, graph=False)
         return (*pytree.tree_leaves(parts.update(grads, leaves)), *grads.values(), value)
 
     @staticmethod

@@ -26,11 +26,11 @@ from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError, unknown
+from quickstudy.inner import reverse
 from quickstudy.inner.implicit import Implicit, solution
 from quickstudy.inner.recompute import Loss, recomputed_step
 from quickstudy.inner.rules import Params, Rule, State
@@ -112,7 +112,7 @@ def _step(
 ) -> tuple[Params, State, Tensor]:
     if gradient in ("mixed", "recomputed"):
         return recomputed_step(loss, rule, params, state, given, number, mixed=gradient == "mixed")
-    grads, value = grad_and_value(loss)(params, given)
+    grads, value = reverse.gradient(loss, params, given, graph=gradient != "first-order")
     if gradient == "first-order":
         grads = _constant(grads)
     return *rule.update(rule.hyper, grads, state, params, number), value.detach()

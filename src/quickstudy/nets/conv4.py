@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from quickstudy.errors import UserError
 from quickstudy.nets.backbone import Backbone
@@ -27,9 +26,7 @@ class ConvBlock(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor, mask: Tensor, given: Mapping[str, Tensor] | None, found: Moments) -> Tensor:
-        x = self.norm(self.conv(x), mask, given, found)
-        # max-pooling and ReLU commute, and ReLU on the pooled map costs a quarter
-        return F.relu(x if self.stride else F.max_pool2d(x, 2))
+        return self.norm.pool_relu(self.conv(x), mask, given, found, pool=1 if self.stride else 2)
 
 
 class Conv4(Backbone):

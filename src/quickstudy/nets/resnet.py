@@ -28,7 +28,7 @@ class Stem(nn.Module):
         self.norm = Norm(width, norm)
 
     def forward(self, x: Tensor, mask: Tensor, given: Mapping[str, Tensor] | None, found: Moments) -> Tensor:
-        return F.relu(self.norm(self.conv(x), mask, given, found))
+        return self.norm.pool_relu(self.conv(x), mask, given, found)
 
 
 class ResidualBlock(nn.Module):
