@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,15 +20,15 @@ def ways(job: Job) -> dict[str, Way]:
     """``meta_grad``; for prototypical networks a learner of eight lines around the net, batched as the trainer does."""
     if job.steps == 0:
         return {"learner": prototypes(job)}
-    if len(job.supports[0]) == 1:  # one task alone is about memory
-        return {"mixed": partial(maml, job, "mixed"), "recomputed": partial(maml, job, "recomputed")}
+    if len(job.supports[0]) == 1:  # about memory; one task alone leaves nothing to batch
+        return {"mixed": partial(maml, job, "mixed", "loop"), "recomputed": partial(maml, job, "recomputed", "loop")}
     return {"auto": partial(maml, job, "first-order" if job.first_order else "exact")}
 
 
-def maml(job: Job, gradient: Kind) -> list[Tensor]:
+def maml(job: Job, gradient: Kind, how: batch.How | Literal["auto"] = "auto") -> list[Tensor]:
     """``meta_grad`` as a user calls it."""
     found = meta_grad(
-        job.net, job.loss, job.supports, job.queries, rule=sgd(job.rate), steps=job.steps, gradient=gradient
+        job.net, job.loss, job.supports, job.queries, rule=sgd(job.rate), steps=job.steps, gradient=gradient, how=how
     )
     return [found.params[name] for name, _ in job.net.named_parameters()]
 

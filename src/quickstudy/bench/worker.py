@@ -25,7 +25,7 @@ from quickstudy.bench import episodes, libraries, measure, peak
 from quickstudy.bench.job import Way
 from quickstudy.bench.works import WORKS
 
-CHECKED = 4
+CHECKED = 2
 """Tasks that the check in float64 is made on."""
 
 

@@ -35,9 +35,9 @@ def prototypical_networks(easyfsl: Any) -> Any:
     of this one, and the two that it imports, need only torch. Where the whole does not import, they are imported alone.
     """
     try:
-        return importlib.import_module("easyfsl.methods").PrototypicalNetworks
+        importlib.import_module("easyfsl.methods")
     except ImportError:
         alone = ModuleType("easyfsl.methods")
         alone.__path__ = [f"{folder}/methods" for folder in easyfsl.__path__]
         sys.modules["easyfsl.methods"] = alone
-        return importlib.import_module("easyfsl.methods.prototypical_networks").PrototypicalNetworks
+    return importlib.import_module("easyfsl.methods.prototypical_networks").PrototypicalNetworks
