@@ -50,7 +50,7 @@ class TrainConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the backbone in training: bfloat16 takes half the time on processors that have it."""
     batching: str = "auto"
-    """How tasks go through the inner loop: auto (measured at the start), vmap, chunks, threads or loop."""
+    """How tasks go through the inner loop: auto (measured at the start), recorded, vmap, chunks, threads or loop."""
 
 
 FALLBACK = {"way": 5, "shot": 1, "query": 15, "tasks_per_step": 4, "steps": 4000}

@@ -95,7 +95,9 @@ class Training:
             self.how = batch.usual(self.learner)
         else:
             tasks = self.episodes()
-            measured = batch.fastest(lambda how: self._gradient(tasks, how), self.learner, self.device)
+            measured = batch.fastest(
+                lambda how: self._gradient(tasks, how), self.learner, self.device, calls=self.steps - self.step
+            )
             self.how = batch.check(self.world.decide(lambda: measured))
 
     def _gradient(self, tasks: Any, how: batch.How) -> tuple[Tensor, dict[str, Tensor]]:

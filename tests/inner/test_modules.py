@@ -70,8 +70,9 @@ def test_backward_through_adapt_reaches_module_rate_and_frozen_parts(kind: Gradi
     assert len(found) == len(wanted)
 
 
-@pytest.mark.parametrize("how", batch.HOWS)
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize(
+    ("kind", "how"), [(kind, how) for kind in KINDS for how in batch.HOWS if (kind, how) != ("mixed", "recorded")]
+)
 def test_many_tasks_are_the_mean_of_one_by_one(kind: Gradient, how: batch.How) -> None:
     module = net()
     rates = {name: torch.full_like(value, 0.05).requires_grad_() for name, value in module.named_parameters()}
@@ -115,8 +116,9 @@ def test_dropout_has_the_same_masks_in_every_kind_and_others_in_every_task_and_s
     found = {
         kind: meta_grad(module, loss, examples(0), examples(1), gradient=kind, key=7, **settings)
         for kind in ("exact", "mixed", "recomputed")
+        if (kind, how) != ("mixed", "recorded")  # which is refused
     }
-    for kind in ("mixed", "recomputed"):
+    for kind in found:
         assert difference(list(found[kind].params.values()), list(found["exact"].params.values())) < 1e-10
     seen: list[Tensor] = []
     ones = nn.Sequential(nn.Dropout(0.5), nn.Linear(50, 1, bias=False)).double()

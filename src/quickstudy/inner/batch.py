@@ -2,6 +2,7 @@
 
 How          what it does                                                        where it is fastest
 ===========  ==================================================================  =====================================
+recorded     vmap, written down once and played back (recorded.py)               tiny nets, many meta-steps
 vmap         all tasks in one vectorised call                                    tiny nets; a GPU
 chunks       vectorised calls of ``CHUNK`` tasks                                 between the two
 threads      one task a thread, each on its own copy of the modules              convolutions on a CPU
@@ -9,17 +10,17 @@ loop         one after the other                                                
 
 Meta-gradients of learners that take gradients while adapting are ``vmap(grad(loss))``, never ``grad`` of a vmap: with
 the fused normalisations of PyTorch the latter is wrong in second order. Learners that take none get one ``grad``
-outside, over all tasks' examples at once.
+outside of vmap, over all tasks' examples at once.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, Protocol, TypeVar
+from functools import partial
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -29,12 +30,18 @@ from torch.utils import _pytree as pytree
 
 from quickstudy.devices import keep_freed_memory
 from quickstudy.errors import UserError
+from quickstudy.inner.fingerprint import fingerprint
+from quickstudy.inner.quicker import quicker, twin
+from quickstudy.inner.recorded import replay
 
-How = Literal["vmap", "chunks", "threads", "loop"]
-HOWS: tuple[How, ...] = ("vmap", "chunks", "threads", "loop")
+How = Literal["recorded", "vmap", "chunks", "threads", "loop"]
+HOWS: tuple[How, ...] = get_args(How)
+VECTORISED = ("recorded", "vmap", "chunks")
 CHUNK = 4
 REPEATS = 5
 """Measurements of each way of batching, at most."""
+WORTH_RECORDING = 10.0
+"""Seconds of work that pay for making a recording."""
 Tree = TypeVar("Tree")
 Gradients = dict[str, Tensor]
 
@@ -70,7 +77,7 @@ plain_attention = sdpa_kernel(SDPBackend.MATH)
 @plain_attention
 def map_tasks(function: Callable[..., Tree], module: nn.Module, batch: tuple[Any, ...], how: How) -> Tree:
     """``function(module, *task)`` over the tasks of ``batch`` (a tuple of trees with leading [T]), results stacked."""
-    if how in ("vmap", "chunks"):
+    if how in VECTORISED:
         mapped = vmap(lambda *task: function(module, *task), chunk_size=CHUNK if how == "chunks" else None)
         result: Tree = mapped(*batch)
         return result
@@ -86,34 +93,26 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
     ``inside`` says that the loss itself takes gradients (``Traits.gradient``).
     """
     keep_freed_memory()
+    module = quicker(module)
     params: Gradients = {name: value for name, value in module.named_parameters() if value.requires_grad}
-    if inside:
+    if not inside and size(batch) == 1:
+        how = "loop"
+    if inside or how in ("threads", "loop"):
         return _inside(module, params, batch, progress, how)
-    losses = map_tasks(lambda learner, task: learner(task, progress), module, (batch,), _outside(how, batch))
+    losses = map_tasks(lambda learner, task: learner(task, progress), module, (batch,), "vmap")
     values = torch.autograd.grad(losses.mean(), list(params.values()), allow_unused=True)
     return losses.detach(), _filled(params, values)
 
 
 def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, how: How) -> tuple[Tensor, Gradients]:
-    if how in ("vmap", "chunks"):
-
-        def loss(params: Gradients, task: Any) -> Tensor:
-            value: Tensor = functional_call(module, params, (task, progress))
-            return value
-
-        one_task = grad_and_value(loss)
-        chunk = CHUNK if how == "chunks" else None
+    if how in VECTORISED:
         detached = {name: value.detach() for name, value in params.items()}
-        try:
-            grads, losses = vmap(one_task, in_dims=(None, 0), chunk_size=chunk)(detached, batch)
-        except RuntimeError as error:
-            if "vmap" not in str(error) and "broadcast shape" not in str(error):
-                raise
-            raise UserError(
-                f"tasks of this net cannot go through in one vectorised call ({error}). Batch them in another way: "
-                f"threads or loop."
-            ) from error
-        return losses, {name: value.mean(0) for name, value in grads.items()}
+        vectorised = partial(_vectorised, module, CHUNK if how == "chunks" else None)
+        if how == "recorded":
+            kept: list[Any] = []
+            known = fingerprint(module, kept)
+            return replay(vectorised, (detached, batch, torch.tensor(progress)), known, kept)
+        return vectorised(detached, batch, progress)
 
     def task_gradient(learner: nn.Module, task: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
         value = learner(task, progress)
@@ -124,9 +123,23 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
     return losses, {name: value.mean(0) for name, value in zip(params, values, strict=True)}
 
 
-def _outside(how: How, batch: Any) -> How:
-    """One task needs no vmap; threads cannot share one graph."""
-    return "vmap" if size(batch) > 1 and how in ("vmap", "chunks") else "loop"
+def _vectorised(
+    module: nn.Module, chunk: int | None, params: Gradients, batch: Any, progress: Any
+) -> tuple[Tensor, Gradients]:
+    def loss(params: Gradients, task: Any) -> Tensor:
+        value: Tensor = functional_call(module, params, (task, progress))
+        return value
+
+    try:
+        grads, losses = vmap(grad_and_value(loss), in_dims=(None, 0), chunk_size=chunk)(params, batch)
+    except RuntimeError as error:
+        if "vmap" not in str(error) and "broadcast shape" not in str(error):
+            raise
+        raise UserError(
+            f"tasks of this net cannot go through in one vectorised call ({error}). Batch them in another way: "
+            f"threads or loop."
+        ) from error
+    return losses, {name: value.mean(0) for name, value in grads.items()}
 
 
 def _filled(params: Gradients, values: Sequence[Tensor | None]) -> Gradients:
@@ -150,12 +163,6 @@ def _on_threads(function: Callable[..., Tree], module: nn.Module, batch: tuple[A
     return [dealt[i % threads][i // threads] for i in range(size(batch))]
 
 
-def twin(module: nn.Module) -> nn.Module:
-    """A copy of the module tree that shares every parameter and buffer."""
-    shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
-    return copy.deepcopy(module, memo=shared)
-
-
 def check(how: str) -> How:
     """``how`` if it is one; UserError otherwise."""
     for known in HOWS:
@@ -171,27 +178,46 @@ def usual(module: nn.Module) -> How:
     return "threads" if convolutional and on_cpu else "vmap"
 
 
-def fastest(run: Callable[[How], object], module: nn.Module, device: torch.device, seconds: float = 2.0) -> How:
-    """The way of batching that is fastest for ``run`` here, by measurement.
+def fastest(
+    run: Callable[[How], object], module: nn.Module, device: torch.device, calls: float, seconds: float = 2.0
+) -> How:
+    """The way of batching that is fastest for ``calls`` calls of ``run`` here, by measurement.
 
     Whole-batch vmap of convolutions with per-task weights is 2 to 7 times slower than a loop on a CPU, and is not
-    tried there.
+    tried there. A recording takes seconds to make, and is tried if the calls would take ``WORTH_RECORDING``.
     """
     candidates: list[How] = ["vmap", "loop"]
+    small = device.type != "cpu" or not any(isinstance(part, nn.Conv2d) for part in module.modules())
     if device.type == "cpu":
-        convolutional = any(isinstance(part, nn.Conv2d) for part in module.modules())
-        candidates = ["chunks", "threads", "loop"] if convolutional else ["vmap", "threads", "loop"]
+        candidates = ["vmap", "threads", "loop"] if small else ["chunks", "threads", "loop"]
         if torch.get_num_threads() == 1:
             candidates.remove("threads")
-    candidates = _able(run, candidates)
+    how, took = _quickest(run, _able(run, candidates), seconds)
+    if small and calls * took > WORTH_RECORDING:
+        return recorded_or(how, run)
+    return how
+
+
+def recorded_or(how: How, run: Callable[[How], object]) -> How:
+    """``recorded`` where that can be done and is faster than ``how``."""
+    try:
+        run("recorded")
+    except UserError:
+        return how
+    return _quickest(run, ["recorded", how], 1.0)[0]
+
+
+def _quickest(run: Callable[[How], object], candidates: Sequence[How], seconds: float) -> tuple[How, float]:
+    """The one with the shortest call, and the seconds of that; in turn, so that other work here meets all alike."""
     times: dict[How, float] = dict.fromkeys(candidates, math.inf)
     start = time.perf_counter()
     for _ in range(REPEATS):
-        for how in candidates:  # in turn, so that other work on the machine meets all alike
+        for how in candidates:
             times[how] = min(times[how], _time(run, how))
         if time.perf_counter() - start > seconds:
             break
-    return min(candidates, key=times.__getitem__)
+    how = min(candidates, key=times.__getitem__)
+    return how, times[how]
 
 
 def _able(run: Callable[[How], object], candidates: Sequence[How]) -> list[How]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from torch.func import jvp
@@ -17,7 +18,18 @@ Tree = TypeVar("Tree")
 Result = TypeVar("Result")
 ONE_AT_A_TIME = threading.Lock()
 """PyTorch has one stack of forward-mode levels for all threads."""
+_mode = threading.local()
 LACKING = re.compile(r"forward AD with (\w+)")
+
+
+@contextlib.contextmanager
+def refused(by: str) -> Iterator[None]:
+    """Within it, in this thread, a forward-mode derivative is a UserError that says ``by`` what it cannot be had."""
+    _mode.refused = by
+    try:
+        yield
+    finally:
+        _mode.refused = ""
 
 
 def derivative(function: Callable[[Tree], Result], point: Tree, direction: Tree) -> Result:
@@ -25,6 +37,8 @@ def derivative(function: Callable[[Tree], Result], point: Tree, direction: Tree)
 
     Raises UserError for an operation that PyTorch has no forward-mode formula for.
     """
+    if by := getattr(_mode, "refused", ""):
+        raise UserError(f"{by} cannot hold forward-mode derivatives, as gradient mixed takes them. Use recomputed.")
     # a tangent is laid out like its primal, which an expanded tensor has no room for
     whole = pytree.tree_map(lambda leaf: leaf.contiguous(), point)
     try:

@@ -8,6 +8,7 @@ gradient of the mean over tasks for every parameter of ``net``, ``hyper`` that f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +20,6 @@ from quickstudy.errors import UserError
 from quickstudy.inner import batch as batching
 from quickstudy.inner.implicit import Implicit
 from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, described, masks
-from quickstudy.inner.quicker import quicker
 from quickstudy.inner.rules import Params, Rule
 from quickstudy.inner.unroll import Gradient, trajectory
 from quickstudy.tasks import draw
@@ -61,7 +61,7 @@ def meta_grad(
     Storkey 2019, "How to Train Your MAML", eq. 3), which may change from call to call.
 
     ``supports`` and ``queries`` have a leading [T] in every leaf; ``how`` is a way of batching of ``inner/batch.py``,
-    auto the one that is fastest when a net and tasks of these shapes come first; for the rest see ``adapt``. Raises
+    auto the one that is fastest here for a net and tasks of these shapes; for the rest see ``adapt``. Raises
     UserError, with task and step, where an inner loss is not finite.
     """
     if step_weights is not None and (len(step_weights) != steps or isinstance(gradient, Implicit)):
@@ -70,7 +70,8 @@ def meta_grad(
             f"step, and a gradient that has steps."
         )
     inner = Inner(module, loss, rule, steps, gradient, adapts, until, key is not None)
-    tasks = (supports, queries, draw.keys(torch.arange(batching.size(supports)), key or 0))
+    number = torch.arange(batching.size(supports))
+    tasks = (supports, queries, number if key is None else draw.keys(number, key))
     learner = Outer(inner, outer or loss, step_weights)
     chosen = fastest(learner, tasks) if how == "auto" else batching.check(how)
     losses, grads = batching.meta_gradient(learner, tasks, 0.0, chosen, inside=True)
@@ -83,8 +84,11 @@ def meta_grad(
     return MetaGradient(losses, own, hyper)
 
 
+RECORD_AT = 30
+"""The call of a kind at which it is tried whether a recording is faster: it takes seconds to make."""
 MEASURED: dict[Hashable, batching.How] = {}
 """The fastest way of batching, by what decides it."""
+CALLS: Counter[Hashable] = Counter()
 
 
 def fastest(learner: Outer, tasks: Any) -> batching.How:
@@ -93,13 +97,15 @@ def fastest(learner: Outer, tasks: Any) -> batching.How:
     shapes = tuple((tuple(leaf.shape), leaf.dtype, leaf.device) for leaf in leaves if isinstance(leaf, Tensor))
     parts = tuple(type(part) for part in learner.modules())
     key = (shapes, parts, tuple(inner.rule.hyper), inner.steps, inner.gradient, torch.get_num_threads())
+
+    def run(how: batching.How) -> object:
+        return batching.meta_gradient(learner, tasks, 0.0, how, inside=True)
+
+    CALLS[key] += 1
     if key not in MEASURED:
-        device = next(learner.parameters()).device
-
-        def run(how: batching.How) -> object:
-            return batching.meta_gradient(learner, tasks, 0.0, how, inside=True)
-
-        MEASURED[key] = batching.fastest(run, learner, device)
+        MEASURED[key] = batching.fastest(run, learner, next(learner.parameters()).device, calls=1)
+    if CALLS[key] == RECORD_AT and MEASURED[key] == "vmap":
+        MEASURED[key] = batching.recorded_or("vmap", run)
     return MEASURED[key]
 
 
@@ -118,7 +124,7 @@ class Inner(nn.Module):
         keyed: bool,
     ) -> None:
         super().__init__()
-        self.module, self.loss, self.steps = quicker(module), loss, steps
+        self.module, self.loss, self.steps = module, loss, steps
         self.gradient, self.adapts, self.until, self.keyed = gradient, adapts, until, keyed
         learnt = [leaf for leaf in pytree.tree_leaves(rule.hyper) if _is_learnt(leaf)]
         self.numbers = nn.ParameterList([nn.Parameter(leaf.detach()) for leaf in learnt])

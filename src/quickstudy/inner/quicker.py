@@ -6,13 +6,13 @@ the channels_last layout inside them, and [BatchNorm2d, ReLU, MaxPool2d] becomes
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from quickstudy.inner.batch import twin
 from quickstudy.nets import fused
 from quickstudy.nets.layout import batched, in_layout
 
@@ -39,10 +39,16 @@ def quicker(module: nn.Module) -> nn.Module:
         return _rebuilt(twin(module))
     if not any(True for _ in _trees(module)):
         return module
-    copy = twin(module)
-    for parent, name in list(_trees(copy)):
+    other = twin(module)
+    for parent, name in list(_trees(other)):
         setattr(parent, name, _rebuilt(getattr(parent, name)))
-    return copy
+    return other
+
+
+def twin(module: nn.Module) -> nn.Module:
+    """A copy of the module tree that shares every parameter and buffer."""
+    shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, memo=shared)
 
 
 def _trees(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:

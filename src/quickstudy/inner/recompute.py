@@ -96,18 +96,20 @@ class Step(torch.autograd.Function):
         grads = output[first:-1]
         ctx.mark_non_differentiable(*output[first:])
         ctx.parts = parts
-        keep(ctx, leaves, grads)
+        keep(ctx, leaves, grads if parts.mixed else ())  # recomputed finds them again
 
     @staticmethod
     def backward(ctx: Any, *adjoints: Tensor) -> tuple[Tensor | None, ...]:
         leaves, saved = recall(ctx)
         parts: Parts = ctx.parts
         names = parts.tree(leaves)[0].keys()
-        grads = dict(zip(names, saved, strict=True))
         wanted = [at for at, needed in enumerate(ctx.needs_input_grad[1:]) if needed]
-        back = _mixed if parts.mixed else _recomputed
+        of_outputs = adjoints[: -1 - len(names)]
         with sdpa_kernel(SDPBackend.MATH):
-            values = back(parts, leaves, grads, wanted, adjoints[: -1 - len(names)])
+            if parts.mixed:
+                values = _mixed(parts, leaves, dict(zip(names, saved, strict=True)), wanted, of_outputs)
+            else:
+                values = _recomputed(parts, leaves, wanted, of_outputs)
         found = dict(zip(wanted, values, strict=True))
         return (None, *(found.get(at) for at in range(len(leaves))))
 
@@ -117,9 +119,7 @@ def _replaced(leaves: Leaves, wanted: Sequence[int], values: Sequence[Tensor]) -
     return [new.get(at, leaf) for at, leaf in enumerate(leaves)]
 
 
-def _recomputed(
-    parts: Parts, leaves: Leaves, grads: Params, wanted: Sequence[int], adjoints: Sequence[Tensor]
-) -> Sequence[Tensor]:
+def _recomputed(parts: Parts, leaves: Leaves, wanted: Sequence[int], adjoints: Sequence[Tensor]) -> Sequence[Tensor]:
     def step(*values: Tensor) -> Leaves:
         now = _replaced(leaves, wanted, values)
         return list(pytree.tree_leaves(parts.update(parts.gradient(now), now)))

@@ -83,7 +83,7 @@ def _sum(x: Tensor) -> Tensor:
 
 def _signs(scale: Tensor, z: Tensor) -> Tensor | None:
     """Signs [C, 1, 1] under which the largest is picked; None where all are known to be positive."""
-    if scale.is_cpu and not batched(scale) and not bool((scale < 0).any()):
+    if scale.is_cpu and not batched(scale) and not batched(z) and not bool((scale < 0).any()):
         return None
     return _spread(torch.where(scale < 0, -1.0, 1.0).to(z.dtype))
 

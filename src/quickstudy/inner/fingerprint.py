@@ -1,0 +1,135 @@
+"""Everything that a computation depends on beside its tensors, as one value that can be compared.
+
+Two modules or functions with the same fingerprint do the same operations on tensors of the same shapes: they have the
+same code, settings, closures and globals. What a thing of unknown make would do cannot be known, so it has none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from quickstudy.errors import UserError
+
+PLAIN = (int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.memory_format, type, range)
+TRUSTED = ("torch", "quickstudy", "builtins", "math", "functools", "operator", "collections", "typing")
+"""Packages whose functions and classes are known by their name."""
+OWN = {"_parameters", "_buffers", "_modules"}
+
+
+class UnknownError(UserError):
+    """There is something of which it cannot be said what it does."""
+
+
+def fingerprint(thing: Any, kept: list[Any]) -> Hashable:
+    """Of a module, function or value; what is known by its identity alone is put into ``kept``, to be kept alive.
+
+    Parameters count by their shape: they are the tensors that may change. Raises UnknownError.
+    """
+    return _Reader(kept).read(thing)
+
+
+class _Reader:
+    def __init__(self, kept: list[Any]) -> None:
+        self.kept, self.open = kept, set[int]()
+
+    def read(self, thing: Any) -> Hashable:
+        kind = type(thing)
+        if kind in _PLAIN_KINDS or isinstance(thing, PLAIN):
+            return kind, thing
+        if isinstance(thing, types.ModuleType | types.BuiltinFunctionType):
+            return self._same(thing)
+        if id(thing) in self.open:  # a function that calls itself
+            return "open"
+        self.open.add(id(thing))
+        try:
+            return self._inside(kind, thing)
+        finally:
+            self.open.discard(id(thing))
+
+    def _inside(self, kind: type, thing: Any) -> Hashable:
+        if isinstance(thing, nn.Parameter):
+            return kind, thing.shape, thing.dtype, thing.device, thing.requires_grad
+        if isinstance(thing, Tensor):
+            return self._same(thing)
+        if isinstance(thing, nn.Module):
+            return self._module(thing)
+        if isinstance(thing, types.FunctionType):
+            return self._function(thing)
+        if isinstance(thing, types.MethodType):
+            return self.read(thing.__func__), self.read(thing.__self__)
+        if isinstance(thing, functools.partial):
+            return self.read(thing.func), self.read(thing.args), self.read(thing.keywords)
+        if isinstance(thing, tuple | list):
+            return kind, tuple(map(self.read, thing))
+        if isinstance(thing, set | frozenset):
+            return kind, frozenset(map(self.read, thing))
+        if isinstance(thing, Mapping):
+            return kind, tuple((self.read(name), self.read(value)) for name, value in thing.items())
+        if dataclasses.is_dataclass(thing):
+            return kind, tuple(self.read(getattr(thing, field.name)) for field in dataclasses.fields(thing))
+        if _trusted(kind):
+            return self._same(thing)
+        raise UnknownError(
+            f"{kind.__module__}.{kind.__qualname__} may change what is computed without being seen. A recorded loss "
+            f"and module may depend on numbers, tensors, functions, dataclasses, and lists, tuples and dicts of these."
+        )
+
+    def _same(self, thing: Any) -> Hashable:
+        self.kept.append(thing)
+        return "same", id(thing)
+
+    def _module(self, module: nn.Module) -> Hashable:
+        settings = tuple(
+            (name, value if type(value) in _AT_SIGHT else self.read(value))
+            for name, value in vars(module).items()
+            if name not in OWN and (value or name[0] != "_")  # hooks that there are not make up most of a module
+        )
+        tensors = tuple((name, self.read(value)) for name, value in module._parameters.items())
+        buffers = tuple((name, self.read(value)) for name, value in module._buffers.items())
+        parts = tuple((name, self.read(part)) for name, part in module._modules.items())
+        return self._class(type(module)), settings, tensors, buffers, parts
+
+    def _class(self, kind: type) -> Hashable:
+        """A class and the functions of its own that it was written with."""
+        if _trusted(kind):
+            return kind
+        written = [one for base in kind.__mro__ if not _trusted(base) for one in vars(base).values()]
+        return kind, tuple(self.read(one) for one in written if isinstance(one, types.FunctionType))
+
+    def _function(self, function: types.FunctionType) -> Hashable:
+        code = function.__code__
+        cells = tuple(self.read(cell.cell_contents) for cell in function.__closure__ or () if _filled(cell))
+        defaults = self.read(function.__defaults__), self.read(function.__kwdefaults__)
+        if _trusted(function):
+            return code, cells, defaults
+        names = [name for name in _names(code) if name in function.__globals__]
+        return code, cells, defaults, tuple((name, self.read(function.__globals__[name])) for name in names)
+
+
+_PLAIN_KINDS = {bool, *PLAIN}
+_AT_SIGHT = {bool, str, type(None)}
+
+
+def _trusted(thing: Any) -> bool:
+    return str(getattr(thing, "__module__", "")).split(".")[0] in TRUSTED
+
+
+def _filled(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(code: types.CodeType) -> tuple[str, ...]:
+    """Global names that the code or the functions written inside it mention."""
+    inside = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in _names(part)]
+    return tuple(dict.fromkeys([*code.co_names, *inside]))

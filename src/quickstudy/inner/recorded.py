@@ -1,0 +1,169 @@
+"""A vectorised meta-gradient written down once, operation by operation, and then played back.
+
+For small nets nearly all the time of a meta-step is spent on deciding what to do: Python, vmap and autograd take five
+times as long as the arithmetic. Which operations they end up with depends on shapes and settings alone, so one run is
+recorded as a flat list of tensor operations; chains of views in it become one view each, equal operations one. What
+it depends on beside its tensors is compared before each playback (fingerprint.py).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
+
+from quickstudy.errors import UserError
+from quickstudy.inner import forward
+
+MOST = 16
+"""Recordings that are kept."""
+CHANGES = 4
+"""Recordings for tensors of the same shapes, after which what keeps changing beside them is not recorded again."""
+RECORDINGS: OrderedDict[tuple[Hashable, Hashable], Recording] = OrderedDict()
+aten = torch.ops.aten
+VIEWS = {
+    aten.view.default,
+    aten._unsafe_view.default,
+    aten.expand.default,
+    aten.transpose.int,
+    aten.t.default,
+    aten.permute.default,
+    aten.unsqueeze.default,
+    aten.squeeze.dim,
+    aten.squeeze.dims,
+    aten.select.int,
+    aten.slice.Tensor,
+    aten.alias.default,
+    aten.detach.default,
+    aten.as_strided.default,
+}
+Function = Callable[..., Any]
+
+
+class Recording:
+    """``function(*trees)`` as it ran once, for trees of tensors of the same shapes and layouts."""
+
+    def __init__(self, function: Function, trees: tuple[Any, ...], kept: list[Any]) -> None:
+        self.kept = kept
+        from torch.fx.experimental.proxy_tensor import make_fx  # takes longer than all of this library
+
+        leaves, spec = pytree.tree_flatten(trees)
+        out: list[pytree.TreeSpec] = []
+
+        def flat(*leaves: Tensor) -> list[Tensor]:
+            values, found = pytree.tree_flatten(function(*pytree.tree_unflatten(list(leaves), spec)))
+            out.append(found)
+            return values
+
+        with warnings.catch_warnings(), forward.refused("a recording"):  # they bring PyTorch's tracer down
+            warnings.simplefilter("ignore")
+            graph = make_fx(flat)(*leaves)
+        simplify(graph, leaves)
+        self.play, self.out = graph.forward, out[-1]
+
+    @torch.no_grad()
+    def __call__(self, *trees: Any) -> Any:
+        return pytree.tree_unflatten(self.play(*pytree.tree_leaves(trees)), self.out)
+
+
+def replay(function: Function, trees: tuple[Any, ...], known: Hashable, kept: list[Any]) -> Any:
+    """``function(*trees)``, recorded if it was not; ``known`` says what it depends on beside the tensors of ``trees``.
+
+    What depends on other things in every call, an annealed rate for one, is called as it is after some recordings.
+    Raises UserError for a function that looks at the values of tensors to decide what to do.
+    """
+    leaves, spec = pytree.tree_flatten(trees)
+    shapes = spec, tuple((leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves)
+    key = known, shapes
+    if key not in RECORDINGS:
+        if sum(other == shapes for _, other in RECORDINGS) == CHANGES:
+            return function(*trees)
+        try:
+            RECORDINGS[key] = Recording(function, trees, kept)
+        except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
+            raise UserError(
+                f"this cannot be recorded ({str(error).splitlines()[0] if str(error) else type(error).__name__}). "
+                f"Batch the tasks in another way: vmap, threads or loop."
+            ) from error
+        if len(RECORDINGS) > MOST:
+            RECORDINGS.popitem(last=False)
+    RECORDINGS.move_to_end(key)
+    return RECORDINGS[key](*trees)
+
+
+def simplify(module: fx.GraphModule, leaves: list[Tensor]) -> None:
+    """Leave out of the graph what changes nothing; a chain of views becomes one, or none."""
+    found = _Layouts(module)
+    with torch.no_grad():
+        found.run(*leaves)
+    changed = {_base(node.args[0]) for node in module.graph.nodes if _writes(node)}
+    seen: dict[str, fx.Node] = {}
+    for node in list(module.graph.nodes):
+        if node.op != "call_function":
+            continue
+        if node.target in VIEWS and node in found.layouts:
+            node = _one_view(module.graph, node, found.layouts)
+        if node.op != "call_function" or _writes(node) or _base(node) in changed or _reads(node, changed):
+            continue
+        same = seen.setdefault(f"{node.target} {node.args} {node.kwargs}", node)
+        if same is not node and not _random(node):
+            node.replace_all_uses_with(same)
+            module.graph.erase_node(node)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+
+
+class _Layouts(fx.Interpreter):
+    """Runs the graph once and notes size, strides and offset of each value."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.layouts: dict[fx.Node, tuple[Any, ...]] = {}
+
+    def run_node(self, node: fx.Node) -> Any:
+        value = super().run_node(node)
+        if isinstance(value, Tensor) and not value._is_zerotensor():  # a tangent of zeros has no memory to look at
+            self.layouts[node] = tuple(value.shape), tuple(value.stride()), value.storage_offset()
+        return value
+
+
+def _base(node: Any) -> Any:
+    while isinstance(node, fx.Node) and node.op == "call_function" and node.target in VIEWS:
+        node = node.args[0]
+    return node
+
+
+def _one_view(graph: fx.Graph, node: fx.Node, layouts: dict[fx.Node, tuple[Any, ...]]) -> fx.Node:
+    """The view of the tensor at the start of the chain, or that tensor where it looks the same."""
+    base = _base(node)
+    if base not in layouts:
+        return node
+    if layouts[base] == layouts[node]:
+        node.replace_all_uses_with(base)
+        graph.erase_node(node)
+        return base
+    size, stride, offset = layouts[node]
+    with graph.inserting_before(node):
+        new = graph.call_function(aten.as_strided.default, (base, list(size), list(stride), offset))
+    layouts[new] = layouts[node]
+    node.replace_all_uses_with(new)
+    graph.erase_node(node)
+    return new
+
+
+def _writes(node: fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
+
+
+def _reads(node: fx.Node, changed: set[Any]) -> bool:
+    return any(_base(one) in changed for one in node.all_input_nodes)
+
+
+def _random(node: fx.Node) -> bool:
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())

@@ -1,0 +1,148 @@
+"""Recordings: what they save, what they are for, and that nothing changes behind their back."""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from quickstudy import UserError, inner
+from quickstudy.inner import batch, meta, recorded
+from quickstudy.inner.fingerprint import UnknownError, fingerprint
+
+SCALE = 1.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_recorded() -> Iterator[None]:
+    recorded.RECORDINGS.clear()
+    meta.MEASURED.clear()
+    meta.CALLS.clear()
+    yield
+    recorded.RECORDINGS.clear()
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.LayerNorm(5), nn.Linear(5, 1)).double()
+
+
+def loss(net: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
+    return F.mse_loss(net(batch[0]), batch[1])
+
+
+def scaled(net: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
+    return SCALE * loss(net, batch)
+
+
+def waves(seed: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    support, query = (torch.randn(4, 6, 3, generator=generator).double() for _ in range(2))
+    return (support[..., :2], support[..., 2:]), (query[..., :2], query[..., 2:])
+
+
+def ask(module: nn.Module, how: str, seed: int = 0, loss: inner.modules.Loss = loss, **rest: object) -> Tensor:
+    """All meta-gradients in a row."""
+    settings = {"rule": inner.sgd(0.1), "steps": 2} | rest
+    found = inner.meta_grad(module, loss, *waves(seed), how=how, **settings)
+    return torch.cat([value.flatten() for value in found.params.values()])
+
+
+@pytest.mark.parametrize("gradient", ["exact", "recomputed", "first-order"])
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+def test_a_recording_is_played_on_other_tasks_and_other_weights(rule: str, gradient: inner.Gradient) -> None:
+    module, settings = net(), {"rule": inner.RULES[rule](0.1), "gradient": gradient}
+    for seed in range(3):
+        torch.testing.assert_close(
+            ask(module, "recorded", seed, **settings), ask(module, "loop", seed, **settings), rtol=1e-10, atol=1e-12
+        )
+        with torch.no_grad():
+            for value in module.parameters():
+                value.add_(0.1)
+    assert len(recorded.RECORDINGS) == 1
+
+
+def test_views_and_doubles_are_left_out() -> None:
+    ask(net(), "recorded")
+    (recording,) = recorded.RECORDINGS.values()
+    graph = recording.play.__self__.graph
+    targets = [node.target for node in graph.nodes if node.op == "call_function"]
+    assert not [target for target in targets if target in recorded.VIEWS - {torch.ops.aten.as_strided.default}]
+    assert len({(node.target, str(node.args)) for node in graph.nodes if node.op == "call_function"}) >= 0.9 * len(
+        targets
+    )
+
+
+def test_what_changes_beside_the_tensors_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A global number, a closure, a setting of the module, its mode, a rate."""
+    module = net()
+    assert torch.equal(2 * ask(module, "recorded", loss=scaled), 2 * ask(module, "vmap", loss=scaled))
+    monkeypatch.setattr(f"{__name__}.SCALE", 3.0)
+    torch.testing.assert_close(ask(module, "recorded", loss=scaled), ask(module, "vmap", loss=scaled))
+    module[2].eps = 0.5
+    torch.testing.assert_close(ask(module, "recorded"), ask(module, "vmap"))
+    rule = inner.sgd(0.3)
+    torch.testing.assert_close(ask(module, "recorded", rule=rule), ask(module, "vmap", rule=rule))
+
+
+def test_what_changes_in_every_call_is_not_recorded_for_ever() -> None:
+    module = net()
+    for number in range(recorded.CHANGES + 3):
+        rule = inner.sgd(0.1 + 0.01 * number)
+        torch.testing.assert_close(ask(module, "recorded", rule=rule), ask(module, "vmap", rule=rule))
+    assert len(recorded.RECORDINGS) == recorded.CHANGES
+
+
+def test_what_cannot_be_known_is_refused_and_auto_does_without() -> None:
+    class Oracle:
+        temperature = 1.0
+
+        def __call__(self, net: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
+            return self.temperature * loss(net, batch)
+
+    with pytest.raises(UnknownError, match="Oracle may change"):
+        ask(net(), "recorded", loss=Oracle())
+    assert ask(net(), "auto", loss=Oracle()).isfinite().all()
+
+    with pytest.raises(UserError, match="Use recomputed"):
+        ask(net(), "recorded", gradient="mixed")
+
+    def decides(net: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
+        value = loss(net, batch)
+        return value if float(value) > 0 else -value
+
+    with pytest.raises(UserError, match="another way"):
+        ask(net(), "recorded", loss=decides)
+
+
+def test_auto_records_what_is_called_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "fastest", lambda run, module, device, calls: "vmap")
+    monkeypatch.setattr(batch, "recorded_or", lambda how, run: run("recorded") and "recorded")
+    module = net()
+    for number in range(meta.RECORD_AT + 2):
+        torch.testing.assert_close(ask(module, "auto", number), ask(module, "vmap", number))
+        assert len(recorded.RECORDINGS) == int(number >= meta.RECORD_AT - 1)
+
+
+@dataclass(frozen=True)
+class Setting:
+    rate: float
+
+
+def test_fingerprints_tell_apart_what_computes_otherwise() -> None:
+    def of(thing: object) -> object:
+        return fingerprint(thing, [])
+
+    def power(exponent: int) -> Callable[[Tensor], Tensor]:
+        return lambda x: x**exponent
+
+    assert of(power(2)) == of(power(2)) != of(power(3))
+    assert of(Setting(0.1)) == of(Setting(0.1)) != of(Setting(0.2))
+    assert of(functools.partial(loss, net=1)) != of(functools.partial(loss, net=2))
+    assert of(True) != of(1) != of(1.0)
+    assert of(net()) == of(net()) != of(net().eval())
+    assert of(nn.Dropout(0.1)) != of(nn.Dropout(0.2))
+    assert of([1, (2, 3)]) != of([1, [2, 3]])
