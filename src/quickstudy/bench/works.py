@@ -59,10 +59,10 @@ OMNIGLOT = partial(
     query=5,
 )
 WORKS = {
-    "sine-1": SINE(says="sine waves, 10 shot, MLP 40-40, 1 step", steps=1),
-    "sine-5": SINE(says="sine waves, 10 shot, MLP 40-40, 5 steps", steps=5),
-    "omniglot-1": OMNIGLOT(says="characters, 5-way 1-shot, Conv4-64, 1 step", steps=1, rate=0.4),
-    "omniglot-5": OMNIGLOT(says="characters, 5-way 1-shot, Conv4-64, 5 steps", steps=5, rate=0.1),
+    "sine-1": SINE(says="sine waves, 10 shot, MLP 40-40, 1 step", steps=1, goal=8.0),
+    "sine-5": SINE(says="sine waves, 10 shot, MLP 40-40, 5 steps", steps=5, goal=8.0),
+    "omniglot-1": OMNIGLOT(says="characters, 5-way 1-shot, Conv4-64, 1 step", steps=1, rate=0.4, goal=2.0),
+    "omniglot-5": OMNIGLOT(says="characters, 5-way 1-shot, Conv4-64, 5 steps", steps=5, rate=0.1, goal=2.0),
     "rgb-5": Work(
         says="coloured characters of 32 pixels, 5-way 5-shot, Conv4-32, 5 steps",
         net=partial(nets.conv4, 3, 32, 32, 5),
@@ -74,14 +74,16 @@ WORKS = {
         query=15,
         steps=5,
         rate=0.1,
+        goal=1.5,
     ),
     "omniglot-5-first-order": OMNIGLOT(
-        says="characters, 5-way 1-shot, Conv4-64, 5 steps, first order", steps=5, rate=0.1, first_order=True
+        says="characters, 5-way 1-shot, Conv4-64, 5 steps, first order", steps=5, rate=0.1, first_order=True, goal=2.5
     ),
     "memory-50": replace(
         OMNIGLOT(says="characters, 5-way 1-shot, Conv4-64, 50 steps on one task: memory", steps=50, rate=0.01),
         tasks=1,
         measure="bytes",
+        goal=10.0,
     ),
     "protonet": Work(
         says="characters, 20-way 5-shot, Conv4-64, a step of a prototypical network",
@@ -94,6 +96,7 @@ WORKS = {
         query=15,
         steps=0,
         rate=0.0,
+        goal=2.0,
     ),
     "peak": replace(
         OMNIGLOT(says="omniglot-1 as a share of this machine's own peak", steps=1, rate=0.4), measure="share", goal=0.5
