@@ -33,6 +33,13 @@ def memory_bytes() -> float:
         return math.inf
 
 
+def room(device: torch.device) -> float:
+    """Bytes of memory of ``device``."""
+    if device.type == "cuda":
+        return float(torch.cuda.get_device_properties(device).total_memory)
+    return memory_bytes()
+
+
 @functools.cache
 def keep_freed_memory() -> None:
     """Have the C library keep what is freed, up to 2 GB, for what is allocated next.

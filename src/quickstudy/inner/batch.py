@@ -30,6 +30,7 @@ from torch.utils import _pytree as pytree
 
 from quickstudy.devices import keep_freed_memory
 from quickstudy.errors import UserError
+from quickstudy.inner import room
 from quickstudy.inner.fingerprint import fingerprint
 from quickstudy.inner.quicker import quicker, twin
 from quickstudy.inner.recorded import replay
@@ -105,6 +106,10 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
 
 
 def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, how: How) -> tuple[Tensor, Gradients]:
+    tasks = size(batch)
+    at_once = min(tasks, {"chunks": CHUNK, "threads": torch.get_num_threads(), "loop": 1}.get(how, tasks))
+    gradients = tasks * sum(value.numel() * value.element_size() for value in params.values())
+    room.check(module, take(batch, 0), progress, tasks, at_once, rest=gradients)
     if how in VECTORISED:
         detached = {name: value.detach() for name, value in params.items()}
         vectorised = partial(_vectorised, module, CHUNK if how == "chunks" else None)
@@ -135,11 +140,17 @@ def _vectorised(
     except RuntimeError as error:
         if "vmap" not in str(error) and "broadcast shape" not in str(error):
             raise
+        guilty = [f"{path} ({type(part).__name__})" for path, part in module.named_modules() if _writes_in_place(part)]
+        why = f"{', '.join(guilty)} writes in place" if guilty else str(error)
         raise UserError(
-            f"tasks of this net cannot go through in one vectorised call ({error}). Batch them in another way: "
+            f"tasks of this net cannot go through in one vectorised call ({why}). Batch them in another way: "
             f"threads or loop."
         ) from error
     return losses, {name: value.mean(0) for name, value in grads.items()}
+
+
+def _writes_in_place(part: nn.Module) -> bool:
+    return isinstance(part, nn.RNNBase) or getattr(part, "inplace", False) is True
 
 
 def _filled(params: Gradients, values: Sequence[Tensor | None]) -> Gradients:

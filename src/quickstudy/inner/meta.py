@@ -69,6 +69,7 @@ def meta_grad(
             f"{len(step_weights)} step_weights for {steps} inner steps with gradient {gradient}; expected one for each "
             f"step, and a gradient that has steps."
         )
+    _check_counts(supports, queries)
     inner = Inner(module, loss, rule, steps, gradient, adapts, until, key is not None)
     number = torch.arange(batching.size(supports))
     tasks = (supports, queries, number if key is None else draw.keys(number, key))
@@ -173,6 +174,22 @@ class Outer(nn.Module):
     def _judge(self, adapted: Params, query: Any, key: Tensor) -> Tensor:
         with masks(draw.mix(key ^ QUERY) if self.inner.keyed else None):
             return self.loss(bound(self.inner.module, adapted), query)
+
+
+def _check_counts(supports: Any, queries: Any) -> None:
+    """UserError unless every leaf has the same leading [T]."""
+    shapes = {
+        f"{part}{pytree.keystr(path)}": list(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
+        for part, tree in (("supports", supports), ("queries", queries))
+        for path, leaf in pytree.tree_leaves_with_path(tree)
+    }
+    counts = {shape[0] if isinstance(shape, list) and shape else None for shape in shapes.values()}
+    if len(counts) > 1 or None in counts or not counts:
+        said = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
+        raise UserError(
+            f"supports and queries need the same number of tasks in front of every tensor; found {said}. For one task "
+            f"alone use adapt."
+        )
 
 
 def _is_learnt(leaf: Any) -> bool:

@@ -32,8 +32,8 @@ Moments = dict[str, Tensor]
 
 
 def unpadded(mask: Tensor) -> bool:
-    """True if no row is padding and that can be read here: inside vmap it cannot."""
-    return torch.func.debug_unwrap(mask) is mask and bool(mask.all())
+    """True if no row is padding and that can be read here: inside vmap it cannot. Without numbers none is."""
+    return torch.func.debug_unwrap(mask) is mask and (mask.is_meta or bool(mask.all()))
 
 
 def masked_moments(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
