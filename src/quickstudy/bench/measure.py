@@ -41,7 +41,8 @@ def timed(way: Way, repeats: int, device: torch.device) -> float:
 def repeats_of(way: Way, device: torch.device) -> tuple[int, float]:
     """How many meta-gradients last ``AT_LEAST``, and how long one seems to take, warmed up if it takes little."""
     seconds = timed(way, 1, device)
-    if seconds < AT_LEAST:  # what a library does once, on the way, is not what a training is made of
+    if seconds < AT_LEAST:
+        timed(way, WARM, device)  # what a library does once, on the way, is not what a training is made of
         seconds = timed(way, WARM, device)
     return max(1, math.ceil(AT_LEAST / max(seconds, 1e-6))), seconds
 

@@ -106,18 +106,21 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
 
 
 def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, how: How) -> tuple[Tensor, Gradients]:
-    tasks = size(batch)
-    at_once = min(tasks, {"chunks": CHUNK, "threads": torch.get_num_threads(), "loop": 1}.get(how, tasks))
-    gradients = tasks * sum(value.numel() * value.element_size() for value in params.values())
-    room.check(module, take(batch, 0), progress, tasks, at_once, rest=gradients)
+    def check_room() -> None:
+        tasks = size(batch)
+        at_once = min(tasks, {"chunks": CHUNK, "threads": torch.get_num_threads(), "loop": 1}.get(how, tasks))
+        gradients = tasks * sum(value.numel() * value.element_size() for value in params.values())
+        room.check(module, take(batch, 0), progress, tasks, at_once, rest=gradients)
+
+    detached = {name: value.detach() for name, value in params.items()}
+    if how == "recorded":
+        kept: list[Any] = []
+        known = fingerprint(module, kept)
+        vectorised = partial(_vectorised, module, None)
+        return replay(vectorised, (detached, batch, torch.tensor(progress)), known, kept, check_room)
+    check_room()
     if how in VECTORISED:
-        detached = {name: value.detach() for name, value in params.items()}
-        vectorised = partial(_vectorised, module, CHUNK if how == "chunks" else None)
-        if how == "recorded":
-            kept: list[Any] = []
-            known = fingerprint(module, kept)
-            return replay(vectorised, (detached, batch, torch.tensor(progress)), known, kept)
-        return vectorised(detached, batch, progress)
+        return _vectorised(module, CHUNK if how == "chunks" else None, detached, batch, progress)
 
     def task_gradient(learner: nn.Module, task: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
         value = learner(task, progress)

@@ -71,9 +71,12 @@ class Recording:
         return pytree.tree_unflatten(self.play(*pytree.tree_leaves(trees)), self.out)
 
 
-def replay(function: Function, trees: tuple[Any, ...], known: Hashable, kept: list[Any]) -> Any:
+def replay(
+    function: Function, trees: tuple[Any, ...], known: Hashable, kept: list[Any], before: Callable[[], None]
+) -> Any:
     """``function(*trees)``, recorded if it was not; ``known`` says what it depends on beside the tensors of ``trees``.
 
+    ``before`` is called before anything is computed in another way than by playing a recording.
     What depends on other things in every call, an annealed rate for one, is called as it is after some recordings.
     Raises UserError for a function that looks at the values of tensors to decide what to do.
     """
@@ -81,6 +84,7 @@ def replay(function: Function, trees: tuple[Any, ...], known: Hashable, kept: li
     shapes = spec, tuple((leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves)
     key = known, shapes
     if key not in RECORDINGS:
+        before()
         if sum(other == shapes for _, other in RECORDINGS) == CHANGES:
             return function(*trees)
         try:
