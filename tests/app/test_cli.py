@@ -166,7 +166,7 @@ def test_doctor(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert found["machine"]["device"] in ("cpu", "cuda", "mps")
     assert "not a folder" in found["data"]["QUICKSTUDY_DATA"]
     assert found["data"]["omniglot"].startswith("not found")
-    assert found["fastest batching for MAML"]["mlp on sinusoid"] in ("vmap", "threads", "loop")
+    assert found["fastest batching for MAML"]["mlp on sinusoid"] in ("recorded", "vmap", "threads", "loop")
     (tmp_path / "nowhere").mkdir()
     for part in omniglot_files.PARTS:
         (tmp_path / "nowhere" / f"{part.name}.zip").touch()

@@ -63,7 +63,8 @@ def test_every_way_of_batching_gives_the_same_meta_gradient(case: Case) -> None:
     assert losses.shape == (5,)
     assert all(value.isfinite().all() for value in grads.values())
     assert all(value.any() for name, value in grads.items() if name.startswith("net.") and name.endswith("weight"))
-    for how in batch.HOWS[:-1]:
+    mixed = getattr(learner.config, "gradient", "") == "mixed"
+    for how in [how for how in batch.HOWS[:-1] if not (mixed and how == "recorded")]:  # which is refused
         other_losses, others = batch.meta_gradient(learner, task, 0.5, how, inside)
         torch.testing.assert_close(other_losses, losses, **EXACT)
         torch.testing.assert_close(others, grads, **EXACT)
