@@ -44,9 +44,10 @@ def test_snippets_run(number: int, tmp_path: Path) -> None:
 def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     ours = [command for command in COMMANDS if command.startswith("quickstudy") and not is_recipe(command)]
-    assert len(ours) >= 4
+    assert len(ours) >= 5
     for command in ours:
-        assert main(shlex.split(command)[1:]) == 0, command
+        short = ["--works", "sine-1", "--rounds", "1"] if "bench" in command else []
+        assert main([*shlex.split(command)[1:], *short]) == 0, command
     assert "protonet" in capsys.readouterr().out
 
 
@@ -108,3 +109,11 @@ def test_results_are_those_recorded() -> None:
         assert ci95 == f"{row['ci95'] * scale:.{digits}f}", path
         assert row["episodes"] >= 600, path
         assert not row["transductive"], path
+
+
+def test_ratios_are_those_recorded() -> None:
+    """How many times faster, as the rows of the speed table that they link to."""
+    found = re.findall(r"\[([\d.]+)\]\((results/speed/[\w-]+\.json)\)", README)
+    assert len(found) >= 5
+    for ratio, path in found:
+        assert ratio == f"{json.loads((ROOT / path).read_text())['ratio']['median']:.1f}", path

@@ -25,7 +25,7 @@ from quickstudy.inner.dropout import KNOWN, Masks
 from quickstudy.inner.implicit import Implicit
 from quickstudy.inner.quicker import quicker
 from quickstudy.inner.rules import Params, Rule
-from quickstudy.inner.unroll import Gradient, trajectory, unroll
+from quickstudy.inner.unroll import Gradient, descend, unroll
 from quickstudy.tasks import draw
 
 Net = Callable[..., Any]
@@ -83,11 +83,8 @@ def adapt(
         if callable(support) or until is not None:
             raise UserError("an implicit gradient is of one solution: it needs one batch for all steps, and no until.")
         return unroll(inner, params, rule, steps, gradient, given(0)), Trace(torch.zeros(0))
-    losses = []
-    for after, value in trajectory(inner, params, rule, steps, gradient, given, until):
-        params = after
-        losses.append(value)
-    return params, Trace(torch.stack(losses) if losses else torch.zeros(0))
+    params, losses = descend(inner, params, rule, steps, gradient, given, until)
+    return params, Trace(losses)
 
 
 def described(

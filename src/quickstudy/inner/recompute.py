@@ -114,26 +114,25 @@ class Step(torch.autograd.Function):
         return (None, *(found.get(at) for at in range(len(leaves))))
 
 
-def _replaced(leaves: Leaves, wanted: Sequence[int], values: Sequence[Tensor]) -> Leaves:
+def replaced(leaves: Leaves, wanted: Sequence[int], values: Sequence[Tensor]) -> Leaves:
+    """``leaves`` with ``values`` at the places ``wanted``."""
     new = dict(zip(wanted, values, strict=True))
     return [new.get(at, leaf) for at, leaf in enumerate(leaves)]
 
 
 def _recomputed(parts: Parts, leaves: Leaves, wanted: Sequence[int], adjoints: Sequence[Tensor]) -> Sequence[Tensor]:
     def step(*values: Tensor) -> Leaves:
-        now = _replaced(leaves, wanted, values)
+        now = replaced(leaves, wanted, values)
         return list(pytree.tree_leaves(parts.update(parts.gradient(now), now)))
 
-    _, pull = vjp(step, *(leaves[at] for at in wanted))  # type: ignore[misc]
-    adjoint: Sequence[Tensor] = pull(list(adjoints))
-    return adjoint
+    return reverse.pull(step, [leaves[at] for at in wanted], adjoints)
 
 
 def _mixed(
     parts: Parts, leaves: Leaves, grads: Params, wanted: Sequence[int], adjoints: Sequence[Tensor]
 ) -> Sequence[Tensor]:
     def update(grads: Params, *values: Tensor) -> Leaves:
-        return list(pytree.tree_leaves(parts.update(grads, _replaced(leaves, wanted, values))))
+        return list(pytree.tree_leaves(parts.update(grads, replaced(leaves, wanted, values))))
 
     _, pull = vjp(update, grads, *(leaves[at] for at in wanted))  # type: ignore[misc]
     along, *adjoint = pull(list(adjoints))
@@ -143,8 +142,8 @@ def _mixed(
         return adjoint
 
     def gradient(values: Leaves) -> Leaves:
-        now = _replaced(leaves, params, values)
-        return grad(lambda chosen: parts.of_loss(_replaced(now, seen, chosen)))([now[at] for at in seen])
+        now = replaced(leaves, params, values)
+        return grad(lambda chosen: parts.of_loss(replaced(now, seen, chosen)))([now[at] for at in seen])
 
     products = derivative(gradient, [leaves[at] for at in params], list(along.values()))
     added = dict(zip(seen, products, strict=True))
@@ -157,7 +156,8 @@ def recomputed_step(
     """New parameters and state, and the loss before; nothing else is kept of the step but its inputs."""
     leaves, spec = pytree.tree_flatten((params, state, rule.hyper, given))
     made = Step.apply(  # type: ignore[no-untyped-call]
-        Parts(loss, rule, number, mixed, spec), *leaves
+        Parts(loss, rule._replace(hyper={}), number, mixed, spec),
+        *leaves,  # no tensor may hide in there
     )
     after = pytree.tree_structure((params, state))
     new, kept = pytree.tree_unflatten(list(made[: after.num_leaves]), after)

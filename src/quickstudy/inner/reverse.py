@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
+from torch.func import grad_and_value, vjp
 
 Params = dict[str, Tensor]
+
+
+def inside_transform() -> bool:
+    """Whether this runs inside vmap, grad or another transform of torch.func."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def gradient(loss: Callable[[Params, Any], Tensor], params: Params, given: Any, graph: bool) -> tuple[Params, Tensor]:
@@ -19,7 +24,7 @@ def gradient(loss: Callable[[Params, Any], Tensor], params: Params, given: Any, 
     of zeros. Inside a transform of torch.func the gradient is one too; elsewhere torch.autograd takes it, whose
     nodes cost a fraction of a transform's.
     """
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if inside_transform():
         return grad_and_value(loss)(params, given)
     graph = graph and torch.is_grad_enabled()
     with torch.enable_grad():
@@ -29,6 +34,23 @@ def gradient(loss: Callable[[Params, Any], Tensor], params: Params, given: Any, 
             return {name: torch.zeros_like(param) for name, param in params.items()}, value
         grads = torch.autograd.grad(value, [*own.values()], create_graph=graph, materialize_grads=True)
     return dict(zip(own, grads, strict=True)), value
+
+
+def pull(function: Callable[..., Sequence[Tensor]], at: Sequence[Tensor], adjoints: Sequence[Tensor]) -> list[Tensor]:
+    """Adjoints of the arguments ``at`` from those of what ``function(*at)`` returns.
+
+    Differentiable where the mode of the moment asks for it; if not, torch.autograd does it with a fraction of the work.
+    """
+    if inside_transform() or torch.is_grad_enabled():
+        _, back = vjp(function, *at)  # type: ignore[misc]
+        return list(back(list(adjoints)))
+    with torch.enable_grad():
+        own = [_leaf(value) for value in at]
+        pairs = [pair for pair in zip(function(*own), adjoints, strict=True) if pair[0].requires_grad]
+        if not pairs:
+            return [torch.zeros_like(value) for value in at]
+        out, into = zip(*pairs, strict=True)
+    return list(torch.autograd.grad(out, own, into, materialize_grads=True))
 
 
 def _leaf(value: Tensor) -> Tensor:

@@ -3,13 +3,15 @@
 kind           meta-gradient                                            memory of n steps        assumes
 =============  =======================================================  =======================  ======================
 exact          through every step (Finn et al. 2017, algorithm 2)       n activations            -
-mixed          the same; Hessian products forward over reverse          n parameters             forward-mode formulas
-recomputed     the same; each step taken again, reverse over reverse    n parameters             -
+mixed          the same; Hessian products forward over reverse          sqrt(n) parameters       forward-mode formulas
+recomputed     the same; each step taken again, reverse over reverse    sqrt(n) parameters       -
 first-order    inner gradients are constants (Finn et al. 2017, 5.2)    1 activation             -
 Truncated(k)   exact through the last k steps; what the steps before    k activations            -
                changed is a constant (Shaban et al. 2019)
 Implicit(..)   of the solution, not of the steps (implicit.py)          1 activation             steps that converge
 =============  =======================================================  =======================  ======================
+
+Inside vmap mixed and recomputed keep the parameters of all n steps.
 
 A loss is ``loss(params, given)``. mixed, recomputed and Implicit differentiate their arguments alone, never what a loss
 closes over, so what has a gradient belongs into ``given``; where every step has a batch of its own, ``given`` is a
@@ -30,7 +32,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError, unknown
-from quickstudy.inner import reverse
+from quickstudy.inner import reverse, segments
 from quickstudy.inner.implicit import Implicit, solution
 from quickstudy.inner.recompute import Loss, recomputed_step
 from quickstudy.inner.rules import Params, Rule, State
@@ -68,9 +70,29 @@ def unroll(
         if callable(given):
             raise UserError("an implicit gradient is of one solution: given has to be the same in all steps.")
         return solution(loss, params, partial(_end, rule, steps), given, gradient) if steps else params
-    for after, _ in trajectory(loss, params, rule, steps, gradient, given):
+    return descend(loss, params, rule, steps, gradient, given)[0]
+
+
+def descend(
+    loss: Loss,
+    params: Params,
+    rule: Rule,
+    steps: int,
+    gradient: Gradient = "exact",
+    given: Any = None,
+    until: float | None = None,
+) -> tuple[Params, Tensor]:
+    """Where ``trajectory`` ends, and the inner losses [steps] on the way; in less memory where that can be."""
+    saving = gradient in ("mixed", "recomputed") and until is None and steps >= segments.FROM
+    if saving and not reverse.inside_transform():  # PyTorch loses count of the levels of such nesting
+        check(loss, gradient, steps)
+        each = given if callable(given) else lambda number: given
+        return segments.descend(loss, params, rule, steps, each, mixed=gradient == "mixed")
+    losses = []
+    for after, value in trajectory(loss, params, rule, steps, gradient, given, until):
         params = after
-    return params
+        losses.append(value)
+    return params, torch.stack(losses) if losses else torch.zeros(0)
 
 
 def _end(rule: Rule, steps: int, loss: Loss, params: Params, given: Any) -> Params:

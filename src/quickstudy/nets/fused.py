@@ -167,7 +167,8 @@ class _Back(torch.autograd.Function):
         s1 = r * (_sum(g * pooled) - mean * s0)
         by_z = (2 * gv - a * r * s1) / count
         dz = torch.addcmul(_spread((gm - a * s0) / count - mean * by_z), z, _spread(by_z))
-        return dz + _unpool(g * _spread(a), z, pool, index), s1, s0
+        at_maxima = _unpool(g * _spread(a), z, pool, index)
+        return dz + at_maxima if batched(at_maxima) else dz.add_(at_maxima), s1, s0
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
