@@ -88,6 +88,21 @@ def test_what_changes_beside_the_tensors_is_seen(monkeypatch: pytest.MonkeyPatch
     torch.testing.assert_close(ask(module, "recorded", rule=rule), ask(module, "vmap", rule=rule))
 
 
+def test_half_precision_is_not_recorded() -> None:
+    module = net().float()
+    asked = {"rule": inner.sgd(0.1), "steps": 1}
+    supports, queries = (tuple(part.float() for part in parts) for parts in waves(0))
+
+    def ask(how: batch.How) -> Tensor:
+        return inner.meta_grad(module, loss, supports, queries, how=how, **asked).params["0.weight"]
+
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = ask("recorded")
+        torch.testing.assert_close(halved, ask("vmap"))
+    torch.testing.assert_close(ask("recorded"), ask("vmap"))
+    assert not torch.equal(halved, ask("recorded"))
+
+
 def test_what_changes_in_every_call_is_not_recorded_for_ever() -> None:
     module = net()
     for number in range(recorded.CHANGES + 3):

@@ -77,15 +77,17 @@ def replay(
     """``function(*trees)``, recorded if it was not; ``known`` says what it depends on beside the tensors of ``trees``.
 
     ``before`` is called before anything is computed in another way than by playing a recording.
-    What depends on other things in every call, an annealed rate for one, is called as it is after some recordings.
+    What depends on other things in every call, an annealed rate for one, is called as it is after some recordings, and
+    under autocast everything is.
     Raises UserError for a function that looks at the values of tensors to decide what to do.
     """
     leaves, spec = pytree.tree_flatten(trees)
     shapes = spec, tuple((leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves)
-    key = known, shapes
-    if key not in RECORDINGS:
+    modes = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
+    key = (known, modes), shapes
+    if _halved() or key not in RECORDINGS:
         before()
-        if sum(other == shapes for _, other in RECORDINGS) == CHANGES:
+        if _halved() or sum(other == shapes for _, other in RECORDINGS) == CHANGES:
             return function(*trees)
         try:
             RECORDINGS[key] = Recording(function, trees, kept)
@@ -98,6 +100,11 @@ def replay(
             RECORDINGS.popitem(last=False)
     RECORDINGS.move_to_end(key)
     return RECORDINGS[key](*trees)
+
+
+def _halved() -> bool:
+    """Whether PyTorch chooses the precision of each operation, which it does not let itself be recorded doing."""
+    return torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
 
 
 def simplify(module: fx.GraphModule, leaves: list[Tensor]) -> None:
