@@ -66,7 +66,7 @@ def loss(net: inner.modules.Net, batch: tuple[Tensor, Tensor]) -> Tensor:
     return F.cross_entropy(net(batch[0]), batch[1])
 
 
-@pytest.mark.parametrize("how", ["loop", "threads", "vmap"])
+@pytest.mark.parametrize("how", ["loop", "threads", "vmap", "recorded"])
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.usefixtures("seemingly_two_cores")
 def test_meta_gradients_are_those_of_the_net_as_it_was(name: str, how: str) -> None:

@@ -2,7 +2,8 @@
 
 How          what it does                                                        where it is fastest
 ===========  ==================================================================  =====================================
-recorded     vmap, written down once and played back (recorded.py)               tiny nets, many meta-steps
+recorded     vmap, or threads where convolutions are on a CPU, written down      many meta-steps
+             once and played back (recorded.py)
 vmap         all tasks in one vectorised call                                    tiny nets; a GPU
 chunks       vectorised calls of ``CHUNK`` tasks                                 between the two
 threads      one task a thread, each on its own copy of the modules              convolutions on a CPU
@@ -33,7 +34,8 @@ from quickstudy.errors import UserError
 from quickstudy.inner import room
 from quickstudy.inner.fingerprint import fingerprint
 from quickstudy.inner.quicker import quicker, twin
-from quickstudy.inner.recorded import replay
+from quickstudy.inner.recorded import is_recorded, replay
+from quickstudy.nets import fused
 
 How = Literal["recorded", "vmap", "chunks", "threads", "loop"]
 HOWS: tuple[How, ...] = get_args(How)
@@ -108,16 +110,15 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
 def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, how: How) -> tuple[Tensor, Gradients]:
     def check_room() -> None:
         tasks = size(batch)
-        at_once = min(tasks, {"chunks": CHUNK, "threads": torch.get_num_threads(), "loop": 1}.get(how, tasks))
+        singly = how == "threads" or (how == "recorded" and convolves_on_cpu(module))
+        most = torch.get_num_threads() if singly else {"chunks": CHUNK, "loop": 1}.get(how, tasks)
+        at_once = min(tasks, most)
         gradients = tasks * sum(value.numel() * value.element_size() for value in params.values())
         room.check(module, take(batch, 0), progress, tasks, at_once, rest=gradients)
 
     detached = {name: value.detach() for name, value in params.items()}
     if how == "recorded":
-        kept: list[Any] = []
-        known = fingerprint(module, kept)
-        vectorised = partial(_vectorised, module, None)
-        return replay(vectorised, (detached, batch, torch.tensor(progress)), known, kept, check_room)
+        return _recorded(module, detached, batch, progress, check_room)
     check_room()
     if how in VECTORISED:
         return _vectorised(module, CHUNK if how == "chunks" else None, detached, batch, progress)
@@ -129,6 +130,38 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
 
     losses, values = map_tasks(task_gradient, module, (batch,), how)
     return losses, {name: value.mean(0) for name, value in zip(params, values, strict=True)}
+
+
+def _recorded(
+    module: nn.Module, params: Gradients, batch: Any, progress: float, check_room: Callable[[], None]
+) -> tuple[Tensor, Gradients]:
+    """All tasks at once; one after the other on threads where convolutions are on a CPU, which lose by the former."""
+    kept: list[Any] = []
+    known, now = fingerprint(module, kept), torch.tensor(progress)
+    if not convolves_on_cpu(module):
+        return replay(partial(_vectorised, module, None), (params, batch, now), known, kept, check_room)
+    flags = [leaf for leaf in pytree.tree_leaves(batch) if leaf.dtype == torch.bool]
+    full = all(bool(flag.all()) for flag in flags)
+
+    def one(own: nn.Module, task: Any) -> tuple[Tensor, Gradients]:
+        played: tuple[Tensor, Gradients] = replay(
+            partial(_one_task, own), (params, task, now), (known, full), kept, check_room
+        )
+        return played
+
+    if not is_recorded((params, take(batch, 0), now), (known, full)):
+        with fused.blind(full):
+            one(module, take(batch, 0))
+    losses, grads = map_tasks(one, module, (batch,), "threads")
+    return losses, {name: value.mean(0) for name, value in grads.items()}
+
+
+def _one_task(module: nn.Module, params: Gradients, task: Any, progress: Any) -> tuple[Tensor, Gradients]:
+    own = {name: value.detach().requires_grad_() for name, value in params.items()}
+    with torch.enable_grad():
+        loss: Tensor = functional_call(module, own, (task, progress))
+        grads = torch.autograd.grad(loss, [*own.values()], allow_unused=True, materialize_grads=True)
+    return loss.detach(), dict(zip(own, grads, strict=True))
 
 
 def _vectorised(
@@ -187,9 +220,13 @@ def check(how: str) -> How:
 
 def usual(module: nn.Module) -> How:
     """What is fastest where no task takes a gradient: convolutions on a CPU lose half their speed inside vmap."""
+    return "threads" if convolves_on_cpu(module) else "vmap"
+
+
+def convolves_on_cpu(module: nn.Module) -> bool:
+    """Whether tasks go through ``module`` one by one fastest."""
     convolutional = any(isinstance(part, nn.Conv2d) for part in module.modules())
-    on_cpu = all(value.device.type == "cpu" for value in module.parameters())
-    return "threads" if convolutional and on_cpu else "vmap"
+    return convolutional and all(value.device.type == "cpu" for value in module.parameters())
 
 
 def fastest(
@@ -201,13 +238,13 @@ def fastest(
     tried there. A recording takes seconds to make, and is tried if the calls would take ``WORTH_RECORDING``.
     """
     candidates: list[How] = ["vmap", "loop"]
-    small = device.type != "cpu" or not any(isinstance(part, nn.Conv2d) for part in module.modules())
+    small = not convolves_on_cpu(module)
     if device.type == "cpu":
         candidates = ["vmap", "threads", "loop"] if small else ["chunks", "threads", "loop"]
         if torch.get_num_threads() == 1:
             candidates.remove("threads")
     how, took = _quickest(run, _able(run, candidates), seconds)
-    if small and calls * took > WORTH_RECORDING:
+    if calls * took > (WORTH_RECORDING if small else 12 * WORTH_RECORDING):
         return recorded_or(how, run)
     return how
 

@@ -81,10 +81,8 @@ def replay(
     under autocast everything is.
     Raises UserError for a function that looks at the values of tensors to decide what to do.
     """
-    leaves, spec = pytree.tree_flatten(trees)
-    shapes = spec, tuple((leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves)
-    modes = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
-    key = (known, modes), shapes
+    key = _key(trees, known)
+    shapes = key[1]
     if _halved() or key not in RECORDINGS:
         before()
         if _halved() or sum(other == shapes for _, other in RECORDINGS) == CHANGES:
@@ -100,6 +98,18 @@ def replay(
             RECORDINGS.popitem(last=False)
     RECORDINGS.move_to_end(key)
     return RECORDINGS[key](*trees)
+
+
+def is_recorded(trees: tuple[Any, ...], known: Hashable) -> bool:
+    """Whether ``replay`` would play."""
+    return _key(trees, known) in RECORDINGS
+
+
+def _key(trees: tuple[Any, ...], known: Hashable) -> tuple[Hashable, Hashable]:
+    leaves, spec = pytree.tree_flatten(trees)
+    shapes = spec, tuple((leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves)
+    modes = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
+    return (known, modes), shapes
 
 
 def _halved() -> bool:

@@ -44,6 +44,23 @@ def allowed() -> bool:
     return not getattr(_mode, "unfused", False)
 
 
+@contextlib.contextmanager
+def blind(full: bool) -> Iterator[None]:
+    """Within it, in this thread, no tensor is looked at to decide what to do; ``full`` says that no mask pads."""
+    before = getattr(_mode, "full", None)
+    _mode.full = full
+    try:
+        yield
+    finally:
+        _mode.full = before
+
+
+def told() -> bool | None:
+    """What ``blind`` says of the masks; None where they can be looked at."""
+    full: bool | None = getattr(_mode, "full", None)
+    return full
+
+
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and biased variance [C] of ``z`` [n, C, H, W]."""
     if z.is_cpu and not batched(z) and z.is_contiguous(memory_format=torch.channels_last):
@@ -83,7 +100,8 @@ def _sum(x: Tensor) -> Tensor:
 
 def _signs(scale: Tensor, z: Tensor) -> Tensor | None:
     """Signs [C, 1, 1] under which the largest is picked; None where all are known to be positive."""
-    if scale.is_cpu and not batched(scale) and not batched(z) and not bool((scale < 0).any()):
+    known = scale.is_cpu and told() is None and not batched(scale) and not batched(z)
+    if known and not bool((scale < 0).any()):
         return None
     return _spread(torch.where(scale < 0, -1.0, 1.0).to(z.dtype))
 
