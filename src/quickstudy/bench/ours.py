@@ -1,4 +1,4 @@
-"""This library, with everything on auto, and recorded from the first call on, as auto does after some."""
+"""This library, with everything on auto."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def ways(job: Job) -> dict[str, Way]:
         return {"learner": prototypes(job)}
     if len(job.supports[0]) == 1:  # about memory; one task alone leaves nothing to batch
         return {"mixed": partial(maml, job, "mixed", "loop"), "recomputed": partial(maml, job, "recomputed", "loop")}
-    gradient: Kind = "first-order" if job.first_order else "exact"
-    return {"auto": partial(maml, job, gradient), "recorded": partial(maml, job, gradient, "recorded")}
+    return {"auto": partial(maml, job, "first-order" if job.first_order else "exact")}
 
 
 def maml(job: Job, gradient: Kind, how: batch.How | Literal["auto"] = "auto") -> list[Tensor]:

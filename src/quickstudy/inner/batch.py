@@ -235,7 +235,8 @@ def fastest(
     """The way of batching that is fastest for ``calls`` calls of ``run`` here, by measurement.
 
     Whole-batch vmap of convolutions with per-task weights is 2 to 7 times slower than a loop on a CPU, and is not
-    tried there. A recording takes seconds to make, and is tried if the calls would take ``WORTH_RECORDING``.
+    tried there. A recording takes seconds to make, and is tried for other nets if the calls would take
+    ``WORTH_RECORDING``.
     """
     candidates: list[How] = ["vmap", "loop"]
     small = not convolves_on_cpu(module)
@@ -244,7 +245,7 @@ def fastest(
         if torch.get_num_threads() == 1:
             candidates.remove("threads")
     how, took = _quickest(run, _able(run, candidates), seconds)
-    if calls * took > (WORTH_RECORDING if small else 12 * WORTH_RECORDING):
+    if small and calls * took > WORTH_RECORDING:
         return recorded_or(how, run)
     return how
 
