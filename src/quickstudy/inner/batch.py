@@ -113,7 +113,7 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
         singly = how == "threads" or (how == "recorded" and convolves_on_cpu(module))
         most = torch.get_num_threads() if singly else {"chunks": CHUNK, "loop": 1}.get(how, tasks)
         at_once = min(tasks, most)
-        gradients = tasks * sum(value.numel() * value.element_size() for value in params.values())
+        gradients = tasks * sum(value.nbytes for value in params.values())
         room.check(module, take(batch, 0), progress, tasks, at_once, rest=gradients)
 
     detached = {name: value.detach() for name, value in params.items()}

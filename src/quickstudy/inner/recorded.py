@@ -83,9 +83,12 @@ def replay(
     """
     key = _key(trees, known)
     shapes = key[1]
-    if _halved() or key not in RECORDINGS:
+    if _halved():
         before()
-        if _halved() or sum(other == shapes for _, other in RECORDINGS) == CHANGES:
+        return function(*trees)
+    if key not in RECORDINGS:
+        before()
+        if sum(other == shapes for _, other in RECORDINGS) == CHANGES:
             return function(*trees)
         try:
             RECORDINGS[key] = Recording(function, trees, kept)

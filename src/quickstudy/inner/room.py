@@ -32,7 +32,7 @@ def check(module: nn.Module, task: Any, progress: float, tasks: int, at_once: in
     leaves = [leaf for leaf in pytree.tree_leaves(task) if isinstance(leaf, Tensor)]
     state = [*module.parameters(), *module.buffers()]
     there = room(state[0].device if state else leaves[0].device)
-    if at_once * SURE * sum(map(_bytes, [*leaves, *state])) < there:
+    if at_once * SURE * sum(value.nbytes for value in [*leaves, *state]) < there:
         return
     settings = ("steps", "gradient", "config")
     key = tuple((type(part), *(repr(getattr(part, name, None)) for name in settings)) for part in module.modules())
@@ -82,7 +82,3 @@ class _Kept:
 
     def __init__(self, value: Tensor) -> None:
         self.value = value
-
-
-def _bytes(value: Tensor) -> int:
-    return value.numel() * value.element_size()

@@ -29,14 +29,19 @@ _mode = threading.local()
 
 
 @contextlib.contextmanager
-def unfused() -> Iterator[None]:
-    """Within it, in this thread, ``allowed`` is false: forward-mode derivatives have no formulas here."""
-    before = getattr(_mode, "unfused", False)
-    _mode.unfused = True
+def _set(name: str, value: bool) -> Iterator[None]:
+    """Within it, in this thread, ``name`` is ``value``."""
+    before = getattr(_mode, name, None)
+    setattr(_mode, name, value)
     try:
         yield
     finally:
-        _mode.unfused = before
+        setattr(_mode, name, before)
+
+
+def unfused() -> contextlib.AbstractContextManager[None]:
+    """Within it, in this thread, ``allowed`` is false: forward-mode derivatives have no formulas here."""
+    return _set("unfused", True)
 
 
 def allowed() -> bool:
@@ -44,15 +49,9 @@ def allowed() -> bool:
     return not getattr(_mode, "unfused", False)
 
 
-@contextlib.contextmanager
-def blind(full: bool) -> Iterator[None]:
+def blind(full: bool) -> contextlib.AbstractContextManager[None]:
     """Within it, in this thread, no tensor is looked at to decide what to do; ``full`` says that no mask pads."""
-    before = getattr(_mode, "full", None)
-    _mode.full = full
-    try:
-        yield
-    finally:
-        _mode.full = before
+    return _set("full", full)
 
 
 def told() -> bool | None:
