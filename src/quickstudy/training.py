@@ -17,7 +17,7 @@ from torch import Tensor
 
 from quickstudy import nets, parallel, scoring
 from quickstudy.errors import UserError
-from quickstudy.inner import batch
+from quickstudy.inner import batch, choosing
 from quickstudy.intervals import finite, interval
 from quickstudy.learners.base import Learner
 from quickstudy.plan import TrainConfig as TrainConfig
@@ -95,7 +95,7 @@ class Training:
             self.how = batch.usual(self.learner)
         else:
             tasks = self.episodes()
-            measured = batch.fastest(
+            measured = choosing.fastest(
                 lambda how: self._gradient(tasks, how), self.learner, self.device, calls=self.steps - self.step
             )
             self.how = batch.check(self.world.decide(lambda: measured))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from quickstudy import UserError, inner
-from quickstudy.inner import batch, meta, recorded
+from quickstudy.inner import choosing, meta, recorded
 from quickstudy.inner.fingerprint import UnknownError, fingerprint
 
 SCALE = 1.0
@@ -131,8 +131,8 @@ def test_what_cannot_be_known_is_refused_and_auto_does_without() -> None:
 
 
 def test_auto_records_what_is_called_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "fastest", lambda run, module, device, calls: "vmap")
-    monkeypatch.setattr(batch, "recorded_or", lambda how, run: run("recorded") and "recorded")
+    monkeypatch.setattr(choosing, "fastest", lambda run, module, device, calls: "vmap")
+    monkeypatch.setattr(choosing, "recorded_or", lambda how, run: run("recorded") and "recorded")
     module = net()
     for number in range(meta.RECORD_AT + 2):
         torch.testing.assert_close(ask(module, "auto", number), ask(module, "vmap", number))

@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
 from quickstudy.inner import batch as batching
+from quickstudy.inner import choosing
 from quickstudy.inner.implicit import Implicit
 from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, described, masks
 from quickstudy.inner.rules import Params, Rule
@@ -104,9 +105,9 @@ def fastest(learner: Outer, tasks: Any) -> batching.How:
 
     CALLS[key] += 1
     if key not in MEASURED:
-        MEASURED[key] = batching.fastest(run, learner, next(learner.parameters()).device, calls=1)
+        MEASURED[key] = choosing.fastest(run, learner, next(learner.parameters()).device, calls=1)
     if CALLS[key] == RECORD_AT and MEASURED[key] == "vmap":
-        MEASURED[key] = batching.recorded_or("vmap", run)
+        MEASURED[key] = choosing.recorded_or("vmap", run)
     return MEASURED[key]
 
 

@@ -103,6 +103,9 @@ class Unbiased(nn.Module):
         return F.conv2d(x, self.weight, None, self.stride, self.padding, self.dilation, self.groups)
 
 
+CONVOLUTIONS = (nn.Conv2d, Unbiased)
+
+
 class NormPoolReLU(nn.Module):
     """In place of a BatchNorm2d, with its parameters; the pool and the ReLU behind it do nothing any more."""
 
