@@ -80,7 +80,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
 }
 STEPWISE = ("rnn", "gru", "lstm")
 """PyTorch's recurrent nets write in place, which vmap cannot do with weights of each task's own."""
-GRID = [(layer, how) for layer in LAYERS for how in batch.HOWS if layer not in STEPWISE or how in ("threads", "loop")]
+GRID = [(layer, how) for layer in LAYERS for how in batch.EAGER if layer not in STEPWISE or how in ("threads", "loop")]
 
 
 class Part(NamedTuple):

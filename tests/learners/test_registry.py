@@ -51,7 +51,7 @@ def test_another_way_and_shot_than_trained(case: Case, way: int, shot: int) -> N
 def test_every_way_of_batching_gives_the_same(case: Case) -> None:
     learner, task = trained(case), draw(case.kind, 5, shot=1, query=1)
     reference = answers(learner, task, "loop")
-    for how in batch.HOWS[:-1]:
+    for how in batch.EAGER[:-1]:
         torch.testing.assert_close(answers(learner, task, how), reference, **EXACT)
 
 
@@ -64,7 +64,7 @@ def test_every_way_of_batching_gives_the_same_meta_gradient(case: Case) -> None:
     assert all(value.isfinite().all() for value in grads.values())
     assert all(value.any() for name, value in grads.items() if name.startswith("net.") and name.endswith("weight"))
     mixed = getattr(learner.config, "gradient", "") == "mixed"
-    for how in [how for how in batch.HOWS[:-1] if not (mixed and how == "recorded")]:  # which is refused
+    for how in [how for how in batch.EAGER[:-1] if not (mixed and how == "recorded")]:  # which is refused
         other_losses, others = batch.meta_gradient(learner, task, 0.5, how, inside)
         torch.testing.assert_close(other_losses, losses, **EXACT)
         torch.testing.assert_close(others, grads, **EXACT)
@@ -177,7 +177,7 @@ def test_a_seed_gives_the_same_weights_and_another_seed_others(case: Case) -> No
 @pytest.mark.parametrize("case", [case for case in CASES if case.kind == "regression"], ids=str)
 def test_no_shots_give_the_prior(case: Case) -> None:
     learner, task = trained(case), draw(case.kind, shot=0)
-    for how in batch.HOWS:
+    for how in batch.EAGER:
         assert answers(learner, task, how).isfinite().all()
     if learner.traits.gradient:
         no_steps = answers(learner, draw(case.kind), steps=0)

@@ -1,4 +1,4 @@
-"""This library, with everything on auto."""
+"""This library: with everything on auto, and batched as auto does later on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def ways(job: Job) -> dict[str, Way]:
         return {"learner": prototypes(job)}
     if len(job.supports[0]) == 1:  # about memory; one task alone leaves nothing to batch
         return {"mixed": partial(maml, job, "mixed", "loop"), "recomputed": partial(maml, job, "recomputed", "loop")}
-    return {"auto": partial(maml, job, "first-order" if job.first_order else "exact")}
+    once = partial(maml, job, "first-order" if job.first_order else "exact")
+    # where auto comes to after 30 calls, and after a minute of calls
+    late: batch.How = "recorded" if batch.convolves_on_cpu(job.net) else "compiled"
+    return {"auto": once, late: partial(once, how=late)}
 
 
 def maml(job: Job, gradient: Kind, how: batch.How | Literal["auto"] = "auto") -> list[Tensor]:

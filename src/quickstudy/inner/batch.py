@@ -2,6 +2,8 @@
 
 How          what it does                                                        where it is fastest
 ===========  ==================================================================  =====================================
+compiled     recorded, and that translated to machine code, which takes half a   tiny nets, many more meta-steps
+             minute and a C++ compiler (compiling.py)
 recorded     vmap, or threads where convolutions are on a CPU, written down      many meta-steps
              once and played back (recorded.py)
 vmap         all tasks in one vectorised call                                    tiny nets; a GPU
@@ -35,9 +37,12 @@ from quickstudy.inner.quicker import CONVOLUTIONS, quicker, twin
 from quickstudy.inner.recorded import is_recorded, replay
 from quickstudy.nets import fused
 
-How = Literal["recorded", "vmap", "chunks", "threads", "loop"]
+How = Literal["compiled", "recorded", "vmap", "chunks", "threads", "loop"]
 HOWS: tuple[How, ...] = get_args(How)
-VECTORISED = ("recorded", "vmap", "chunks")
+EAGER: tuple[How, ...] = HOWS[1:]
+"""Those that need no compiler."""
+WRITTEN = ("compiled", "recorded")
+VECTORISED = (*WRITTEN, "vmap", "chunks")
 CHUNK = 4
 Tree = TypeVar("Tree")
 Gradients = dict[str, Tensor]
@@ -104,15 +109,15 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
 def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, how: How) -> tuple[Tensor, Gradients]:
     def check_room() -> None:
         tasks = size(batch)
-        singly = how == "threads" or (how == "recorded" and convolves_on_cpu(module))
+        singly = how == "threads" or (how in WRITTEN and convolves_on_cpu(module))
         most = torch.get_num_threads() if singly else {"chunks": CHUNK, "loop": 1}.get(how, tasks)
         at_once = min(tasks, most)
         gradients = tasks * sum(value.nbytes for value in params.values())
         room.check(module, take(batch, 0), progress, tasks, at_once, rest=gradients)
 
     detached = {name: value.detach() for name, value in params.items()}
-    if how == "recorded":
-        return _recorded(module, detached, batch, progress, check_room)
+    if how in WRITTEN:
+        return _recorded(module, detached, batch, progress, check_room, how == "compiled")
     check_room()
     if how in VECTORISED:
         return _vectorised(module, CHUNK if how == "chunks" else None, detached, batch, progress)
@@ -127,13 +132,18 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
 
 
 def _recorded(
-    module: nn.Module, params: Gradients, batch: Any, progress: float, check_room: Callable[[], None]
+    module: nn.Module, params: Gradients, batch: Any, progress: float, check_room: Callable[[], None], compiled: bool
 ) -> tuple[Tensor, Gradients]:
     """All tasks at once; one after the other on threads where convolutions are on a CPU, which lose by the former."""
     kept: list[Any] = []
     known, now = fingerprint(module, kept), torch.tensor(progress)
     if not convolves_on_cpu(module):
-        return replay(partial(_vectorised, module, None), (params, batch, now), known, kept, check_room)
+        return replay(partial(_vectorised, module, None), (params, batch, now), known, kept, check_room, compiled)
+    if compiled:
+        raise UserError(
+            "convolutional nets gain nothing by being compiled on a CPU: nearly all their time goes into PyTorch's "
+            "convolutions. Take recorded, or another way of batching."
+        )
     flags = [leaf for leaf in pytree.tree_leaves(batch) if leaf.dtype == torch.bool]
     full = all(bool(flag.all()) for flag in flags)
 

@@ -10,12 +10,15 @@ import torch
 from torch import nn
 
 from quickstudy.errors import UserError
+from quickstudy.inner import batch
 from quickstudy.inner.batch import How, convolves_on_cpu
 
 REPEATS = 5
 """Measurements of each way, at most."""
 WORTH_RECORDING = 10.0
 """Seconds of work that pay for making a recording."""
+WORTH_COMPILING = 60.0
+"""Seconds of work, after recording, that pay for compiling it."""
 
 
 def fastest(
@@ -24,28 +27,28 @@ def fastest(
     """The way of batching that is fastest for ``calls`` calls of ``run`` here, by measurement.
 
     Whole-batch vmap of convolutions with per-task weights is 2 to 7 times slower than a loop on a CPU, and is not
-    tried there. A recording takes seconds to make, and is tried for other nets if the calls would take
-    ``WORTH_RECORDING``.
+    tried there. A recording takes seconds to make and a compiled one half a minute; they are tried if the calls would
+    take ``WORTH_RECORDING`` and ``WORTH_COMPILING``.
     """
     candidates: list[How] = ["vmap", "loop"]
-    small = not convolves_on_cpu(module)
     if device.type == "cpu":
-        candidates = ["vmap", "threads", "loop"] if small else ["chunks", "threads", "loop"]
+        candidates = ["chunks" if convolves_on_cpu(module) else "vmap", "threads", "loop"]
         if torch.get_num_threads() == 1:
             candidates.remove("threads")
     how, took = _quickest(run, _able(run, candidates), seconds)
-    if small and calls * took > WORTH_RECORDING:
-        return recorded_or(how, run)
+    for other, worth in (("recorded", WORTH_RECORDING), ("compiled", WORTH_COMPILING)):
+        if calls * took > worth:
+            how, took = or_faster(run, how, batch.check(other))
     return how
 
 
-def recorded_or(how: How, run: Callable[[How], object]) -> How:
-    """``recorded`` where that can be done and is faster than ``how``."""
+def or_faster(run: Callable[[How], object], how: How, other: How) -> tuple[How, float]:
+    """``other`` where that can be done and is faster than ``how``, and the seconds of a call."""
     try:
-        run("recorded")
-    except UserError:
-        return how
-    return _quickest(run, ["recorded", how], 1.0)[0]
+        run(other)
+    except (RuntimeError, UserError):
+        return _quickest(run, [how], 0.0)
+    return _quickest(run, [how, other], 1.0)
 
 
 def _quickest(run: Callable[[How], object], candidates: Sequence[How], seconds: float) -> tuple[How, float]:

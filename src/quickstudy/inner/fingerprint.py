@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import torch
@@ -40,42 +40,42 @@ class _Reader:
         self.kept, self.open = kept, set[int]()
 
     def read(self, thing: Any) -> Hashable:
-        kind = type(thing)
-        if kind in _PLAIN_KINDS or isinstance(thing, PLAIN):
+        kind: Any = type(thing)
+        if kind in _PLAIN_KINDS:
             return kind, thing
-        if isinstance(thing, types.ModuleType | types.BuiltinFunctionType):
-            return self._same(thing)
+        if kind is nn.Parameter:
+            return kind, thing.shape, thing.dtype, thing.device, thing.requires_grad
         if id(thing) in self.open:  # a function that calls itself
             return "open"
         self.open.add(id(thing))
         try:
-            return self._inside(kind, thing)
+            return _branch(kind)(self, thing)
         finally:
             self.open.discard(id(thing))
 
-    def _inside(self, kind: type, thing: Any) -> Hashable:
-        if isinstance(thing, nn.Parameter):
-            return kind, thing.shape, thing.dtype, thing.device, thing.requires_grad
-        if isinstance(thing, Tensor):
-            return self._same(thing)
-        if isinstance(thing, nn.Module):
-            return self._module(thing)
-        if isinstance(thing, types.FunctionType):
-            return self._function(thing)
-        if isinstance(thing, types.MethodType):
-            return self.read(thing.__func__), self.read(thing.__self__)
-        if isinstance(thing, functools.partial):
-            return self.read(thing.func), self.read(thing.args), self.read(thing.keywords)
-        if isinstance(thing, tuple | list):
-            return kind, tuple(map(self.read, thing))
-        if isinstance(thing, set | frozenset):
-            return kind, frozenset(map(self.read, thing))
-        if isinstance(thing, Mapping):
-            return kind, tuple((self.read(name), self.read(value)) for name, value in thing.items())
-        if dataclasses.is_dataclass(thing):
-            return kind, tuple(self.read(getattr(thing, field.name)) for field in dataclasses.fields(thing))
-        if _trusted(kind):
-            return self._same(thing)
+    def _plain(self, thing: Any) -> Hashable:
+        return type(thing), thing
+
+    def _method(self, method: types.MethodType) -> Hashable:
+        return self.read(method.__func__), self.read(method.__self__)
+
+    def _partial(self, partial: functools.partial[Any]) -> Hashable:
+        return self.read(partial.func), self.read(partial.args), self.read(partial.keywords)
+
+    def _row(self, row: tuple[Any, ...] | list[Any]) -> Hashable:
+        return type(row), tuple(map(self.read, row))
+
+    def _set(self, values: set[Any] | frozenset[Any]) -> Hashable:
+        return type(values), frozenset(map(self.read, values))
+
+    def _mapping(self, mapping: Mapping[Any, Any]) -> Hashable:
+        return type(mapping), tuple((self.read(name), self.read(value)) for name, value in mapping.items())
+
+    def _dataclass(self, thing: Any) -> Hashable:
+        return type(thing), tuple(self.read(getattr(thing, field.name)) for field in dataclasses.fields(thing))
+
+    def _unknown(self, thing: Any) -> Hashable:
+        kind: Any = type(thing)
         raise UnknownError(
             f"{kind.__module__}.{kind.__qualname__} may change what is computed without being seen. A recorded loss "
             f"and module may depend on numbers, tensors, functions, dataclasses, and lists, tuples and dicts of these."
@@ -111,6 +111,27 @@ class _Reader:
             return code, cells, defaults
         names = [name for name in _names(code) if name in function.__globals__]
         return code, cells, defaults, tuple((name, self.read(function.__globals__[name])) for name in names)
+
+
+@functools.lru_cache(maxsize=1024)
+def _branch(kind: Any) -> Callable[[_Reader, Any], Hashable]:
+    """How a thing of this kind is read."""
+    for bases, method in (
+        (PLAIN, _Reader._plain),
+        ((types.ModuleType, types.BuiltinFunctionType, Tensor), _Reader._same),
+        (nn.Module, _Reader._module),
+        (types.FunctionType, _Reader._function),
+        (types.MethodType, _Reader._method),
+        (functools.partial, _Reader._partial),
+        ((tuple, list), _Reader._row),
+        ((set, frozenset), _Reader._set),
+        (Mapping, _Reader._mapping),
+    ):
+        if issubclass(kind, bases):
+            return method
+    if dataclasses.is_dataclass(kind):
+        return _Reader._dataclass
+    return _Reader._same if _trusted(kind) else _Reader._unknown
 
 
 _PLAIN_KINDS = {bool, *PLAIN}

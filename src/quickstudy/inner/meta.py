@@ -8,6 +8,8 @@ gradient of the mean over tasks for every parameter of ``net``, ``hyper`` that f
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
@@ -75,8 +77,10 @@ def meta_grad(
     number = torch.arange(batching.size(supports))
     tasks = (supports, queries, number if key is None else draw.keys(number, key))
     learner = Outer(inner, outer or loss, step_weights)
-    chosen = fastest(learner, tasks) if how == "auto" else batching.check(how)
-    losses, grads = batching.meta_gradient(learner, tasks, 0.0, chosen, inside=True)
+    if how == "auto":
+        losses, grads = _fastest(learner, tasks)
+    else:
+        losses, grads = batching.meta_gradient(learner, tasks, 0.0, batching.check(how), inside=True)
     if not bool(losses.isfinite().all()):
         _name_the_first_that_is_not_finite(inner, tasks, losses)
     prefix = "inner.module."
@@ -88,27 +92,37 @@ def meta_grad(
 
 RECORD_AT = 30
 """The call of a kind at which it is tried whether a recording is faster: it takes seconds to make."""
+COMPILE_AFTER = choosing.WORTH_COMPILING
+"""Seconds spent on calls of a kind after which compiled is tried, once: translating takes half a minute."""
 MEASURED: dict[Hashable, batching.How] = {}
 """The fastest way of batching, by what decides it."""
 CALLS: Counter[Hashable] = Counter()
+SPENT: dict[Hashable, float] = {}
+"""Seconds of all calls so far; infinite once it has been tried whether compiled is faster."""
 
 
-def fastest(learner: Outer, tasks: Any) -> batching.How:
-    """The way of batching that was fastest for a net, tasks and steps of these shapes on this many threads."""
+def _fastest(learner: Outer, tasks: Any) -> tuple[Tensor, Params]:
+    """The meta-gradient, batched as was fastest for a net, tasks and steps of these shapes on this many threads."""
     inner, leaves = learner.inner, [*learner.parameters(), *pytree.tree_leaves(tasks)]
     shapes = tuple((tuple(leaf.shape), leaf.dtype, leaf.device) for leaf in leaves if isinstance(leaf, Tensor))
     parts = tuple(type(part) for part in learner.modules())
     key = (shapes, parts, tuple(inner.rule.hyper), inner.steps, inner.gradient, torch.get_num_threads())
 
-    def run(how: batching.How) -> object:
+    def run(how: batching.How) -> tuple[Tensor, Params]:
         return batching.meta_gradient(learner, tasks, 0.0, how, inside=True)
 
     CALLS[key] += 1
     if key not in MEASURED:
         MEASURED[key] = choosing.fastest(run, learner, next(learner.parameters()).device, calls=1)
-    if CALLS[key] == RECORD_AT and MEASURED[key] == "vmap":
-        MEASURED[key] = choosing.recorded_or("vmap", run)
-    return MEASURED[key]
+    if CALLS[key] == RECORD_AT:
+        MEASURED[key], _ = choosing.or_faster(run, MEASURED[key], "recorded")
+    if COMPILE_AFTER < SPENT.get(key, 0.0) < math.inf and MEASURED[key] == "recorded":
+        SPENT[key] = math.inf
+        MEASURED[key], _ = choosing.or_faster(run, "recorded", "compiled")
+    start = time.perf_counter()
+    found = run(MEASURED[key])
+    SPENT[key] = SPENT.get(key, 0.0) + time.perf_counter() - start
+    return found
 
 
 class Inner(nn.Module):

@@ -35,6 +35,8 @@ PLAIN = (
 
 def quicker(module: nn.Module) -> nn.Module:
     """``module``, or on a CPU a twin that computes the same faster: with the same parameters, under the same names."""
+    if not any(isinstance(part, nn.Conv2d) for part in module.modules()):
+        return module
     if _can_be_rebuilt(module):
         return _rebuilt(twin(module))
     if not any(True for _ in _trees(module)):

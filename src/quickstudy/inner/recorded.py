@@ -8,9 +8,12 @@ it depends on beside its tensors is compared before each playback (fingerprint.p
 
 from __future__ import annotations
 
+import contextlib
+import math
+import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import torch
@@ -19,9 +22,10 @@ from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
 from quickstudy.inner import forward
+from quickstudy.inner.compiling import translated
 
 MOST = 16
-"""Recordings that are kept."""
+"""Recordings that are kept; the oldest goes first."""
 CHANGES = 4
 """Recordings for tensors of the same shapes, after which what keeps changing beside them is not recorded again."""
 RECORDINGS: OrderedDict[tuple[Hashable, Hashable], Recording] = OrderedDict()
@@ -64,55 +68,106 @@ class Recording:
             warnings.simplefilter("ignore")
             graph = make_fx(flat)(*leaves)
         simplify(graph, leaves)
-        self.play, self.out = graph.forward, out[-1]
+        self.graph, self.out = graph, out[-1]
+        self.translation: Function | None = None
+        self.threads = _threads(graph, leaves)
 
     @torch.no_grad()
-    def __call__(self, *trees: Any) -> Any:
-        return pytree.tree_unflatten(self.play(*pytree.tree_leaves(trees)), self.out)
+    def __call__(self, leaves: list[Tensor], compiled: bool) -> Any:
+        with _limited(self.threads):
+            play = self._translated(leaves) if compiled else self.graph.forward
+            return pytree.tree_unflatten(play(*leaves), self.out)
+
+    def _translated(self, leaves: list[Tensor]) -> Function:
+        if self.translation is None:
+            self.translation = translated(self.graph, leaves)
+        return self.translation
 
 
 def replay(
-    function: Function, trees: tuple[Any, ...], known: Hashable, kept: list[Any], before: Callable[[], None]
+    function: Function,
+    trees: tuple[Any, ...],
+    known: Hashable,
+    kept: list[Any],
+    before: Callable[[], None],
+    compiled: bool = False,
 ) -> Any:
     """``function(*trees)``, recorded if it was not; ``known`` says what it depends on beside the tensors of ``trees``.
+
+    With ``compiled`` the recording is translated to machine code (compiling.py), if it was not.
 
     ``before`` is called before anything is computed in another way than by playing a recording.
     What depends on other things in every call, an annealed rate for one, is called as it is after some recordings, and
     under autocast everything is.
     Raises UserError for a function that looks at the values of tensors to decide what to do.
     """
-    key = _key(trees, known)
-    shapes = key[1]
     if _halved():
         before()
         return function(*trees)
-    if key not in RECORDINGS:
+    leaves, key = _key(trees, known)
+    recording = RECORDINGS.get(key)
+    if recording is None:
         before()
-        if sum(other == shapes for _, other in RECORDINGS) == CHANGES:
+        if sum(other == key[1] for _, other in RECORDINGS) == CHANGES:
             return function(*trees)
         try:
-            RECORDINGS[key] = Recording(function, trees, kept)
+            recording = Recording(function, trees, kept)
         except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
             raise UserError(
                 f"this cannot be recorded ({str(error).splitlines()[0] if str(error) else type(error).__name__}). "
                 f"Batch the tasks in another way: vmap, threads or loop."
             ) from error
+        RECORDINGS[key] = recording
         if len(RECORDINGS) > MOST:
             RECORDINGS.popitem(last=False)
-    RECORDINGS.move_to_end(key)
-    return RECORDINGS[key](*trees)
+    return recording(leaves, compiled)
 
 
 def is_recorded(trees: tuple[Any, ...], known: Hashable) -> bool:
     """Whether ``replay`` would play."""
-    return _key(trees, known) in RECORDINGS
+    return _key(trees, known)[1] in RECORDINGS
 
 
-def _key(trees: tuple[Any, ...], known: Hashable) -> tuple[Hashable, Hashable]:
+def _key(trees: tuple[Any, ...], known: Hashable) -> tuple[list[Tensor], tuple[Hashable, Hashable]]:
+    """The tensors of ``trees``, and what their recording is kept under."""
     leaves, spec = pytree.tree_flatten(trees)
     shapes = spec, tuple((leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves)
     modes = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
-    return (known, modes), shapes
+    return leaves, ((known, modes), shapes)
+
+
+SMALL = 0.05
+"""Seconds of one playback below which waking a second core may cost more than it gains."""
+
+
+@torch.no_grad()
+def _threads(play: Function, leaves: list[Tensor]) -> int:
+    """The number of threads that plays fastest: all that PyTorch has, or one."""
+    most = torch.get_num_threads()
+    times = dict.fromkeys((most, 1), math.inf)
+    for _ in range(5 if most > 1 else 0):
+        for threads in times:
+            with _limited(threads):
+                start = time.perf_counter()
+                play(*leaves)
+                times[threads] = min(times[threads], time.perf_counter() - start)
+        if times[most] > SMALL:
+            return most
+    return min(times, key=times.__getitem__)
+
+
+@contextlib.contextmanager
+def _limited(threads: int) -> Iterator[None]:
+    """At most so many threads within it."""
+    before = torch.get_num_threads()
+    if threads >= before:
+        yield
+        return
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _halved() -> bool:
