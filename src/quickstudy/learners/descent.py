@@ -1,0 +1,181 @@
+"""What learners share that take gradient steps on the support: a net, an output layer that meets any way, the steps.
+
+    theta_i = theta - alpha grad L(theta; support_i), repeated                 (Finn et al. 2017, eq. 1)
+
+So that any way can be met at test, the rows of the output layer start from one shared learned vector (Ye and Chao 2022,
+"How to Train Your MAML to Excel in Few-Shot Classification", UNICORN-MAML); ``head=learned`` is the original, which
+knows its classes by number. A learner of this kind says which weights move, by which rule, and from where.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from quickstudy import nets
+from quickstudy.errors import UserError
+from quickstudy.inner import Gradient, Rule, sgd, trajectory
+from quickstudy.inner.unroll import Kind
+from quickstudy.learners.base import (
+    Adapted,
+    Learner,
+    Logits,
+    Point,
+    Prediction,
+    check_inner,
+    only_present,
+    present,
+    run_net,
+)
+from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
+
+Head = Literal["shared", "zero", "learned"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescentConfig(nets.NetConfig):
+    """A learner that takes gradient steps."""
+
+    inner_steps: int = 0
+    """Gradient steps in adapt; 0 is the learner's default."""
+    inner_rate: float = 0.0
+    """Rate of those steps; 0 is the learner's default."""
+    transductive: bool = False
+    """Normalise queries with their own moments, as the published numbers do (norm=task only)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaConfig(DescentConfig):
+    """A learner that differentiates through its steps."""
+
+    gradient: Kind = "exact"
+    """Meta-gradient: exact, the same in little memory (mixed, recomputed), or with inner gradients held constant."""
+
+
+class Descent(Learner):
+    """Base of the learners that take gradient steps."""
+
+    default_steps: tuple[int, int] = (3, 1)
+    """Of classification and regression."""
+    default_rate: tuple[float, float] = (0.2, 0.01)
+
+    def __init__(
+        self, spec: Spec, config: DescentConfig, gradient: Gradient, head: Head = "shared", max_way: int = 1
+    ) -> None:
+        super().__init__(spec, config)
+        check_inner(config.inner_steps, config.inner_rate)
+        self.net = nets.build(config, spec.shape, norm="task")
+        self.transductive = nets.transductive(self.net, config.transductive)
+        self.classifies = spec.kind == "classification"
+        self.steps = config.inner_steps or self.default_steps[not self.classifies]
+        self.rate = config.inner_rate or self.default_rate[not self.classifies]
+        self.gradient, self.head = gradient, head
+        self.rows = spec.outputs if not self.classifies else (max_way if head == "learned" else 1)
+        self.weight = nn.Parameter(self._first_weights(), requires_grad=head != "zero")
+        self.bias = nn.Parameter(torch.zeros(self.rows), requires_grad=head != "zero")
+
+    def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
+        """All weights after the inner steps (``net.``, ``head.``), the classes present, moments (norm=task)."""
+        for weights in self._descent(support, self.steps if steps is None else steps):
+            last = weights
+        return self._adapted(last, support)
+
+    def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:
+        """Logits [n, way] or means [n, d] for ``x`` [n, *shape]."""
+        moments = None if self.transductive else adapted
+        return self._forward(adapted, adapted["present"], x, mask, moments)
+
+    def prepare(self, tasks: WholeTasks) -> None:
+        """Fix the moments of norm=batch."""
+        self.net.prepare(len(tasks), lambda number: tasks[number].x)
+
+    @classmethod
+    def recipe(cls, spec: Spec) -> dict[str, Any]:
+        """Few tasks a step, each of as many ways as at test."""
+        if spec.kind == "regression":
+            return {"shot": 5, "query": 10, "tasks_per_step": 25, "steps": 20_000}
+        return {"way": 5, "query": 5, "tasks_per_step": 8, "steps": 4000}
+
+    def _rule(self) -> Rule:
+        """How the weights move."""
+        return sgd(self.rate)
+
+    def _moves(self, name: str) -> bool:
+        """Whether the weight ``name`` (``net.``, ``head.``) does."""
+        return True
+
+    def _start(self, support: Examples) -> Adapted:
+        """All weights before the first step."""
+        weight, bias = self._output_layer(support.y.shape[-1])
+        named: Adapted = {f"net.{name}": value for name, value in self.net.named_parameters()}
+        return named | {"head.weight": weight, "head.bias": bias}
+
+    def _output_layer(self, rows: int) -> tuple[Tensor, Tensor]:
+        """Weights [rows, f] and biases [rows]."""
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        if not self.classifies or self.rows == rows:
+            return weight, bias
+        if self.head != "learned":
+            return weight.expand(rows, -1), bias.expand(rows)
+        if rows > self.rows:
+            raise UserError(
+                f"this learner knows {self.rows} classes by number and met {rows}. Train it with --max-way {rows}, or "
+                f"use protonet, or maml with --head shared, to meet any number."
+            )
+        return weight[:rows], bias[:rows]
+
+    def _first_weights(self) -> Tensor:
+        if self.head == "zero" and self.classifies:
+            return torch.zeros(self.rows, self.net.features)
+        bound = 1 / math.sqrt(self.net.features)
+        return torch.empty(self.rows, self.net.features).uniform_(-bound, bound)
+
+    def _descent(self, support: Examples, steps: int) -> Iterator[Adapted]:
+        """The weights after 0, 1, ..., ``steps`` inner steps; after 0 alone where the support is empty."""
+        start = self._start(support)
+        yield start
+        if len(support.x):
+            moving = {name: value for name, value in start.items() if self._moves(name)}
+            still = {name: value for name, value in start.items() if name not in moving}
+            given = self._given(start, still, support)
+            for moved, _ in trajectory(self._support_loss, moving, self._rule(), steps, self.gradient, given):
+                yield still | moved
+
+    def _given(self, start: Adapted, still: Adapted, support: Examples) -> Any:
+        """What the inner loss needs beside the weights that move."""
+        return still, support, self._present(support)
+
+    def _support_loss(self, moving: Adapted, given: Any) -> Tensor:
+        still, support, here = given
+        prediction = self._forward(still | moving, here, support.x, support.mask, None)
+        return masked_mean(prediction.nll(support.y), support.mask)
+
+    def _query_loss(self, weights: Adapted, task: Task) -> Tensor:
+        """That of ``weights`` as they are after some inner steps on the task's support."""
+        prediction = self.predict(self._adapted(weights, task.support), task.query.x, task.query.mask)
+        return masked_mean(prediction.nll(task.query.y), task.query.mask)
+
+    def _adapted(self, weights: Adapted, support: Examples) -> Adapted:
+        return weights | {"present": self._present(support)} | self._moments(weights, support)
+
+    def _present(self, support: Examples) -> Tensor:
+        return present(support) if self.classifies else support.mask.new_ones(self.spec.outputs)
+
+    def _forward(
+        self, weights: Adapted, here: Tensor, x: Tensor, mask: Tensor, moments: Adapted | None
+    ) -> Logits | Point:
+        return self._judge(weights, here, run_net(self.net, weights, x, mask, moments)[0])
+
+    def _judge(self, weights: Adapted, here: Tensor, features: Tensor) -> Logits | Point:
+        out = features @ weights["head.weight"].T + weights["head.bias"]
+        return Logits(only_present(out, here)) if self.classifies else Point(out)
+
+    def _moments(self, weights: Adapted, support: Examples) -> Adapted:
+        """Those of the final weights: the last inner step saw the weights before it."""
+        return run_net(self.net, weights, support.x, support.mask, None)[1] if self.net.keeps_moments else {}
