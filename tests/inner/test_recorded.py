@@ -1,12 +1,16 @@
 """Recordings: what they save, what they are for, and that nothing changes behind their back."""
 
 import functools
+import math
+import os
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from quickstudy import UserError, inner
@@ -21,6 +25,7 @@ def nothing_recorded() -> Iterator[None]:
     recorded.RECORDINGS.clear()
     meta.MEASURED.clear()
     meta.CALLS.clear()
+    meta.SPENT.clear()
     yield
     recorded.RECORDINGS.clear()
 
@@ -137,6 +142,68 @@ def test_auto_records_what_is_called_often(monkeypatch: pytest.MonkeyPatch) -> N
     for number in range(meta.RECORD_AT + 2):
         torch.testing.assert_close(ask(module, "auto", number), ask(module, "vmap", number))
         assert len(recorded.RECORDINGS) == int(number >= meta.RECORD_AT - 1)
+
+
+def test_a_recording_can_be_compiled() -> None:
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        pytest.skip("there is no C++ compiler here")
+    module = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).double()
+    for seed in range(2):
+        found = ask(module, "compiled", seed, steps=1)
+        torch.testing.assert_close(found, ask(module, "loop", seed, steps=1), rtol=1e-10, atol=1e-12)
+        with torch.no_grad():
+            module[0].weight.add_(0.1)
+    (recording,) = recorded.RECORDINGS.values()
+    assert recording.translation is not None
+    torch.testing.assert_close(ask(module, "recorded", steps=1), ask(module, "compiled", steps=1))
+
+
+def test_without_a_compiler_auto_stays_with_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*leaves: Tensor) -> list[Tensor]:
+        raise RuntimeError("no C++ compiler found")
+
+    monkeypatch.setattr(torch, "compile", lambda graph, dynamic, options: nothing)
+    with pytest.raises(UserError, match=r"no C\+\+ compiler found.*Without one take recorded"):
+        ask(net(), "compiled")
+    monkeypatch.setattr(meta, "RECORD_AT", 1)
+    monkeypatch.setattr(meta, "COMPILE_AFTER", 0.0)
+    monkeypatch.setattr(choosing, "_quickest", lambda run, candidates, seconds: (candidates[-1], 1.0))
+    module = net()
+    for _ in range(3):
+        torch.testing.assert_close(ask(module, "auto"), ask(module, "vmap"))
+    assert set(meta.MEASURED.values()) == {"recorded"}
+    assert set(meta.SPENT.values()) == {math.inf}  # it is tried once
+
+
+def test_code_that_computes_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(graph: fx.GraphModule, dynamic: bool, options: object) -> Callable[..., list[Tensor]]:
+        return lambda *leaves: [1.01 * value for value in graph(*leaves)]
+
+    monkeypatch.setattr(torch, "compile", wrong)
+    with pytest.raises(UserError, match="computes something else"):
+        ask(net(), "compiled")
+
+
+def test_convolutions_are_not_compiled() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2, track_running_stats=False), nn.ReLU(), nn.Flatten())
+    images = torch.randn(2, 3, 1, 6, 6), torch.randn(2, 3, 32)
+    with pytest.raises(UserError, match="Take recorded"):
+        inner.meta_grad(module, loss, images, images, rule=inner.sgd(0.1), steps=1, how="compiled")
+
+
+def test_tiny_recordings_are_played_on_as_few_threads_as_is_fastest(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[int] = []
+
+    def play(*leaves: Tensor) -> None:
+        used.append(torch.get_num_threads())
+        time.sleep(0.001 if used[-1] == 1 else 0.01)
+
+    torch.set_num_threads(2)
+    assert recorded._threads(play, []) == 1
+    assert set(used) == {1, 2}
+    with recorded._limited(1):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
 
 
 @dataclass(frozen=True)
