@@ -339,3 +339,28 @@ def test_given_may_be_nothing_or_hold_nothing(kind: Kind) -> None:
         after = unroll(lambda p, _: (p["w"] - 3).square().sum(), start, sgd(0.1), 2, kind, given)
         (found,) = torch.autograd.grad(after["w"].sum(), start["w"])
         torch.testing.assert_close(found, torch.tensor([1.0 if kind == "first-order" else 0.64]))
+
+
+@pytest.mark.parametrize("kind", FULL)
+@pytest.mark.parametrize("steps", [1, 3])
+def test_parameters_that_start_as_functions_of_one_another_move_on_their_own(kind: Kind, steps: int) -> None:
+    """An output layer made of features, for one: inner gradients are partial, the meta-gradient is not."""
+    seed = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+
+    def ends(kind: Kind) -> tuple[Tensor, Tensor]:
+        start = {"a": 1 * seed, "b": seed.square()}
+        loss: Callable[..., Tensor] = lambda params, given: (params["a"] * params["b"] - given) ** 2  # noqa: E731
+        end = unroll(loss, start, sgd(0.1), steps, kind, torch.tensor(2.0, dtype=torch.float64))
+        return end["a"], end["b"]
+
+    def by_hand(seed: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = seed, seed.square()
+        for _ in range(steps):
+            residual = 2 * (a * b - 2)
+            a, b = a - 0.1 * residual * b, b - 0.1 * residual * a
+        return a, b
+
+    found, wanted = ends(kind), by_hand(seed)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=0)
+    (one,), (other,) = (torch.autograd.grad(sum(pair), [seed]) for pair in (found, wanted))
+    torch.testing.assert_close(one, other, rtol=1e-10, atol=0)

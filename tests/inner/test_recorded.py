@@ -124,7 +124,7 @@ def test_what_cannot_be_known_is_refused_and_auto_does_without() -> None:
         ask(net(), "recorded", loss=Oracle())
     assert ask(net(), "auto", loss=Oracle()).isfinite().all()
 
-    with pytest.raises(UserError, match="Use recomputed"):
+    with pytest.raises(UserError, match="use recomputed"):
         ask(net(), "recorded", gradient="mixed")
 
     def decides(net: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:

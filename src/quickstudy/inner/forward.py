@@ -38,7 +38,10 @@ def derivative(function: Callable[[Tree], Result], point: Tree, direction: Tree)
     Raises UserError for an operation that PyTorch has no forward-mode formula for.
     """
     if by := getattr(_mode, "refused", ""):
-        raise UserError(f"{by} cannot hold forward-mode derivatives, as gradient mixed takes them. Use recomputed.")
+        raise UserError(
+            f"{by} cannot hold forward-mode derivatives, as mixed and implicit gradients take "
+            f"them. Batch the tasks in another way, or use recomputed in place of mixed."
+        )
     # a tangent is laid out like its primal, which an expanded tensor has no room for
     whole = pytree.tree_map(lambda leaf: leaf.contiguous(), point)
     try:

@@ -28,7 +28,10 @@ def gradient(loss: Callable[[Params, Any], Tensor], params: Params, given: Any, 
         return grad_and_value(loss)(params, given)
     graph = graph and torch.is_grad_enabled()
     with torch.enable_grad():
-        own = {name: value if graph and value.requires_grad else _leaf(value) for name, value in params.items()}
+        # through a view of its own, for one parameter may have been computed from another
+        own = {
+            n: value.view_as(value) if graph and value.requires_grad else _leaf(value) for n, value in params.items()
+        }
         value = loss(own, given)
         if not value.requires_grad:
             return {name: torch.zeros_like(param) for name, param in params.items()}, value
