@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -226,7 +227,8 @@ def _parse(path: Path, card: dict[str, Any]) -> Run:
 
 def new_path(learner_name: str, tasks: str, parent: Path = RUNS) -> Path:
     """A folder name that is not taken: runs/protonet-omniglot-1."""
-    words = tasks.replace(",", "+").replace(":", "-").replace("=", "").replace("*", "x")
+    words = tasks.replace(",", "+").replace("=", "").replace("*", "x")
+    words = re.sub(r"[^\w.+-]+", "-", words)[:120]  # a name may hold a path
     name = learner_name.rpartition(":")[2].lower()
     number = 1
     while (path := parent / f"{name}-{words}-{number}").exists():

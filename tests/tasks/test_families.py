@@ -51,6 +51,13 @@ def test_sine_queries_do_not_depend_on_the_shots() -> None:
         ("0*glyphs,glyphs", "must be a positive number"),
         ("x*glyphs,glyphs", "must be a positive number"),
         ("glyphs+warp:strength=9", "strength"),
+        ("sinusoid+augment", "augment takes images"),
+        ("glyphs+augment:pad=28", "expected pad from 0 to 27"),
+        ("images", "images needs a folder of class folders"),
+        ("images:path=/nowhere/birds", "there is no /nowhere/birds"),
+        ("images:pat=/nowhere", "Did you mean path"),
+        ("cifar_fs:size=2", "8 to 1024 pixels"),
+        ("tiny_imagenet_32:size=2", "8 to 1024 pixels"),
         ("", "unknown task family"),
     ],
 )
@@ -60,7 +67,8 @@ def test_names_that_mean_nothing_are_refused(name: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sinusoid", "glyphs", "glyphs:size=32", "glyphs+warp:size=24", "glyphs,2*glyphs+warp"]
+    "name",
+    ["sinusoid", "glyphs", "glyphs:size=32", "glyphs+warp:size=24", "glyphs+augment:pad=2", "glyphs,2*glyphs+warp"],
 )
 def test_a_name_loads_the_family_that_it_names(name: str) -> None:
     family = tasks.load(name)

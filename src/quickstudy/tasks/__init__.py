@@ -1,7 +1,7 @@
 """Task families by name: ``omniglot``, ``omniglot:classes=alphabets``, ``glyphs+warp:size=48``, ``omniglot,glyphs``.
 
 A name is a family with options, then any number of wrappers after ``+``; families with a comma between them are drawn
-from in turn by chance, in equal shares or as ``weight*name`` says.
+from in turn by chance, in equal shares or as ``weight*name`` says. In a path, these signs are written %3A, %2B and %2C.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import inspect
 import types
 import typing
 from typing import Any, cast
+from urllib.parse import unquote
 
 from quickstudy.errors import UserError, unknown
 from quickstudy.tasks.base import SPLITS, Examples, Spec, Split, Task, TaskFamily
@@ -22,9 +23,24 @@ FAMILIES = {
         "quickstudy.tasks.omniglot:Omniglot",
         "handwritten characters of 50 alphabets (Lake et al. 2015)",
     ),
+    "images": ("quickstudy.tasks.images:Images", "your own pictures: any folder or zip archive of class folders"),
+    "cifar_fs": (
+        "quickstudy.tasks.cifar:CifarFS",
+        "photographs of 100 classes, split at random (Bertinetto et al. 2019); downloads 169 MB",
+    ),
+    "fc100": (
+        "quickstudy.tasks.cifar:FC100",
+        "the same photographs, split by superclass (Oreshkin et al. 2018); downloads 169 MB",
+    ),
+    "tiny_imagenet_32": (
+        "quickstudy.tasks.tiny_imagenet:TinyImageNet32",
+        "photographs of 160 ImageNet classes at 32 x 32; the data must be yours",
+    ),
 }
 WRAPPERS = {
     "warp": ("quickstudy.tasks.warp:Warp", "random warps of training images; every image resized"),
+    "augment": ("quickstudy.tasks.augment:Augment", "random crops, flips and colours of training images"),
+    "shift": ("quickstudy.tasks.shift:Shift", "queries changed: noise, strokes, blur, contrast or rotation"),
 }
 __all__ = ["FAMILIES", "SPLITS", "WRAPPERS", "Examples", "Spec", "Split", "Task", "TaskFamily", "load"]
 
@@ -87,11 +103,13 @@ def _parse(value: str, kind: Any, what: str) -> Any:
             raise unknown(f"value of {what}", value, choices)
         return value
     if kind is bool:
-        if value not in ("true", "false"):
+        if value.lower() not in ("true", "false"):
             raise UserError(f"{what} is {value!r}; expected true or false.")
-        return value == "true"
+        return value.lower() == "true"
     if typing.get_origin(kind) is types.UnionType:
         kind = typing.get_args(kind)[0]
+    if kind is str:
+        return unquote(value)
     try:
         return kind(value)
     except ValueError as error:

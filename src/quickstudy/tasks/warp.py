@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw
-from quickstudy.tasks.base import Examples, Predict, Split, Task, TaskFamily, WholeTasks
+from quickstudy.tasks.base import Split, TaskFamily
+from quickstudy.tasks.wrapper import ImageWrapper
 
 ROTATION = 0.2
 """Largest rotation in radians at strength 1; shear the same."""
@@ -30,51 +31,24 @@ THICK = 0.25
 """Share of images whose strokes are dilated by one pixel."""
 
 
-class Warp:
+class Warp(ImageWrapper):
     """``base`` with its images resized to ``size`` and, in training, warped."""
 
+    name = "warp"
+
     def __init__(self, base: TaskFamily, *, size: int = 0, strength: float = 1.0) -> None:
-        if len(base.spec.shape) != 3:
-            raise UserError(f"warp takes images, and {base.spec.name} has inputs of shape {base.spec.shape}.")
+        super().__init__(base)
         if size < 0 or not 0 <= strength <= 3:
             raise UserError(f"warp:size={size}:strength={strength}: expected size >= 0 and strength from 0 to 3.")
-        self.base, self.strength = base, strength
+        self.strength = strength
         self.size = size or base.spec.shape[-1]
         options = [f"size={size}"] * bool(size) + [f"strength={strength}"] * (strength != 1.0)
         name = ":".join([f"{base.spec.name}+warp", *options])
         self.spec = replace(base.spec, name=name, shape=(base.spec.shape[0], self.size, self.size))
-        self.splits = base.splits
 
-    def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:
-        """The base's episodes with images [T, n, C, size, size]."""
-        task = self.base.sample(split, index, way=way, shot=shot, query=query, seed=seed)
-        support = task.support._replace(x=self._images(task.support.x, task.key, split, "support"))
-        return task._replace(
-            support=support, query=task.query._replace(x=self._images(task.query.x, task.key, split, "query"))
-        )
-
-    def tasks(self, split: Split) -> WholeTasks:
-        """The base's, with warped images in training."""
-        whole = self.base.tasks(split)
-
-        def warped(number: int) -> Examples:
-            task, key = whole[number], draw.keys(torch.tensor([number]), "warp", split)
-            return task._replace(x=self._images(task.x.unsqueeze(0), key, split, "whole").squeeze(0))
-
-        return WholeTasks(len(whole), warped)
-
-    def members(self, split: Split) -> frozenset[str] | None:
-        return self.base.members(split)
-
-    def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
-        return self.base.score(predict, task)
-
-    def _images(self, x: Tensor, key: Tensor, split: Split, stream: str) -> Tensor:
-        tasks, n = x.shape[:2]
-        keys = draw.bits(key, n, f"warp/{stream}").flatten()
-        images = x.flatten(0, 1)
-        warped = self.warp(images, keys) if split == "train" and self.strength else resize(images, self.size)
-        return warped.unflatten(0, (tasks, n))
+    def changed(self, images: Tensor, keys: Tensor, split: Split) -> Tensor:
+        """[n, C, H, W] and a key for each -> [n, C, size, size]."""
+        return self.warp(images, keys) if split == "train" and self.strength else resize(images, self.size)
 
     def warp(self, images: Tensor, keys: Tensor) -> Tensor:
         """[n, C, H, W] and a key for each -> [n, C, size, size], in one interpolation."""
