@@ -5,6 +5,7 @@ import functools
 from dataclasses import fields
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
@@ -24,10 +25,28 @@ VARIANTS = [
     ("maml", {"head": "zero", "norm": "batch"}),
     ("maml", {"step_losses": True, "inner_steps": 2, "gradient": "mixed"}),
     ("finetune", {"adapts": "all", "inner_steps": 3}),
+    ("tim", {"norm": "task"}),
     ("nearest", {"k": 3}),
+    ("incontext", {"layers": 1, "norm": "task"}),
+    ("cnaps", {"norm": "group"}),
+    ("simpleshot", {"transform": "l2n", "norm": "task"}),
+    ("relation", {"norm": "task"}),
+    ("feat", {"dropout": 0.0, "balance": 0.0, "norm": "group"}),
+    ("dn4", {"k": 2, "norm": "task"}),
 ]
-FEW_STEPS = {"finetune": {"inner_steps": 5}}
+FEW_STEPS = {
+    "finetune": {"inner_steps": 5},
+    "baselinepp": {"inner_steps": 5},
+    "reptile": {"inner_steps": 3},
+    "imaml": {"inner_steps": 3, "cg_steps": 2},
+}
 """Where the default would take the tests long; training uses the defaults."""
+TRAINING = {
+    "cavia": {"steps": 150, "tasks_per_step": 4, "rate": 1e-2},
+    "incontext": {"way": 10, "tasks_per_step": 4, "rate": 3e-3},
+}
+"""Of classifiers that the short training of all others does not suit: one learns slowly, and transformers fall apart at
+its rate."""
 EXACT = {"rtol": 1e-8, "atol": 1e-8}
 """For float64."""
 
@@ -46,7 +65,14 @@ class Case(NamedTuple):
 CASES = [Case(name, kind) for name in LEARNERS for kind in learner_class(name).traits.kinds]
 CASES += [Case(name, "classification", tuple(settings.items())) for name, settings in VARIANTS]
 CLASSIFIERS = [case for case in CASES if case.kind == "classification"]
+RECORDED = [case for case in CASES if case.kind == "regression"]
+"""Those that are also recorded, which takes seconds where there are convolutions."""
+UNRECORDABLE = ("mamlpp", "imaml")
+"""A loss that goes by stages of the training, and one that takes forward-mode derivatives."""
 LEARNING = [case for case in CASES if case.name != "nearest"]
+OFTEN = ("protonet", "matching", "maml", "finetune")
+"""Learners that are trained in every run of the tests, the others in those of everything: it takes minutes."""
+TRAINED = [case if case.name in OFTEN else pytest.param(case, marks=pytest.mark.slow) for case in LEARNING]
 
 
 @functools.cache

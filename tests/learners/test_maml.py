@@ -44,7 +44,7 @@ def test_any_way_is_met_with_one_head(head: str, way: int) -> None:
 def test_a_learned_head_knows_one_way_and_its_classes_by_number() -> None:
     learner, task = build(head="learned", max_way=4), draw(way=4)
     assert answer(learner, task).shape == (8, 4)
-    with pytest.raises(UserError, match=r"knows 4 classes by number and met 5.*use protonet, or maml with --head shared"):
+    with pytest.raises(UserError, match=r"knows 4 classes by number and met 5.*maml with --head shared"):
         learner.adapt(draw(way=5).support)
     order = torch.tensor([1, 2, 3, 0])
     turned = task._replace(support=task.support._replace(y=task.support.y[:, order]))

@@ -13,6 +13,10 @@ from cases import (
     EXACT,
     FAMILIES,
     LEARNING,
+    RECORDED,
+    TRAINED,
+    TRAINING,
+    UNRECORDABLE,
     Case,
     answers,
     build,
@@ -63,16 +67,18 @@ def test_every_way_of_batching_gives_the_same_meta_gradient(case: Case) -> None:
     assert losses.shape == (5,)
     assert all(value.isfinite().all() for value in grads.values())
     assert all(value.any() for name, value in grads.items() if name.startswith("net.") and name.endswith("weight"))
-    mixed = getattr(learner.config, "gradient", "") == "mixed"
-    for how in [how for how in batch.EAGER[:-1] if not (mixed and how == "recorded")]:  # which is refused
+    for how in [how for how in batch.EAGER[:-1] if how != "recorded" or case in RECORDED]:
+        if how == "recorded" and case.name in UNRECORDABLE:
+            with pytest.raises(UserError, match="another way"):
+                batch.meta_gradient(learner, task, 0.5, how, inside)
+            continue
         other_losses, others = batch.meta_gradient(learner, task, 0.5, how, inside)
         torch.testing.assert_close(other_losses, losses, **EXACT)
         torch.testing.assert_close(others, grads, **EXACT)
 
 
 @every_case
-@pytest.mark.parametrize("noise", [0.0, 50.0, math.nan])
-@pytest.mark.parametrize("how", ["loop", "vmap"])
+@pytest.mark.parametrize(("noise", "how"), [(50.0, "loop"), (math.nan, "loop"), (math.nan, "vmap")])
 def test_padding_changes_nothing(case: Case, noise: float, how: batch.How) -> None:
     learner, task = trained(case), draw(case.kind)
     full = task._replace(support=padded(task.support, 4, noise), query=padded(task.query, 3, noise))
@@ -127,11 +133,23 @@ def test_transductive_answers_depend_on_the_other_queries(case: Case) -> None:
     task = draw(case.kind)
     some = task._replace(query=Examples(*(leaf[:, :2] for leaf in task.query)))
     assert not torch.allclose(answers(learner, some), answers(learner, task)[:, :2], **EXACT)
+    if learner.traits.joint:
+        assert build(case, transductive=True, norm="group").transductive
+        return
     with pytest.raises(UserError, match="--norm task"):
         build(case, transductive=True, norm="group")
 
 
-@every_trained
+@pytest.mark.parametrize("case", [case for case in CASES if learner_class(case.name).traits.transductive], ids=str)
+@pytest.mark.parametrize("how", ["loop", "vmap"])
+def test_padding_and_batching_change_no_transductive_answers(case: Case, how: batch.How) -> None:
+    learner, task = build(case, transductive=True, norm="task").double().eval(), draw(case.kind)
+    full = task._replace(support=padded(task.support, 4, math.nan), query=padded(task.query, 3, math.nan))
+    found = answers(learner, full, how)[:, : task.query.x.shape[1]]
+    torch.testing.assert_close(found, answers(learner, task, "loop"), **EXACT)
+
+
+@pytest.mark.parametrize("case", TRAINED, ids=str)
 def test_training_beats_no_training(case: Case) -> None:
     if case.kind == "regression":
         sizes = {"steps": 150, "shot": 5, "query": 10, "tasks_per_step": 16, "rate": 1e-2}
@@ -141,7 +159,7 @@ def test_training_beats_no_training(case: Case) -> None:
         meta = learner_class(case.name).traits.gradient_in_loss
         sizes = {"shot": 1, "query": 3, "rate": 2e-2}
         few, many = {"steps": 30, "way": 5, "tasks_per_step": 2}, {"steps": 60, "way": 20, "tasks_per_step": 1}
-        sizes |= few if meta else many
+        sizes |= (few if meta else many) | TRAINING.get(case.name, {})
         which = scoring.Episodes(way=5, shot=1, query=3, episodes=60)
         net = {"backbone": "conv4s"}
     case = case._replace(settings=(*net.items(), *case.settings))

@@ -72,6 +72,9 @@ class Traits:
     """``loss`` takes no gradient steps although ``adapt`` does: meta-gradients are taken over all tasks at once."""
     transductive: bool = False
     """``transductive=True`` means something: predictions may then use the other queries of the task."""
+    joint: bool = False
+    """It means that ``predict`` answers all queries together, whatever the normalisation; otherwise it is the moments
+    that are taken over them, which needs norm=task."""
     equivariant: bool = True
     """Permuting the labels of the support permutes the predictions in the same way."""
 
@@ -124,6 +127,13 @@ def check_inner(steps: int, rate: float) -> None:
         raise UserError(f"--inner-steps is {steps}; it must be 0 (the learner's default) or more.")
     if not 0 <= rate < math.inf:
         raise UserError(f"--inner-rate is {rate}; it must be 0 (the learner's default) or more.")
+
+
+def check_positive(**values: float) -> None:
+    """UserError unless every setting is a finite number above 0."""
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise UserError(f"--{name.replace('_', '-')} is {value}; it must be more than 0.")
 
 
 def present(support: Examples) -> Tensor:

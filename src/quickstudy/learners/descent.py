@@ -32,6 +32,7 @@ from quickstudy.learners.base import (
     present,
     run_net,
 )
+from quickstudy.nets.backbone import Backbone
 from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
 
 Head = Literal["shared", "zero", "learned"]
@@ -65,19 +66,20 @@ class Descent(Learner):
     default_rate: tuple[float, float] = (0.2, 0.01)
 
     def __init__(
-        self, spec: Spec, config: DescentConfig, gradient: Gradient, head: Head = "shared", max_way: int = 1
+        self, spec: Spec, config: DescentConfig, gradient: Gradient, head: Head | None = "shared", max_way: int = 1
     ) -> None:
         super().__init__(spec, config)
         check_inner(config.inner_steps, config.inner_rate)
-        self.net = nets.build(config, spec.shape, norm="task")
+        self.net = self._build_net(spec, config)
         self.transductive = nets.transductive(self.net, config.transductive)
         self.classifies = spec.kind == "classification"
         self.steps = config.inner_steps or self.default_steps[not self.classifies]
         self.rate = config.inner_rate or self.default_rate[not self.classifies]
         self.gradient, self.head = gradient, head
         self.rows = spec.outputs if not self.classifies else (max_way if head == "learned" else 1)
-        self.weight = nn.Parameter(self._first_weights(), requires_grad=head != "zero")
-        self.bias = nn.Parameter(torch.zeros(self.rows), requires_grad=head != "zero")
+        if head is not None:  # otherwise the support makes one
+            self.weight = nn.Parameter(self._first_weights(), requires_grad=head != "zero")
+            self.bias = nn.Parameter(torch.zeros(self.rows), requires_grad=head != "zero")
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """All weights after the inner steps (``net.``, ``head.``), the classes present, moments (norm=task)."""
@@ -101,8 +103,8 @@ class Descent(Learner):
             return {"shot": 5, "query": 10, "tasks_per_step": 25, "steps": 20_000}
         return {"way": 5, "query": 5, "tasks_per_step": 8, "steps": 4000}
 
-    def _rule(self) -> Rule:
-        """How the weights move."""
+    def _rule(self, steps: int) -> Rule:
+        """How the weights move in so many steps."""
         return sgd(self.rate)
 
     def _moves(self, name: str) -> bool:
@@ -112,8 +114,12 @@ class Descent(Learner):
     def _start(self, support: Examples) -> Adapted:
         """All weights before the first step."""
         weight, bias = self._output_layer(support.y.shape[-1])
-        named: Adapted = {f"net.{name}": value for name, value in self.net.named_parameters()}
-        return named | {"head.weight": weight, "head.bias": bias}
+        return self._named() | {"head.weight": weight, "head.bias": bias}
+
+    def _named(self) -> Adapted:
+        """The weights that there are without any support."""
+        net: Adapted = {f"net.{name}": value for name, value in self.net.named_parameters()}
+        return net if self.head is None else net | {"head.weight": self.weight, "head.bias": self.bias}
 
     def _output_layer(self, rows: int) -> tuple[Tensor, Tensor]:
         """Weights [rows, f] and biases [rows]."""
@@ -123,12 +129,18 @@ class Descent(Learner):
             return weight, bias
         if self.head != "learned":
             return weight.expand(rows, -1), bias.expand(rows)
-        if rows > self.rows:
+        self._check_way(rows)
+        return weight[:rows], bias[:rows]
+
+    def _check_way(self, way: int) -> None:
+        if way > self.rows:
             raise UserError(
-                f"this learner knows {self.rows} classes by number and met {rows}. Train it with --max-way {rows}, or "
+                f"this learner knows {self.rows} classes by number and met {way}. Train it with --max-way {way}, or "
                 f"use protonet, or maml with --head shared, to meet any number."
             )
-        return weight[:rows], bias[:rows]
+
+    def _build_net(self, spec: Spec, config: DescentConfig) -> Backbone:
+        return nets.build(config, spec.shape, norm="task")
 
     def _first_weights(self) -> Tensor:
         if self.head == "zero" and self.classifies:
@@ -136,15 +148,19 @@ class Descent(Learner):
         bound = 1 / math.sqrt(self.net.features)
         return torch.empty(self.rows, self.net.features).uniform_(-bound, bound)
 
-    def _descent(self, support: Examples, steps: int) -> Iterator[Adapted]:
-        """The weights after 0, 1, ..., ``steps`` inner steps; after 0 alone where the support is empty."""
+    def _descent(self, support: Examples, steps: int, gradient: Gradient | None = None) -> Iterator[Adapted]:
+        """The weights after 0, 1, ..., ``steps`` inner steps; after 0 alone where the support is empty.
+
+        ``gradient`` replaces the learner's own kind.
+        """
         start = self._start(support)
         yield start
         if len(support.x):
             moving = {name: value for name, value in start.items() if self._moves(name)}
             still = {name: value for name, value in start.items() if name not in moving}
             given = self._given(start, still, support)
-            for moved, _ in trajectory(self._support_loss, moving, self._rule(), steps, self.gradient, given):
+            kind = gradient or self.gradient
+            for moved, _ in trajectory(self._support_loss, moving, self._rule(steps), steps, kind, given):
                 yield still | moved
 
     def _given(self, start: Adapted, still: Adapted, support: Examples) -> Any:
@@ -170,7 +186,10 @@ class Descent(Learner):
     def _forward(
         self, weights: Adapted, here: Tensor, x: Tensor, mask: Tensor, moments: Adapted | None
     ) -> Logits | Point:
-        return self._judge(weights, here, run_net(self.net, weights, x, mask, moments)[0])
+        return self._judge(weights, here, self._features(weights, x, mask, moments)[0])
+
+    def _features(self, weights: Adapted, x: Tensor, mask: Tensor, moments: Adapted | None) -> tuple[Tensor, Adapted]:
+        return run_net(self.net, weights, x, mask, moments)
 
     def _judge(self, weights: Adapted, here: Tensor, features: Tensor) -> Logits | Point:
         out = features @ weights["head.weight"].T + weights["head.bias"]
@@ -178,4 +197,9 @@ class Descent(Learner):
 
     def _moments(self, weights: Adapted, support: Examples) -> Adapted:
         """Those of the final weights: the last inner step saw the weights before it."""
-        return run_net(self.net, weights, support.x, support.mask, None)[1] if self.net.keeps_moments else {}
+        return self._features(weights, support.x, support.mask, None)[1] if self.net.keeps_moments else {}
+
+
+def key(name: str) -> str:
+    """The name of a weight without dots, which a ParameterDict does not allow."""
+    return name.replace(".", "-")

@@ -17,31 +17,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from quickstudy import nets
-from quickstudy.errors import UserError
 from quickstudy.inner import sgd, unroll
 from quickstudy.learners.base import (
     Adapted,
-    Learner,
     Logits,
     Point,
     Prediction,
     Traits,
     check_inner,
-    class_labels,
     only_present,
     present,
     run_net,
 )
-from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
+from quickstudy.learners.pretrained import Pretrained, PretrainedConfig
+from quickstudy.tasks.base import Examples, Spec, masked_mean
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(nets.NetConfig):
+class FinetuneConfig(PretrainedConfig):
     """Pre-training and fine-tuning."""
 
     adapts: Literal["auto", "head", "all"] = "auto"
@@ -52,11 +48,9 @@ class FinetuneConfig(nets.NetConfig):
     """Rate of those steps; 0 is 10 for a new head alone, 0.5 for all weights and a new head, 0.01 for regression."""
     normalise: bool = True
     """Unit-length features under a new head (classification only)."""
-    transductive: bool = False
-    """Normalise queries with their own moments (norm=task only)."""
 
 
-class Finetune(Learner):
+class Finetune(Pretrained):
     """Pre-training on every class or task at once, then gradient steps on the support."""
 
     traits: ClassVar[Traits] = Traits(
@@ -64,16 +58,14 @@ class Finetune(Learner):
     )
     Config: ClassVar[type[Any]] = FinetuneConfig
 
+    head: nn.Linear
+
     def __init__(self, spec: Spec, config: FinetuneConfig) -> None:
         super().__init__(spec, config)
         check_inner(config.inner_steps, config.inner_rate)
-        self.net = nets.build(config, spec.shape, norm="batch")
-        self.transductive = nets.transductive(self.net, config.transductive)
-        self.classifies = spec.kind == "classification"
         self.adapts_all = config.adapts == "all" or (config.adapts == "auto" and not self.classifies)
         self.steps = config.inner_steps or (100 if self.classifies else 10)
         self.rate = config.inner_rate or _rate(self.classifies, self.adapts_all)
-        self.head = nn.Linear(self.net.features, _classes(spec) if self.classifies else spec.outputs)
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """Adapted weights (``head.``, with adapts=all also ``net.``), the classes present, moments (norm=task)."""
@@ -93,27 +85,6 @@ class Finetune(Learner):
         """Logits [n, way] or means [n, d] for ``x`` [n, *shape]."""
         features, _ = run_net(self.net, adapted, x, mask, None if self.transductive else adapted)
         return self._judge(adapted, adapted["present"], features)
-
-    def loss(self, task: Task, progress: float) -> Tensor:
-        """Scalar: mean error of the pre-trained net and head over support and query alike."""
-        support, query = task.support, task.query
-        mask = torch.cat([support.mask, query.mask])
-        features, _ = self.net(torch.cat([support.x, query.x]), mask, None)
-        out: Tensor = self.head(features)
-        if self.classifies:
-            return masked_mean(F.cross_entropy(out, class_labels(task), reduction="none"), mask)
-        return masked_mean(Point(out).nll(torch.cat([support.y, query.y])), mask)
-
-    def prepare(self, tasks: WholeTasks) -> None:
-        """Fix the moments of norm=batch."""
-        self.net.prepare(len(tasks), lambda number: tasks[number].x)
-
-    @classmethod
-    def recipe(cls, spec: Spec) -> dict[str, Any]:
-        """Batches of 300 images, or of 375 points from 25 tasks."""
-        if spec.kind == "regression":
-            return {"shot": 5, "query": 10, "tasks_per_step": 25, "steps": 20_000}
-        return {"way": min(60, spec.classes or 60), "query": 4, "tasks_per_step": 1, "steps": 4000}
 
     def _start(self, support: Examples) -> Adapted:
         """The weights that a task changes, before it does."""
@@ -141,16 +112,6 @@ class Finetune(Learner):
     def _moments(self, weights: Adapted, support: Examples) -> Adapted:
         """Those of the final weights: the last inner step saw the weights before it."""
         return run_net(self.net, weights, support.x, support.mask, None)[1] if self.net.keeps_moments else {}
-
-
-def _classes(spec: Spec) -> int:
-    """Number of training classes; UserError where they are unlimited."""
-    if spec.classes is None:
-        raise UserError(
-            f"finetune needs a fixed number of training classes, but those of {spec.name} are unlimited. Fix them, for "
-            f"example glyphs:classes=1000, or use protonet."
-        )
-    return spec.classes
 
 
 def _rate(classifies: bool, adapts_all: bool) -> float:

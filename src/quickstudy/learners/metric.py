@@ -1,7 +1,7 @@
-"""What learners that compare embeddings share: one backbone for support and query, and how it is trained.
+"""What learners share that embed support and query with one backbone, and how that is trained.
 
 A learner of this kind says in ``_state`` what it keeps of the support's features, and in ``_compare`` how features of
-queries are judged by it. Cosine learners have a scale s = exp(``log_scale``), learnt with the rest.
+queries are judged by it. Those that compare by cosine have a scale s = exp(``log_scale``), learnt with the rest.
 """
 
 from __future__ import annotations
@@ -16,42 +16,39 @@ from torch.nn import functional as F
 
 from quickstudy import nets
 from quickstudy.errors import UserError
-from quickstudy.learners.base import Adapted, Learner, Logits
+from quickstudy.learners.base import Adapted, Learner, Prediction
 from quickstudy.learners.proxies import Proxies
+from quickstudy.nets.backbone import Backbone
 from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetricConfig(nets.NetConfig):
-    """A learner that compares embeddings."""
+class EpisodicConfig(nets.NetConfig):
+    """A learner whose backbone is trained through what it makes of the support's features."""
 
-    proxies: bool = False
-    """Train with one learned proxy for each training class beside the episodes (see ``proxies.py``); needs cosine."""
     transductive: bool = False
     """Normalise queries with their own moments (norm=task only)."""
 
 
-class Metric(Learner):
-    """Base of the learners that compare embeddings; ``scale`` is the start of the cosine's scale, None without one."""
+@dataclass(frozen=True, kw_only=True)
+class MetricConfig(EpisodicConfig):
+    """A learner that compares embeddings."""
 
-    log_scale: Tensor
+    proxies: bool = False
+    """Train with one learned proxy for each training class beside the episodes (see ``proxies.py``); needs cosine."""
 
-    def __init__(self, spec: Spec, config: MetricConfig, scale: float | None) -> None:
-        super().__init__(spec, config)
-        if config.proxies and scale is None:
-            raise UserError("--proxies compares by cosine. Add --distance cosine.")
-        self.net = nets.build(config, spec.shape, norm="batch")
-        self.transductive = nets.transductive(self.net, config.transductive)
-        if scale is not None:
-            self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
-        self.proxies = Proxies.build(spec, self.net.features) if config.proxies else None
+
+class Compares(Learner):
+    """Adaptation and prediction of every learner that keeps something of the support's features."""
+
+    net: Backbone
 
     def _state(self, features: Tensor, support: Examples) -> Adapted:
         """What is kept of the support's ``features`` [n, f]."""
         raise NotImplementedError
 
-    def _compare(self, adapted: Adapted, features: Tensor) -> Logits:
-        """Logits [n, way] of queries with ``features`` [n, f]."""
+    def _compare(self, adapted: Adapted, features: Tensor) -> Prediction:
+        """Logits [n, way] or means [n, d] of queries with ``features`` [n, f]."""
         raise NotImplementedError
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
@@ -59,23 +56,46 @@ class Metric(Learner):
         features, moments = self._embed(support.x, support.mask, None)
         return self._state(features, support) | moments
 
-    def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Logits:
-        """Logits [n, way] for ``x`` [n, *shape]."""
+    def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:
+        """Logits [n, way] or means [n, d] for ``x`` [n, *shape]."""
         return self._compare(adapted, self._embed(x, mask, None if self.transductive else adapted)[0])
-
-    def loss(self, task: Task, progress: float) -> Tensor:
-        """Scalar: cross-entropy of the query, or what ``proxies`` make of support and query."""
-        support, query = self._both(task)
-        if self.proxies is not None:
-            unit = F.normalize(torch.cat([support, query]), dim=-1)
-            loss: Tensor = self.proxies(unit, task, self.log_scale.exp())
-            return loss
-        prediction = self._compare(self._state(support, task.support), query)
-        return masked_mean(prediction.nll(task.query.y), task.query.mask)
 
     def _embed(self, x: Tensor, mask: Tensor, moments: Adapted | None) -> tuple[Tensor, Adapted]:
         features, found = self.net(x, mask, moments)
         return features, found
+
+
+class Episodic(Compares):
+    """Base of the learners whose backbone embeds support and query together and is trained through both.
+
+    ``images`` is the backbone that they use for images if none is named.
+    """
+
+    def __init__(self, spec: Spec, config: EpisodicConfig, images: str = "conv4") -> None:
+        super().__init__(spec, config)
+        self.net = nets.build(config, spec.shape, norm="batch", images=images)
+        self.transductive = nets.transductive(self.net, config.transductive)
+
+    def loss(self, task: Task, progress: float) -> Tensor:
+        """Scalar: mean error of the query, or what else ``_loss`` makes of the features."""
+        support, query = self._both(task)
+        return self._loss(support, query, task)
+
+    def _loss(self, support: Tensor, query: Tensor, task: Task) -> Tensor:
+        """Scalar, from features [n, f] of the ``support`` and ``query`` of ``task``."""
+        prediction = self._compare(self._state(support, task.support), query)
+        return masked_mean(prediction.nll(task.query.y), task.query.mask)
+
+    def prepare(self, tasks: WholeTasks) -> None:
+        """Fix the moments of norm=batch."""
+        self.net.prepare(len(tasks), lambda number: tasks[number].x)
+
+    @classmethod
+    def recipe(cls, spec: Spec) -> dict[str, Any]:
+        """Many ways and one shot in one task a step; in regression many tasks."""
+        if spec.kind == "regression":
+            return {"shot": 5, "query": 10, "tasks_per_step": 25, "steps": 20_000}
+        return {"way": min(60, spec.classes or 60), "query": 4, "tasks_per_step": 1, "steps": 4000}
 
     def _both(self, task: Task) -> tuple[Tensor, Tensor]:
         """Features of support and query as they are in training."""
@@ -88,11 +108,29 @@ class Metric(Learner):
         features, _ = self._embed(x, mask, None)
         return features[: len(support.x)], features[len(support.x) :]
 
-    def prepare(self, tasks: WholeTasks) -> None:
-        """Fix the moments of norm=batch."""
-        self.net.prepare(len(tasks), lambda number: tasks[number].x)
 
-    @classmethod
-    def recipe(cls, spec: Spec) -> dict[str, Any]:
-        """Many ways and one shot, for every learner of this kind."""
-        return {"way": min(60, spec.classes or 60), "query": 4, "tasks_per_step": 1, "steps": 4000}
+class Metric(Episodic):
+    """Base of the learners that compare embeddings; ``scale`` is the start of the cosine's scale, None without one."""
+
+    log_scale: Tensor
+
+    def __init__(self, spec: Spec, config: MetricConfig, scale: float | None) -> None:
+        if config.proxies and scale is None:
+            raise UserError("--proxies compares by cosine. Add --distance cosine.")
+        super().__init__(spec, config)
+        if scale is not None:
+            self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+        self.proxies = Proxies.build(spec, self.net.features) if config.proxies else None
+
+    def _loss(self, support: Tensor, query: Tensor, task: Task) -> Tensor:
+        """Scalar: cross-entropy of the query, or what ``proxies`` make of support and query."""
+        if self.proxies is None:
+            return super()._loss(support, query, task)
+        unit = F.normalize(torch.cat([support, query]), dim=-1)
+        loss: Tensor = self.proxies(unit, task, self.log_scale.exp())
+        return loss
+
+
+def with_one(features: Tensor) -> Tensor:
+    """[n, f] -> [n, f + 1]: a constant 1 beside the features, whose weight is the bias of a linear head."""
+    return torch.cat([features, torch.ones_like(features[:, :1])], -1)

@@ -43,12 +43,19 @@ class Nearest(Learner):
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:
         """Logs of the shares of votes [n, way], or means [n, d]; without any support even shares, or 0."""
-        y, there = adapted["y"], adapted["mask"]
-        distance = squared_distance(x.flatten(1), adapted["x"])
-        distance = torch.where(there, distance, torch.finfo(distance.dtype).max)
-        near = distance.argsort(dim=-1, stable=True)[:, : self.config.k]
-        found = y[near].sum(1) / there[near].sum(1, keepdim=True).clamp(min=1)
-        if self.spec.kind == "regression":
-            return Point(found)
-        shares = found.clamp(min=torch.finfo(found.dtype).tiny)
-        return Logits(only_present(shares.log(), y.sum(0) > 0))
+        found = vote(squared_distance(x.flatten(1), adapted["x"]), adapted, self.config.k)
+        return Point(found) if self.spec.kind == "regression" else shares(found, adapted)
+
+
+def vote(distance: Tensor, adapted: Adapted, k: int) -> Tensor:
+    """[n, way or d] mean of y over the ``k`` nearest of the support, from ``distance`` [n, m] to each of it."""
+    y, there = adapted["y"], adapted["mask"]
+    distance = torch.where(there, distance, torch.finfo(distance.dtype).max)
+    near = distance.argsort(dim=-1, stable=True)[:, :k]
+    return y[near].sum(1) / there[near].sum(1, keepdim=True).clamp(min=1)
+
+
+def shares(found: Tensor, adapted: Adapted) -> Logits:
+    """Logs of the shares of votes ``found`` [n, way]; a class without support has none."""
+    log = found.clamp(min=torch.finfo(found.dtype).tiny).log()
+    return Logits(only_present(log, adapted["y"].sum(0) > 0))

@@ -14,6 +14,7 @@ from quickstudy.nets.norm import NormKind
 
 BACKBONES = {
     "conv4": ("quickstudy.nets.conv4:Conv4", "four 3x3 convolutions with max-pooling (Vinyals et al. 2016)"),
+    "conv4m": ("quickstudy.nets.conv4:MapsConv4", "conv4 that pools twice, for learners of maps (Sung et al. 2018)"),
     "conv4s": ("quickstudy.nets.conv4:StridedConv4", "conv4 with stride 2 instead of pooling (Finn et al. 2017)"),
     "resnet8": ("quickstudy.nets.resnet:ResNet8", "three residual blocks and an embedding, for drawn characters"),
     "resnet12": ("quickstudy.nets.resnet:ResNet12", "four residual blocks of three convolutions (Lee et al. 2019)"),
@@ -26,21 +27,21 @@ class NetConfig:
     """Which backbone a learner uses."""
 
     backbone: str = "auto"
-    """Name of a backbone; auto is conv4 for images and mlp for anything else."""
+    """Name of a backbone; auto is the learner's own for images (conv4, or conv4m if it compares maps), else mlp."""
     width: int = 0
     """Filters or hidden units; 0 is the backbone's own default."""
     norm: str = "auto"
     """Normalisation: task, batch, group or none; auto is the learner's own default."""
 
 
-def build(config: NetConfig, shape: tuple[int, ...], norm: NormKind) -> Backbone:
-    """The backbone that ``config`` names for inputs of ``shape``; ``norm`` stands in for ``auto`` on images.
+def build(config: NetConfig, shape: tuple[int, ...], norm: NormKind, images: str = "conv4") -> Backbone:
+    """The backbone that ``config`` names for inputs of ``shape``; on images ``images`` and ``norm`` stand in for auto.
 
     Raises UserError for an unknown name or a shape that the backbone does not take.
     """
     name = config.backbone
     if name == "auto":
-        name = "conv4" if len(shape) == 3 else "mlp"
+        name = images if len(shape) == 3 else "mlp"
     if name not in BACKBONES:
         raise unknown("backbone", name, BACKBONES)
     if config.width < 0:

@@ -20,6 +20,8 @@ class Backbone(nn.Module):
     """Maps ``x`` [n, *shape] to features [n, ``features``] through blocks of (x, mask, given, found) -> x."""
 
     features: int
+    sides: tuple[int, int] = (1, 1)
+    """Height and width of the map that the features are, flattened."""
 
     def __init__(self, blocks: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -33,6 +35,12 @@ class Backbone(nn.Module):
         """Whether the moments of a support are part of what adaptation finds (norm=task)."""
         self.trains_in_bfloat16 = False
         """Whether convolutions and matrix products of training passes are in bfloat16 (weights stay in float32)."""
+
+    @property
+    def maps(self) -> tuple[int, int, int]:
+        """(C, h, w) of the last map: features [n, f] are [n, C, h, w], flattened."""
+        height, width = self.sides
+        return self.features // (height * width), height, width
 
     def forward(self, x: Tensor, mask: Tensor, moments: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Moments]:
         """Features [n, f] and the moments that were measured on ``x``; given ``moments`` are used instead."""

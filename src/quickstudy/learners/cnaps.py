@@ -1,0 +1,113 @@
+"""Simple CNAPS. Bateni, Goyal, Masrani, Wood, Sigal (2020), "Improved Few-Shot Visual Classification"; its adaptation
+is that of Requeima, Gordon, Bronskill, Nowozin, Turner (2019), "Fast and Flexible Multi-Task Classification Using
+Conditional Neural Adaptive Processes".
+
+    z = mean of e(x_i) over the support,   (gamma, beta) = 1 + phi(z), psi(z)    FiLM of every normalisation layer
+    Q_k = lambda_k S_k + (1 - lambda_k) S + beta I,   lambda_k = n_k / (n_k + 1)
+    p(y = k | x) = softmax_k(-(f(x) - mu_k)' Q_k^-1 (f(x) - mu_k) / 2)
+
+f is the backbone with its layers so modulated, S_k and S the sample covariances of its features in class k and in the
+whole support (zero for a single example). The papers' backbone is trained beforehand and frozen; here all is trained
+together, from layers that are not modulated, and one net gives the modulation of all layers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from quickstudy import nets
+from quickstudy.errors import UserError
+from quickstudy.learners.base import Adapted, Learner, Logits, Traits, class_means, only_present, present, run_net
+from quickstudy.nets.norm import Norm
+from quickstudy.tasks.base import Examples, Spec, masked_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class CNAPSConfig(nets.NetConfig):
+    """Simple CNAPS; auto normalisation is task, for moments that training fixed would not be those of a task's net."""
+
+    ridge: float = 1.0
+    """beta: what is added to the variance of every feature."""
+    transductive: bool = False
+    """Normalise queries with their own moments (norm=task only)."""
+
+
+class CNAPS(Learner):
+    """The support modulates the backbone, then a class is the Gaussian of its features."""
+
+    traits: ClassVar[Traits] = Traits(kinds=("classification",), transductive=True)
+    Config: ClassVar[type[Any]] = CNAPSConfig
+
+    def __init__(self, spec: Spec, config: CNAPSConfig) -> None:
+        super().__init__(spec, config)
+        if config.norm in ("batch", "none"):
+            why = "has no layers to modulate" if config.norm == "none" else "fixes moments that modulation changes"
+            raise UserError(f"--norm {config.norm} {why}. Use task or group.")
+        if not 0 < config.ridge < math.inf:
+            raise UserError(f"--ridge is {config.ridge}; it must be a finite number above 0.")
+        self.net = nets.build(replace(config, norm="task") if config.norm == "auto" else config, spec.shape, "task")
+        self.transductive = nets.transductive(self.net, config.transductive)
+        norms = {name: part for name, part in self.net.named_modules() if isinstance(part, Norm)}
+        self.sizes = {name: len(part.weight) for name, part in norms.items()}
+        kind = "mlp" if config.backbone == "mlp" else "auto"
+        self.encoder = nets.build(nets.NetConfig(backbone=kind, width=config.width, norm="group"), spec.shape, "group")
+        width = self.encoder.features
+        self.film = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2 * sum(self.sizes.values())))
+        for value in self.film[2].parameters():
+            nn.init.zeros_(value)
+
+    def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
+        """Modulated weights (``net.``), of each class the mean [f], Cholesky factor of Q [f, f] and whether it is
+        present, moments (norm=task)."""
+        weights = self._modulated(support)
+        features, moments = run_net(self.net, weights, support.x, support.mask, None)
+        factors = torch.linalg.cholesky_ex(covariances(features, support, self.config.ridge)).L
+        means = class_means(features, support)
+        return weights | moments | {"means": means, "factors": factors, "present": present(support)}
+
+    def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Logits:
+        """Logits [n, way] for ``x`` [n, *shape]."""
+        features, _ = run_net(self.net, adapted, x, mask, None if self.transductive else adapted)
+        apart = features - adapted["means"].unsqueeze(1)
+        white = torch.linalg.solve_triangular(adapted["factors"], apart.mT, upper=False)
+        return Logits(only_present(-0.5 * white.square().sum(1).T, adapted["present"]))
+
+    @classmethod
+    def recipe(cls, spec: Spec) -> dict[str, Any]:
+        """Several shots, so that there are covariances to learn by."""
+        return {"way": min(20, spec.classes or 20), "shot": 2, "query": 4, "tasks_per_step": 1, "steps": 4000}
+
+    def _modulated(self, support: Examples) -> Adapted:
+        """Weights and biases of the normalisation layers: those of gamma (weight z + bias) + beta."""
+        z = masked_mean(self.encoder(support.x, support.mask, None)[0].T, support.mask)
+        gammas, betas = self.film(z).chunk(2, -1)
+        found: Adapted = {}
+        sizes = list(self.sizes.values())
+        for name, gamma, beta in zip(self.sizes, gammas.split(sizes), betas.split(sizes), strict=True):
+            norm = self.net.get_submodule(name)
+            found[f"net.{name}.weight"] = (1 + gamma) * norm.weight
+            found[f"net.{name}.bias"] = (1 + gamma) * norm.bias + beta
+        return found
+
+
+def covariances(features: Tensor, support: Examples, ridge: float) -> Tensor:
+    """[way, f, f] Q_k of ``features`` [n, f]."""
+    of_class = (support.y * support.mask.unsqueeze(-1)).T
+    counts = of_class.sum(-1).view(-1, 1, 1)
+    all_of_them = support.mask.to(features.dtype).unsqueeze(0)
+    own, shared = scatter(features, of_class), scatter(features, all_of_them)
+    trust = counts / (counts + 1)
+    return trust * own + (1 - trust) * shared + ridge * torch.eye(features.shape[-1]).to(features)
+
+
+def scatter(features: Tensor, members: Tensor) -> Tensor:
+    """[k, f, f] sample covariances of ``features`` [n, f] in k groups with ``members`` [k, n] (1 or 0)."""
+    counts = members.sum(-1).view(-1, 1, 1)
+    means = (members @ features).unsqueeze(1) / counts.clamp(min=1)
+    apart = (features - means) * members.unsqueeze(-1)
+    return apart.mT @ apart / (counts - 1).clamp(min=1)

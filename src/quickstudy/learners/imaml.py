@@ -1,0 +1,49 @@
+"""MAML without a way. Rajeswaran, Finn, Kakade, Levine (2019), "Meta-Learning with Implicit Gradients".
+
+    phi_i = argmin over phi of L(phi; support_i) + lambda / 2 |phi - theta|^2                    (eq. 3)
+    d phi_i / d theta = (I + H_i / lambda)^-1, applied by conjugate gradients                    (lemma 1, algorithm 2)
+    min over theta of sum_i L(phi_i; query_i)
+
+The meta-gradient is that of the solution, whatever steps led there; it is as good as the steps come near it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from quickstudy.inner import Gradient, Implicit, unroll
+from quickstudy.learners.base import Adapted, Traits
+from quickstudy.learners.descent import Descent, DescentConfig
+from quickstudy.tasks.base import Examples, Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class IMAMLConfig(DescentConfig):
+    """iMAML."""
+
+    proximal: float = 2.0
+    """lambda: how strongly a task's weights are held to the start."""
+    cg_steps: int = 5
+    """Steps of conjugate gradients in a meta-gradient."""
+
+
+class IMAML(Descent):
+    """A start to which tasks stay tied; the meta-gradient of where they settle."""
+
+    traits: ClassVar[Traits] = Traits(kinds=("classification", "regression"), gradient=True, transductive=True)
+    Config: ClassVar[type[Any]] = IMAMLConfig
+    default_steps = (16, 16)
+    default_rate = (0.1, 0.02)
+
+    def __init__(self, spec: Spec, config: IMAMLConfig) -> None:
+        super().__init__(spec, config, Implicit(proximal=config.proximal, iterations=config.cg_steps))
+
+    def _descent(self, support: Examples, steps: int, gradient: Gradient | None = None) -> Iterator[Adapted]:
+        """The start, and where ``steps`` steps towards the solution end."""
+        start = self._start(support)
+        yield start
+        if len(support.x):
+            given = self._given(start, {}, support)
+            yield unroll(self._support_loss, start, self._rule(steps), steps, self.gradient, given)
