@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,22 @@ def test_a_second_interrupt_does_not_wait() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_budget_of_cpu_seconds_sets_the_number_of_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "SAMPLE", 0.2)
+    config = TrainConfig(way=3, query=2, tasks_per_step=2, budget=2.0, validate_every=0, batching="loop")
+    run = train(tmp_path / "timed", config)
+    steps, spent = run.training["steps"], run.trained()["cpu_s"]
+    assert run.training["budget"] == 2.0
+    assert steps > 10
+    assert 0.7 < spent < 4.0
+    again = train(tmp_path / "counted", replace(config, budget=0.0, steps=steps))
+    assert metrics(run.path) == metrics(again.path)
+    assert qs.resume(run.path).training["steps"] == steps
+
+
+def test_steps_and_a_budget_exclude_one_another(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--steps is 120 and --budget 5"):
+        train(tmp_path / "run", replace(CONFIG, budget=5.0))
+    assert not (tmp_path / "run").exists()

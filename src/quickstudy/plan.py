@@ -27,6 +27,8 @@ class TrainConfig:
     """Tasks in a meta-step (the meta-batch)."""
     steps: int | None = None
     """Meta-steps."""
+    budget: float = 0.0
+    """CPU seconds to train for instead: how many meta-steps those are is measured at the start. 0 has none."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Meta-optimiser."""
     rate: float = 1e-3
@@ -50,7 +52,8 @@ class TrainConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the backbone in training: bfloat16 takes half the time on processors that have it."""
     batching: str = "auto"
-    """How tasks go through the inner loop: auto (measured at the start), recorded, vmap, chunks, threads or loop."""
+    """How tasks go through the inner loop: auto (measured at the start), compiled, recorded, vmap, chunks, threads
+    or loop."""
 
 
 FALLBACK = {"way": 5, "shot": 1, "query": 15, "tasks_per_step": 4, "steps": 4000}
@@ -60,12 +63,15 @@ def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
     """``config`` with every None filled in; UserError for numbers that make no sense."""
     config = checked(config)
     recipe = FALLBACK | learners.learner_class(learner_name).recipe(spec)
+    if config.budget and config.steps is not None:
+        raise UserError(f"--steps is {config.steps} and --budget {config.budget}: one of them says when to stop.")
     unset = {field.name for field in fields(config) if getattr(config, field.name) is None}
+    unset -= {"steps"} if config.budget else set()
     config = replace(config, **{name: value for name, value in recipe.items() if name in unset})
     sizes = {name: getattr(config, name) for name in ("way", "query", "tasks_per_step", "validate_episodes")}
     check_counts(**{name.replace("_", "-"): count for name, count in sizes.items()})
-    for name in ("steps", "weight_decay", "clip", "validate_every", "patience", "rate"):
-        if not 0 <= getattr(config, name) < math.inf:
+    for name in ("steps", "budget", "weight_decay", "clip", "validate_every", "patience", "rate"):
+        if not 0 <= (getattr(config, name) or 0) < math.inf:
             raise UserError(f"{flag(name)} is {getattr(config, name)}; expected a finite number that is 0 or more.")
     if not -(2**63) <= config.seed < 2**63:
         raise UserError(f"--seed is {config.seed}; it must fit into 64 bits.")

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +68,12 @@ def train(
     if init is not None and world.first:
         warm_start(training, init)
     training.unite()
-    if training.steps:
+    if training.steps or (config.budget and training.params):
         training.check_episodes()
         training.choose_batching()
+        training.fit_budget()
     world.wait()  # nothing is written before every process has found everything right
-    card = asdict(config) | {"batching": training.how, "init": None if init is None else str(init)}
+    card = asdict(training.config) | {"batching": training.how, "init": None if init is None else str(init)}
     members = family.members("train") if training.params else None
     run = runs.describe(path, name, learner_config, family.spec, card, members)
     recorder = Recorder(training, path)
@@ -144,7 +145,8 @@ def settings_of(run: runs.Run) -> TrainConfig:
     try:
         if missing:
             raise UserError(f"training lacks {', '.join(sorted(missing))}.")
-        return resolve(TrainConfig(**card), run.learner_name, run.spec)
+        # with a budget the number of steps was measured when the run began
+        return resolve(replace(TrainConfig(**card), budget=0.0), run.learner_name, run.spec)
     except (UserError, TypeError) as error:
         raise UserError(f"{run.path / runs.CARD}: {error} Restore it from a copy, or train again.") from error
 

@@ -25,6 +25,8 @@ from quickstudy.plan import resolve as resolve
 from quickstudy.tasks.base import TaskFamily, check_room
 
 LOG_EVERY = 50
+SAMPLE = 4.0
+"""CPU seconds in which the cost of a meta-step is measured, where there is a budget of them."""
 GIVE_UP_AFTER = 10
 """Non-finite meta-steps in a row that end a training, or all there are where it has fewer."""
 CLOCKS = ("wall_s", "cpu_s")
@@ -96,9 +98,36 @@ class Training:
         else:
             tasks = self.episodes()
             measured = choosing.fastest(
-                lambda how: self._gradient(tasks, how), self.learner, self.device, calls=self.steps - self.step
+                lambda how: self._gradient(tasks, how),
+                self.learner,
+                self.device,
+                calls=math.inf if self.config.budget > choosing.WORTH_COMPILING else self.steps - self.step,
             )
             self.how = batch.check(self.world.decide(lambda: measured))
+
+    def fit_budget(self) -> None:
+        """Set the number of meta-steps to what ``budget`` CPU seconds, of all processes, are enough for."""
+        if self.config.budget and self.params:
+            steps = self.world.decide(lambda: self._affordable(self.config.budget / self.world.size))
+            self.config = replace(self.config, steps=steps)
+
+    def _affordable(self, seconds: float) -> int:
+        """Meta-steps, with their validations."""
+        start, count = time.process_time(), 0
+        while time.process_time() - start < SAMPLE and count < LOG_EVERY:
+            self._gradient(self.episodes(), self.how)
+            count += 1
+        each = (time.process_time() - start) / count
+        if not self.validates:
+            return max(int(seconds / each), 1)
+        start, few = time.process_time(), min(self.config.validate_episodes, 20)
+        self.learner.prepare(self.family.tasks("train").to(self.device))
+        prepared = time.process_time()
+        scoring.score(self.learner, self.family, replace(self.validation(), episodes=few), device=self.device)
+        scored = (time.process_time() - prepared) * self.config.validate_episodes / few
+        validation = prepared - start + scored
+        # one at the end in any case, the others at their distance
+        return max(int((seconds - validation) / (each + validation / self.config.validate_every)), 1)
 
     def _gradient(self, tasks: Any, how: batch.How) -> tuple[Tensor, dict[str, Tensor]]:
         progress = self.step / max(self.steps, 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quickstudy.app import bench
+from quickstudy.app import bench_speed
 from quickstudy.bench.contest import Settings
 
 ROW: dict[str, Any] = {
@@ -40,7 +40,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         asked.append((name, against, settings))
         return {**ROW, "work": name}
 
-    monkeypatch.setattr(bench, "measured", measure)
+    monkeypatch.setattr(bench_speed, "measured", measure)
     return asked
 
 
@@ -49,6 +49,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     [
         ((), "quickstudy bench speed"),
         (("sped",), "unknown benchmark 'sped'. Did you mean speed?"),
+        (("ladder", "--learners", "protonets"), "unknown learner 'protonets'. Did you mean protonet?"),
+        (("ladder", "--tasks", "sinusoid", "--at", "5w1s"), "expected for example --at 5s,10s"),
+        (("ladder", "--tasks", "glyphs", "--at", "5w"), "expected for example --at 5w1s,20w1s"),
         (("speed", "--works", "sine"), "unknown work 'sine'. Did you mean sine-"),
         (("speed", "--against", "torchop"), "unknown library 'torchop'. Did you mean torchopt?"),
         (("speed", "--rounds", "0"), "--rounds is 0"),
@@ -80,3 +83,32 @@ def test_json_is_one_object(cli: Callable[..., Any], measured: list[Any]) -> Non
     assert answer.code == 0
     assert list(json.loads(answer.out)) == ["sine-1", "sine-5"]
     assert [found[1] for found in measured] == [["higher"], ["higher"]]
+
+
+def test_a_ladder_makes_only_what_is_missing(cli: Callable[..., Any], tmp_path: Path) -> None:
+    command = (
+        "bench",
+        "ladder",
+        "--tasks",
+        "glyphs:classes=20",
+        "--learners",
+        "nearest,protonet,cnp",
+        "--at",
+        "3w1s,4w2s",
+    )
+    command += ("--budget", "0.5", "--width", "4", "--episodes", "20", "--query", "2")
+    command += ("--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "rows"))
+    answer = cli(*command)
+    assert answer.code == 0, answer.err
+    rows = {path.name: json.loads(path.read_text()) for path in (tmp_path / "rows").iterdir()}
+    assert set(rows) == {f"{name}-{at}.json" for name in ("nearest", "protonet") for at in ("3w1s", "4w2s")}
+    assert {row["manifest"] for name, row in rows.items() if "3w1s" in name} == {rows["nearest-3w1s.json"]["manifest"]}
+    assert rows["protonet-4w2s.json"]["training"]["budget"] == 0.5
+    assert "cnp has no row: cnp does not do classification" in answer.out
+    (tmp_path / "rows" / "protonet-4w2s.json").unlink()
+    answer = cli(*command, "--json")
+    again = json.loads(answer.out)
+    assert "training into" not in answer.err
+    assert again["protonet-4w2s"]["mean"] == rows["protonet-4w2s.json"]["mean"]
+    assert "protonet 3w1s" not in answer.err
+    assert "protonet 4w2s" in answer.err

@@ -28,6 +28,8 @@ from quickstudy.training import TrainConfig, Training, resolve
 PACKAGES = ("torch", "numpy", "safetensors", "pillow", "matplotlib", "rich", "tyro", "platformdirs")
 NETS = {"conv4": "glyphs", "mlp": "sinusoid"}
 """Backbones whose fastest batching is measured under MAML, and on which tasks."""
+STEPS = 5000
+"""Of the training that it is measured for: enough to try a recording, too few to compile it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +136,9 @@ def batching() -> dict[str, Any]:
 
 
 def choice(net: str, tasks: str, device: torch.device) -> str:
-    """The way of batching that a training of MAML would take."""
+    """The way of batching that a training of MAML in ``STEPS`` meta-steps would take."""
     family = load_tasks(tasks)
-    config = resolve(TrainConfig(), "maml", family.spec)
+    config = resolve(TrainConfig(steps=STEPS), "maml", family.spec)
     learner = learners.build("maml", family.spec, learners.configure("maml", {"backbone": net}), seed=0)
     training = Training(learner, family, config, device)
     training.choose_batching()

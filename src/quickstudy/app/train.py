@@ -151,12 +151,9 @@ def start(name: str, args: list[str]) -> int:
 def plan(name: str, family: TaskFamily, config: TrainConfig, path: Path) -> str:
     """What the training will do, in two lines."""
     spec = family.spec
-    counts = (
-        (config.steps, "step", "steps"),
-        (config.tasks_per_step, "task", "tasks"),
-        (config.query, "query", "queries"),
-    )
-    steps, tasks, queries = (output.count(*one) for one in counts)
+    counts = ((config.tasks_per_step, "task", "tasks"), (config.query, "query", "queries"))
+    tasks, queries = (output.count(*one) for one in counts)
+    steps = f"{config.budget:g} CPU seconds" if config.budget else output.count(config.steps, "step", "steps")
     classes = f"{config.way}-way " if spec.kind == "classification" else ""
     each = " of each class" if spec.kind == "classification" else ""
     world = parallel.world()
