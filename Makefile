@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check build-check clean
+.PHONY: demo test test-slow check build-check clean
 
 demo: .venv/installed
 	$(BIN)/quickstudy demo
 
 test: .venv/installed-dev check
 	$(BIN)/python -m pytest -m "not slow" -n 2
+
+# What takes minutes: every learner trained, every README recipe.
+test-slow: .venv/installed-dev
+	$(BIN)/python -m pytest -m slow -n 2
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -34,7 +38,11 @@ clean:
 	rm -rf .venv dist build
 
 # The wheel, built and imported on its own.
-build-check: .venv/installed-dev
+build-# What takes minutes: every learner trained, every README recipe.
+test-slow: .venv/installed-dev
+	$(BIN)/python -m pytest -m slow -n 2
+
+check: .venv/installed-dev
 	rm -rf dist && $(BIN)/python -m pip wheel --quiet --no-deps -c constraints.txt -w dist .
 	$(BIN)/python -m zipfile -l dist/*.whl > dist/contents
 	grep -q omniglot_vinyals.txt dist/contents

@@ -82,12 +82,6 @@ def test_recipes_run(tasks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert main(shortened(command)) == 0, command
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("target", ["demo"])
-def test_make_runs(target: str) -> None:
-    subprocess.run(["make", target], cwd=ROOT, check=True)
-
-
 def test_tables_name_every_learner_and_family() -> None:
     for name in (*LEARNERS, *FAMILIES):
         assert f"| `{name}` |" in README, name

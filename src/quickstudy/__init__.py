@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from quickstudy import inner
+    from quickstudy.comparison import Comparison, compare
     from quickstudy.errors import UserError
     from quickstudy.evaluation import Evaluation, differences, evaluate
     from quickstudy.learners.base import Learner
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from quickstudy.training import TrainConfig
 
 _PUBLIC = {
+    "Comparison": "quickstudy.comparison:Comparison",
     "Evaluation": "quickstudy.evaluation:Evaluation",
     "Examples": "quickstudy.tasks.base:Examples",
     "Learner": "quickstudy.learners.base:Learner",
@@ -30,6 +32,7 @@ _PUBLIC = {
     "Task": "quickstudy.tasks.base:Task",
     "TrainConfig": "quickstudy.training:TrainConfig",
     "UserError": "quickstudy.errors:UserError",
+    "compare": "quickstudy.comparison:compare",
     "differences": "quickstudy.evaluation:differences",
     "evaluate": "quickstudy.evaluation:evaluate",
     "inner": "quickstudy.inner:",
@@ -39,6 +42,7 @@ _PUBLIC = {
     "train": "quickstudy.trainer:train",
 }
 __all__ = [
+    "Comparison",
     "Evaluation",
     "Examples",
     "Learner",
@@ -47,6 +51,7 @@ __all__ = [
     "TrainConfig",
     "UserError",
     "__version__",
+    "compare",
     "differences",
     "evaluate",
     "inner",

@@ -20,8 +20,12 @@ VERBS = {
     "demo": ("quickstudy.app.demo", "watch a learner learn to learn, in a minute, without any data"),
     "train": ("quickstudy.app.train", "meta-train a learner on a task family"),
     "evaluate": ("quickstudy.app.evaluate", "how well, how fast and at what cost runs adapt to held-out tasks"),
+    "compare": (
+        "quickstudy.app.compare",
+        "learners side by side: score, speed, cost, calibration, robustness, as a page",
+    ),
     "list": ("quickstudy.app.list", "learners, task families, backbones, or your runs"),
-    "bench": ("quickstudy.app.bench", "how fast meta-gradients are, here and in other libraries on the same work"),
+    "bench": ("quickstudy.app.bench", "meta-gradients beside other libraries; every learner at one budget"),
     "doctor": ("quickstudy.app.doctor", "what there is on this machine: versions, devices, data, caches"),
 }
 EXAMPLES = """\
