@@ -30,7 +30,13 @@ def is_recipe(command: str) -> bool:
     return any(word in command for word in ("omniglot", "runs/sine", "runs/glyphs"))
 
 
-@pytest.mark.parametrize("number", range(len(SNIPPETS)))
+SLOW = 0
+"""The snippet that trains for a minute."""
+
+
+@pytest.mark.parametrize(
+    "number", [pytest.param(at, marks=pytest.mark.slow) if at == SLOW else at for at in range(len(SNIPPETS))]
+)
 def test_snippets_run(number: int, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(SNIPPETS[number])
     ran = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True)
@@ -41,6 +47,7 @@ def test_snippets_run(number: int, tmp_path: Path) -> None:
         assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
 def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     ours = [command for command in COMMANDS if command.startswith("quickstudy") and not is_recipe(command)]

@@ -38,7 +38,7 @@ class Doubled(ProtoNet):
     """A learner of one's own."""
 
 
-@pytest.mark.parametrize("at", [37, 61, 119])
+@pytest.mark.parametrize("at", [37, *(pytest.param(at, marks=pytest.mark.slow) for at in (61, 119))])
 def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_happened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:

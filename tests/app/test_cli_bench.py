@@ -49,7 +49,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     [
         ((), "quickstudy bench speed"),
         (("sped",), "unknown benchmark 'sped'. Did you mean speed?"),
-        (("ladder", "--learners", "protonets"), "unknown learner 'protonets'. Did you mean protonet?"),
+        (("ladder", "--learners", "protonets"), "unknown learner 'protonets'. Did you mean protonet "),
         (("ladder", "--tasks", "sinusoid", "--at", "5w1s"), "expected for example --at 5s,10s"),
         (("ladder", "--tasks", "glyphs", "--at", "5w"), "expected for example --at 5w1s,20w1s"),
         (("speed", "--works", "sine"), "unknown work 'sine'. Did you mean sine-"),

@@ -74,7 +74,7 @@ def test_a_warm_start(cli: Cli, run: Path, tiny: tuple[str, ...]) -> None:
 
 SMALL = "train protonet --steps 2 --width 4 --way 2 --query 2"
 WRONG = [
-    ("train protonets", ["unknown learner 'protonets'", "Did you mean protonet?"]),
+    ("train protonets", ["unknown learner 'protonets'", "Did you mean protonet "]),
     ("train --tasks glyphs", ["learner comes first", "quickstudy train protonet --tasks glyphs"]),
     ("train --tasks glyphs maml", ["learner comes first", "quickstudy train maml --tasks glyphs"]),
     (f"{SMALL} --tasks omniglott", ["unknown task family 'omniglott'", "Did you mean omniglot?"]),

@@ -33,7 +33,9 @@ def job(work: Work, folder: Path) -> Job:
     return episodes.read(work, 0, path, torch.device("cpu")).doubled(work.tasks)
 
 
-@pytest.mark.parametrize("name", ["sine-5", "omniglot-1", "first-order", "protonet"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("sine-5", marks=pytest.mark.slow), "omniglot-1", "first-order", "protonet"]
+)
 def test_ours_is_the_loop(name: str, tmp_path: Path) -> None:
     one = job(SMALL[name], tmp_path)
     (reference,) = loop.ways(one).values()
@@ -65,7 +67,9 @@ def test_the_loop_agrees_with_finite_differences(tmp_path: Path) -> None:
     assert distance(torch.tensor(numeric, dtype=torch.float64), found) < 1e-6
 
 
-@pytest.mark.parametrize("name", ["sine-5", "omniglot-1", "first-order", "protonet"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("sine-5", marks=pytest.mark.slow), "omniglot-1", "first-order", "protonet"]
+)
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_library_has_a_way_that_is_right(library: str, name: str, tmp_path: Path) -> None:
     one = job(SMALL[name], tmp_path)
