@@ -52,6 +52,9 @@ class Evaluation:
     metric: str
     mean: float
     ci95: float
+    oracle: float | None
+    """Mean of the best possible answer on the same episodes, where the family knows it."""
+    oracle_ci95: float | None
     transductive: bool
     inner_steps: int | None
     """Asked for instead of the learner's own; None is its own."""
@@ -134,6 +137,7 @@ def evaluate(
     learner = learner.to(place)
     scored = score(learner, family, which, steps=inner_steps, device=place)
     mean, ci95 = interval(scored.values, scored.units)
+    best = None if scored.oracle is None else interval(scored.oracle, scored.units)
     few = next(batches(family, replace(which, episodes=cost.REPEATS), cost.REPEATS)).to(place)
     costs = cost.measure(learner, few, inner_steps)
     asked = int(few.query.mask.sum(-1).max()) // max(which.way, 1)
@@ -146,6 +150,8 @@ def evaluate(
         metric=family.spec.metric,
         mean=mean,
         ci95=ci95,
+        oracle=best and best.mean,
+        oracle_ci95=best and finite(best.ci95),
         transductive=learner.transductive,
         inner_steps=inner_steps,
         **costs._asdict(),

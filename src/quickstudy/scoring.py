@@ -16,7 +16,7 @@ from quickstudy import cost
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.learners.base import Adapted, Learner, Prediction
-from quickstudy.tasks.base import Split, Task, TaskFamily, check_counts, check_room
+from quickstudy.tasks.base import KnowsTheBest, Split, Task, TaskFamily, check_counts, check_room
 
 EXAMPLES = 512
 """Examples that go through a net at once on a CPU: more no longer fit its caches."""
@@ -52,6 +52,8 @@ class Scored(NamedTuple):
     predict_ms: float
     manifest: str
     """Hash of which episodes these were."""
+    oracle: Tensor | None = None
+    """[episodes] the metric of the best possible answer, where the family knows it."""
 
 
 def batches(family: TaskFamily, which: Episodes, size: int, first: int = 0) -> Iterator[Task]:
@@ -86,7 +88,7 @@ def score(
     check_counts(episodes=which.episodes)
     check_fits(learner, family)
     how = how or batch.usual(learner)
-    values, units, draws, clock = [], [], [], {"adapt": 0.0, "predict": 0.0}
+    values, units, draws, best, clock = [], [], [], [], {"adapt": 0.0, "predict": 0.0}
     was_training = learner.training
     learner.eval()
     for drawn in batches(family, which, tasks_at_once(learner, which), first):
@@ -107,10 +109,13 @@ def score(
 
         values.append(next(iter(family.score(predict, task).values())).cpu())
         units.append(drawn.unit)
+        if isinstance(family, KnowsTheBest):
+            best.append(family.oracle(drawn).cpu())
     learner.train(was_training)
     each = 1000 / which.episodes
     manifest = manifest_hash(family, which, torch.cat(draws))
-    return Scored(torch.cat(values), torch.cat(units), clock["adapt"] * each, clock["predict"] * each, manifest)
+    oracle = torch.cat(best) if best else None
+    return Scored(torch.cat(values), torch.cat(units), clock["adapt"] * each, clock["predict"] * each, manifest, oracle)
 
 
 def _predict(learner: Learner, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:

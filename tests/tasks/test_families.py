@@ -68,7 +68,15 @@ def test_names_that_mean_nothing_are_refused(name: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["sinusoid", "glyphs", "glyphs:size=32", "glyphs+warp:size=24", "glyphs+augment:pad=2", "glyphs,2*glyphs+warp"],
+    [
+        "sinusoid",
+        "functions:noise=0.5",
+        "glyphs",
+        "glyphs:size=32",
+        "glyphs+warp:size=24",
+        "glyphs+augment:pad=2",
+        "glyphs,2*glyphs+warp",
+    ],
 )
 def test_a_name_loads_the_family_that_it_names(name: str) -> None:
     family = tasks.load(name)

@@ -151,6 +151,9 @@ def show(rows: Sequence[Evaluation], curves: Sequence[str]) -> None:
         for row in rows
     ]
     output.print_table(columns, table)
+    if first.oracle is not None:
+        best = output.score(first.metric, first.oracle, first.oracle_ci95)
+        print(f"\nthe best possible answer to these tasks has {first.metric} {best}")
     print("\none task at a time: median time to adapt and to predict; operations and memory of one adaptation")
     for curve in curves:
         show_curve(rows, curve)

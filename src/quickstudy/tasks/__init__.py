@@ -18,6 +18,7 @@ from quickstudy.tasks.base import SPLITS, Examples, Spec, Split, Task, TaskFamil
 
 FAMILIES = {
     "sinusoid": ("quickstudy.tasks.sinusoid:Sinusoid", "sine waves of random amplitude and phase (regression)"),
+    "functions": ("quickstudy.tasks.functions:Functions", "noisy sines, lines, quadratics and steps (regression)"),
     "glyphs": ("quickstudy.tasks.glyphs:Glyphs", "procedural handwritten characters, unlimited; needs no data"),
     "omniglot": (
         "quickstudy.tasks.omniglot:Omniglot",

@@ -131,6 +131,15 @@ class TaskFamily(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsTheBest(Protocol):
+    """A family that knows the best possible answer."""
+
+    def oracle(self, task: Task) -> Tensor:
+        """Its primary metric [T]: what no learner can beat on average."""
+        ...
+
+
 def check_split(family: TaskFamily, split: str) -> Split:
     """``split`` if ``family`` has it; UserError otherwise."""
     for known in family.splits:
