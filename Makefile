@@ -38,11 +38,7 @@ clean:
 	rm -rf .venv dist build
 
 # The wheel, built and imported on its own.
-build-# What takes minutes: every learner trained, every README recipe.
-test-slow: .venv/installed-dev
-	$(BIN)/python -m pytest -m slow -n 2
-
-check: .venv/installed-dev
+build-check: .venv/installed-dev
 	rm -rf dist && $(BIN)/python -m pip wheel --quiet --no-deps -c constraints.txt -w dist .
 	$(BIN)/python -m zipfile -l dist/*.whl > dist/contents
 	grep -q omniglot_vinyals.txt dist/contents
