@@ -112,3 +112,16 @@ def test_a_ladder_makes_only_what_is_missing(cli: Callable[..., Any], tmp_path: 
     assert again["protonet-4w2s"]["mean"] == rows["protonet-4w2s.json"]["mean"]
     assert "protonet 3w1s" not in answer.err
     assert "protonet 4w2s" in answer.err
+
+
+def test_a_ladder_of_regression_leaves_nets_as_their_learners_have_them(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    command = ("bench", "ladder", "--tasks", "functions", "--learners", "cnp", "--at", "5s", "--budget", "0.3")
+    answer = cli(
+        *command, "--episodes", "10", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "rows"), "--json"
+    )
+    assert answer.code == 0, answer.err
+    row = json.loads(answer.out)["cnp-5s"]
+    assert row["training"]["config"]["width"] == 128
+    assert 0 < row["oracle"] < row["mean"]

@@ -68,7 +68,7 @@ def main(args: list[str]) -> int:
         learners=chosen(flags.learners, family),
         columns=columns(flags.at, family),
         config=TrainConfig(budget=flags.budget, seed=flags.seed, device=flags.device),
-        settings={"backbone": flags.backbone, "width": flags.width},
+        settings=own_nets(flags),
         episodes=flags.episodes,
         query=flags.query,
         seed=flags.seed,
@@ -83,6 +83,12 @@ def main(args: list[str]) -> int:
         show(ladder, rows, refused)
         print(flags.out)
     return 0
+
+
+def own_nets(flags: Flags) -> dict[str, Any]:
+    """What is said of the nets; where nothing is, each learner has its own defaults."""
+    said = {"backbone": flags.backbone, "width": flags.width}
+    return {name: value for name, value in said.items() if value not in ("auto", 0)}
 
 
 def chosen(names: str, family: TaskFamily) -> list[str]:
