@@ -17,8 +17,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from quickstudy.errors import UserError
-from quickstudy.learners.base import Adapted, Logits, Traits, only_present, present
+from quickstudy.learners.base import Adapted, Logits, Traits, check_positive, only_present, present
 from quickstudy.learners.logistic import fit
 from quickstudy.learners.metric import with_one
 from quickstudy.learners.pretrained import Frozen, PretrainedConfig
@@ -46,8 +45,7 @@ class Linear(Frozen):
     def __init__(self, spec: Spec, config: LinearConfig) -> None:
         super().__init__(spec, config)
         check_counts(**{"newton-steps": config.newton_steps})
-        if not config.penalty > 0:
-            raise UserError(f"--penalty is {config.penalty}; it must be more than 0.")
+        check_positive(penalty=config.penalty)
 
     def _state(self, features: Tensor, support: Examples) -> Adapted:
         x, here = self._inputs(features) * support.mask.unsqueeze(-1), present(support)

@@ -26,8 +26,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from quickstudy.errors import UserError
-from quickstudy.learners.base import Adapted, Logits, Traits, class_means, only_present, squared_distance
+from quickstudy.learners.base import (
+    Adapted,
+    Logits,
+    Traits,
+    check_positive,
+    class_means,
+    only_present,
+    squared_distance,
+)
 from quickstudy.learners.joint import Joint, JointConfig
 from quickstudy.tasks.base import Examples, Spec, check_counts
 
@@ -55,9 +62,11 @@ class TIM(Joint):
     def __init__(self, spec: Spec, config: TIMConfig) -> None:
         super().__init__(spec, config)
         check_counts(iterations=config.iterations)
-        for name in ("temperature", "support_weight", "confidence_weight"):
-            if not getattr(config, name) > 0:
-                raise UserError(f"--{name.replace('_', '-')} is {getattr(config, name)}; it must be more than 0.")
+        check_positive(
+            temperature=config.temperature,
+            support_weight=config.support_weight,
+            confidence_weight=config.confidence_weight,
+        )
 
     def _state(self, features: Tensor, support: Examples) -> Adapted:
         unit = F.normalize(features, dim=-1)

@@ -21,85 +21,41 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw
-from quickstudy.tasks.base import (
-    Examples,
-    Predict,
-    Spec,
-    Split,
-    Task,
-    WholeTasks,
-    check_counts,
-    check_split,
-    masked_mean,
-    squared_error,
-)
+from quickstudy.tasks.base import Examples, Spec, Task, masked_mean
+from quickstudy.tasks.endless import Drawn, Endless
 
-INPUT = (-5.0, 5.0)
 PLACES = torch.arange(32) * 0.25 - 3.875
 KINDS = 4
 NOISE = (0.01, 10.0)
 """Range of the noise: with less the posterior is no longer exact in float64."""
 
 
-class Functions:
-    """Sines, lines, quadratics and steps; every split draws its own, without end."""
-
-    splits: tuple[Split, ...] = ("train", "val", "test")
+class Functions(Endless):
+    """Sines, lines, quadratics and steps; the errors of queries contain their noise."""
 
     def __init__(self, *, noise: float = 0.3) -> None:
         if not NOISE[0] <= noise <= NOISE[1]:
             raise UserError(f"the noise of functions is {noise}; it must be from {NOISE[0]} to {NOISE[1]}.")
         self.noise = float(noise)
-        self.spec = Spec(
-            name="functions" + ("" if noise == 0.3 else f":noise={noise:g}"),
-            kind="regression",
-            shape=(1,),
-            outputs=1,
-            metric="mse",
-            shot_unit="point of the function",
+        name = "functions" + ("" if noise == 0.3 else f":noise={noise:g}")
+        super().__init__(
+            Spec(name=name, kind="regression", shape=(1,), outputs=1, metric="mse", shot_unit="point of the function")
         )
 
-    def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:
-        """[T] functions: ``shot`` support points and ``query`` query points each; ``shot`` may be 0, no ``way``."""
-        check_split(self, split)
-        check_counts(query=query)
-        check_counts(least=0, shot=shot)
-        key = draw.keys(index, "functions", split, seed)
+    def _functions(self, key: Tensor) -> Drawn:
         kind = draw.bits(key, 1, "kind")[:, 0] % KINDS
         place = draw.bits(key, 1, "place")[:, 0] % len(PLACES)
-        which = torch.where(kind < KINDS - 1, kind, KINDS - 1 + place)
+        which = torch.where(kind < KINDS - 1, kind, KINDS - 1 + place).view(-1, 1, 1, 1)
         weights = draw.normal(key, 3, "weights").unsqueeze(-1)
 
-        def examples(n: int, stream: str) -> Examples:
-            x = draw.uniform(key, n, stream, *INPUT)
-            chosen = which.view(-1, 1, 1, 1).expand(-1, 1, n, 3)
-            mean = (features(x).gather(1, chosen).squeeze(1) @ weights).squeeze(-1)
-            y = mean + self.noise * draw.normal(key, n, f"{stream} noise")
-            return Examples(x.unsqueeze(-1), y.unsqueeze(-1), torch.ones_like(x, dtype=torch.bool))
+        def noisy(x: Tensor, stream: str) -> Tensor:
+            chosen = features(x).gather(1, which.expand(-1, 1, x.shape[1], 3)).squeeze(1)
+            return (chosen @ weights).squeeze(-1) + self.noise * draw.normal(key, x.shape[1], f"{stream} noise")
 
-        return Task(
-            support=examples(shot, "support"),
-            query=examples(query, "query"),
-            classes=key.new_zeros((len(index), 0)),
-            unit=index.to(torch.int64),
-            key=key,
-        )
-
-    def tasks(self, split: Split) -> WholeTasks:
-        """A thousand functions of 20 points each."""
-        batch = self.sample(split, torch.arange(1000), way=0, shot=0, query=20, seed=0).query
-        return WholeTasks(len(batch.x), lambda number: Examples(*(leaf[number] for leaf in batch)))
-
-    def members(self, split: Split) -> frozenset[str] | None:
-        """None: functions are unlimited, and each split hashes its own."""
-        return None
-
-    def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
-        """``mse``: mean squared error over the query points, whose noise it contains [T]."""
-        return squared_error(predict, task)
+        return noisy
 
     def oracle(self, task: Task) -> Tensor:
-        """[T] the same of the exact posterior mean."""
+        """[T] mean squared error of the exact posterior mean."""
         x, y = task.query.x.squeeze(-1).double(), task.query.y.squeeze(-1).double()
         return masked_mean((self.posterior_mean(task.support, x) - y).square(), task.query.mask)
 
