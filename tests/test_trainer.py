@@ -68,6 +68,21 @@ def test_a_run_without_a_checkpoint_yet_starts_over(tmp_path: Path) -> None:
     assert metrics(qs.resume(tmp_path / "cut").path) == metrics(whole.path)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU that must be missing is there")
+def test_a_run_goes_on_without_the_gpu_that_it_was_begun_on(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole")
+
+    def crash(*_: object) -> None:
+        raise CrashError
+
+    with pytest.raises(CrashError):
+        train(tmp_path / "cut", progress=crash)
+    card = tmp_path / "cut" / "run.json"
+    card.write_text(card.read_text().replace('"device": "auto"', '"device": "cuda"'))
+    assert '"device": "cuda"' in card.read_text()
+    assert metrics(qs.resume(tmp_path / "cut").path) == metrics(whole.path)
+
+
 def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
     run = train(tmp_path / "run")
     before = (run.path / "metrics.jsonl").read_bytes(), (run.path / "weights.safetensors").read_bytes()

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from quickstudy.devices import synchronise
 from quickstudy.inner import batch
 from quickstudy.learners.base import Learner
 from quickstudy.tasks.base import Task
@@ -108,11 +109,3 @@ def _milliseconds(run: Callable[[], Any], device: torch.device) -> float:
     run()
     synchronise(device)
     return (time.perf_counter() - start) * 1000
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()

@@ -40,6 +40,14 @@ def room(device: torch.device) -> float:
     return memory_bytes()
 
 
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 @functools.cache
 def keep_freed_memory() -> None:
     """Have the C library keep what is freed, up to 2 GB, for what is allocated next.

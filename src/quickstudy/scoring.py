@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from quickstudy import cost
+from quickstudy.devices import synchronise
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.learners.base import Adapted, Learner, Prediction
@@ -94,16 +94,16 @@ def score(
     for drawn in batches(family, which, tasks_at_once(learner, which), first):
         draws.append(torch.cat([drawn.classes, drawn.unit.unsqueeze(-1), drawn.key.unsqueeze(-1)], -1))
         task = drawn.to(device)
-        cost.synchronise(task.key.device)
+        synchronise(task.key.device)
         start = time.perf_counter()
         adapted = batch.map_tasks(lambda own, support: own.adapt(support, steps), learner, (task.support,), how)
-        cost.synchronise(task.key.device)
+        synchronise(task.key.device)
         clock["adapt"] += time.perf_counter() - start
 
         def predict(x: Tensor, mask: Tensor, adapted: Any = adapted) -> Any:
             start = time.perf_counter()
             answer = batch.map_tasks(_predict, learner, (adapted, x, mask), how)
-            cost.synchronise(x.device)
+            synchronise(x.device)
             clock["predict"] += time.perf_counter() - start
             return answer
 

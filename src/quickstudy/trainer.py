@@ -113,11 +113,14 @@ def _create(run: runs.Run, recorder: Recorder) -> None:
 
 
 def resume(path: Path | str, progress: Progress | None = None) -> runs.Run:
-    """Continue an interrupted training exactly where its last checkpoint left it, with the settings it has."""
+    """Continue an interrupted training exactly where its last checkpoint left it, with the settings it has.
+
+    Where the device that it was begun on is not there, it goes on with the best there is, and rounds otherwise.
+    """
     world = parallel.world()
     run = open_run(path)
     family = load_tasks(run.spec.name)
-    config = settings_of(run)
+    config = with_a_device(settings_of(run))
     if family.spec != run.spec:
         raise UserError(f"the tasks of {run.path} are not those of today: {run.spec} then, {family.spec} now.")
     training = _begin(run.learner_name, run.config, family, config, world)
@@ -149,6 +152,15 @@ def settings_of(run: runs.Run) -> TrainConfig:
         return resolve(replace(TrainConfig(**card), budget=0.0), run.learner_name, run.spec)
     except (UserError, TypeError) as error:
         raise UserError(f"{run.path / runs.CARD}: {error} Restore it from a copy, or train again.") from error
+
+
+def with_a_device(config: TrainConfig) -> TrainConfig:
+    """``config`` with device auto if this machine has no such device."""
+    try:
+        pick_device(config.device)
+    except UserError:
+        return replace(config, device="auto")
+    return config
 
 
 def _begin(name: str, learner_config: Any, family: TaskFamily, config: TrainConfig, world: parallel.World) -> Training:

@@ -25,7 +25,7 @@ from quickstudy.plan import resolve as resolve
 from quickstudy.tasks.base import TaskFamily, check_room
 
 LOG_EVERY = 50
-SAMPLE = 4.0
+SAMPLE = 8.0
 """CPU seconds in which the cost of a meta-step is measured, where there is a budget of them."""
 GIVE_UP_AFTER = 10
 """Non-finite meta-steps in a row that end a training, or all there are where it has fewer."""
@@ -98,7 +98,7 @@ class Training:
         else:
             tasks = self.episodes()
             measured = choosing.fastest(
-                lambda how: self._gradient(tasks, how),
+                lambda how: self._gradient(tasks, how, progress=1.0),
                 self.learner,
                 self.device,
                 calls=math.inf if self.config.budget > choosing.WORTH_COMPILING else self.steps - self.step,
@@ -113,9 +113,12 @@ class Training:
 
     def _affordable(self, seconds: float) -> int:
         """Meta-steps, with their validations."""
+        parts = (0.0, 0.25, 0.5, 0.75, 1.0)  # some losses are not the same all along
+        for progress in parts:
+            self._gradient(self.episodes(), self.how, progress)
         start, count = time.process_time(), 0
         while time.process_time() - start < SAMPLE and count < LOG_EVERY:
-            self._gradient(self.episodes(), self.how)
+            self._gradient(self.episodes(), self.how, parts[count % len(parts)])
             count += 1
         each = (time.process_time() - start) / count
         if not self.validates:
@@ -129,8 +132,7 @@ class Training:
         # one at the end in any case, the others at their distance
         return max(int((seconds - validation) / (each + validation / self.config.validate_every)), 1)
 
-    def _gradient(self, tasks: Any, how: batch.How) -> tuple[Tensor, dict[str, Tensor]]:
-        progress = self.step / max(self.steps, 1)
+    def _gradient(self, tasks: Any, how: batch.How, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         return batch.meta_gradient(self.learner, tasks, progress, how, self.learner.traits.gradient_in_loss)
 
     def _together(self, losses: Tensor, grads: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -148,7 +150,7 @@ class Training:
     def meta_step(self) -> None:
         """One update of the learner; skipped and counted if loss or gradient is not finite."""
         assert self.optimizer is not None
-        losses, grads = self._together(*self._gradient(self.episodes(), self.how))
+        losses, grads = self._together(*self._gradient(self.episodes(), self.how, self.step / max(self.steps, 1)))
         norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in grads.values()]))
         if bool(torch.isfinite(norm) & torch.isfinite(losses).all()):
             scale = min(1.0, self.config.clip / max(float(norm), 1e-12)) if self.config.clip else 1.0

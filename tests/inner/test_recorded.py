@@ -81,6 +81,18 @@ def test_views_and_doubles_are_left_out() -> None:
     )
 
 
+def test_tensors_may_lie_anywhere_in_memory() -> None:
+    """As each task's part of a batch does."""
+
+    def of(x: Tensor) -> Tensor:
+        _, rest = x.split([1, 2])
+        return x.view(2, 6).t().reshape(3, 4) * rest.view(8)[2:6] + x[1].view(2, 2).t().reshape(4)
+
+    for task in torch.randn(4, 3, 4):
+        assert torch.equal(recorded.replay(of, (task,), "it", [], lambda: None), of(task))
+    assert len(recorded.RECORDINGS) == 1
+
+
 def test_what_changes_beside_the_tensors_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A global number, a closure, a setting of the module, its mode, a rate."""
     module = net()
@@ -154,7 +166,7 @@ def test_a_recording_can_be_compiled() -> None:
         with torch.no_grad():
             module[0].weight.add_(0.1)
     (recording,) = recorded.RECORDINGS.values()
-    assert recording.translation is not None
+    assert True in recording.plays
     torch.testing.assert_close(ask(module, "recorded", steps=1), ask(module, "compiled", steps=1))
 
 

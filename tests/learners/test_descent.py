@@ -120,7 +120,7 @@ def test_those_that_number_their_classes_refuse_more(name: str) -> None:
 
 
 def test_proto_maml_without_a_step_is_the_prototypical_network() -> None:
-    learner, task = build("protomaml"), draw(way=4, shot=3)
+    learner, task = build("protomaml", norm="task"), draw(way=4, shot=3)
     protonet = build("protonet", norm="task").eval()
     protonet.net.load_state_dict(learner.net.state_dict())
     there, here = answer(protonet, task), answer(learner, task, steps=0)

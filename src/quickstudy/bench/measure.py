@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from quickstudy.bench.job import Way
+from quickstudy.devices import synchronise
 
 AT_LEAST = 0.1
 """Seconds that a measurement lasts: a small work is repeated inside it."""
@@ -21,20 +22,14 @@ WARM = 40
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def settle(device: torch.device) -> None:
-    """Wait for what a GPU still has to do."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def timed(way: Way, repeats: int, device: torch.device) -> float:
     """Mean seconds of ``repeats`` meta-gradients in a row."""
     gc.collect()
-    settle(device)
+    synchronise(device)
     start = time.perf_counter()
     for _ in range(repeats):
         way()
-    settle(device)
+    synchronise(device)
     return (time.perf_counter() - start) / repeats
 
 
@@ -55,11 +50,11 @@ def growth(way: Way, device: torch.device) -> int:
     """
     gc.collect()
     if device.type == "cuda":
-        settle(device)
+        synchronise(device)
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         way()
-        settle(device)
+        synchronise(device)
         return int(torch.cuda.max_memory_allocated(device) - before)
     before = forget_peak()
     way()

@@ -23,9 +23,9 @@ def ways(job: Job) -> dict[str, Way]:
     if len(job.supports[0]) == 1:  # about memory; one task alone leaves nothing to batch
         return {"mixed": partial(maml, job, "mixed", "loop"), "recomputed": partial(maml, job, "recomputed", "loop")}
     once = partial(maml, job, "first-order" if job.first_order else "exact")
-    # where auto comes to after 30 calls, and after a minute of calls
-    late: batch.How = "recorded" if batch.convolves_on_cpu(job.net) else "compiled"
-    return {"auto": once, late: partial(once, how=late)}
+    # what auto comes to after 30 calls, and after a minute of calls
+    late = ("recorded",) if batch.convolves(job.net) else batch.WRITTEN
+    return {"auto": once, **{how: partial(once, how=how) for how in late}}
 
 
 def maml(job: Job, gradient: Kind, how: batch.How | Literal["auto"] = "auto") -> list[Tensor]:

@@ -51,6 +51,7 @@ class Worker:
     def __init__(self, library: str, work: str, path: str, seed: str, threads: str, device: str) -> None:
         torch.set_num_threads(int(threads))
         self.library, self.device = library, torch.device(device)
+        torch.backends.cudnn.allow_tf32 = False  # on a GPU: all compute with what they are checked for
         self.job = episodes.read(WORKS[work], int(seed), Path(path), self.device)
         self.ways: dict[str, Way] = {}
 

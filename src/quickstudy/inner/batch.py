@@ -5,7 +5,8 @@ How          what it does                                                       
 compiled     recorded, and that translated to machine code, which takes half a   tiny nets, many more meta-steps
              minute and a C++ compiler (compiling.py)
 recorded     vmap, or threads where convolutions are on a CPU, written down      many meta-steps
-             once and played back (recorded.py)
+             once and played back (recorded.py), on a CUDA GPU in one launch
+             (capturing.py)
 vmap         all tasks in one vectorised call                                    tiny nets; a GPU
 chunks       vectorised calls of ``CHUNK`` tasks                                 between the two
 threads      one task a thread, each on its own copy of the modules              convolutions on a CPU
@@ -18,7 +19,7 @@ outside of vmap, over all tasks' examples at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Literal, Protocol, TypeVar, get_args
@@ -33,6 +34,7 @@ from quickstudy.devices import keep_freed_memory
 from quickstudy.errors import UserError
 from quickstudy.inner import room
 from quickstudy.inner.fingerprint import fingerprint
+from quickstudy.inner.precise import full_float32
 from quickstudy.inner.quicker import CONVOLUTIONS, quicker, twin
 from quickstudy.inner.recorded import is_recorded, replay
 from quickstudy.nets import fused
@@ -49,7 +51,11 @@ Gradients = dict[str, Tensor]
 
 
 class TaskModule(Protocol):
-    """What is needed of a learner here: ``forward(task, progress)`` is the loss of one task."""
+    """What is needed of a learner here: ``forward(task, progress)`` is the loss of one task.
+
+    A recording takes ``progress`` as a tensor. A loss that decides by it what to compute has a method
+    ``stage(progress)`` that says how it decides, or None while what it computes changes from step to step.
+    """
 
     def __call__(self, task: Any, progress: float) -> Tensor: ...
 
@@ -100,7 +106,8 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
     if not inside and size(batch) == 1:
         how = "loop"
     if inside or how in ("threads", "loop"):
-        return _inside(module, params, batch, progress, how)
+        with full_float32(module):
+            return _inside(module, params, batch, progress, how)
     losses = map_tasks(lambda learner, task: learner(task, progress), module, (batch,), "vmap")
     values = torch.autograd.grad(losses.mean(), list(params.values()), allow_unused=True)
     return losses.detach(), _filled(params, values)
@@ -116,11 +123,15 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
         room.check(module, take(batch, 0), progress, tasks, at_once, rest=gradients)
 
     detached = {name: value.detach() for name, value in params.items()}
+    stage: Callable[[float], Hashable] | None = getattr(module, "stage", None)
+    if how in WRITTEN and stage is not None and stage(progress) is None:
+        how = usual(module)
     if how in WRITTEN:
-        return _recorded(module, detached, batch, progress, check_room, how == "compiled")
+        now = stage(progress) if stage else torch.tensor(progress, device=next(iter(params.values())).device)
+        return _recorded(module, detached, batch, progress, now, check_room, how == "compiled")
     check_room()
     if how in VECTORISED:
-        return _vectorised(module, CHUNK if how == "chunks" else None, detached, batch, progress)
+        return _vectorised(module, CHUNK if how == "chunks" else None, progress, detached, batch)
 
     def task_gradient(learner: nn.Module, task: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
         value = learner(task, progress)
@@ -132,47 +143,57 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
 
 
 def _recorded(
-    module: nn.Module, params: Gradients, batch: Any, progress: float, check_room: Callable[[], None], compiled: bool
+    module: nn.Module,
+    params: Gradients,
+    batch: Any,
+    progress: float,
+    now: Hashable,
+    check_room: Callable[[], None],
+    compiled: bool,
 ) -> tuple[Tensor, Gradients]:
     """All tasks at once; one after the other on threads where convolutions are on a CPU, which lose by the former."""
     kept: list[Any] = []
-    known, now = fingerprint(module, kept), torch.tensor(progress)
-    if not convolves_on_cpu(module):
-        return replay(partial(_vectorised, module, None), (params, batch, now), known, kept, check_room, compiled)
-    if compiled:
+    tensor = (now,) if isinstance(now, Tensor) else ()
+    known = fingerprint(module, kept), None if tensor else now
+    if compiled and convolves(module):
         raise UserError(
-            "convolutional nets gain nothing by being compiled on a CPU: nearly all their time goes into PyTorch's "
+            "convolutional nets gain nothing by being compiled: nearly all their time goes into PyTorch's "
             "convolutions. Take recorded, or another way of batching."
         )
+    if not convolves_on_cpu(module):
+        all_tasks = partial(_vectorised, module, None, progress)
+        return replay(all_tasks, (params, batch, *tensor), known, kept, check_room, compiled)
     flags = [leaf for leaf in pytree.tree_leaves(batch) if leaf.dtype == torch.bool]
     full = all(bool(flag.all()) for flag in flags)
 
     def one(own: nn.Module, task: Any) -> tuple[Tensor, Gradients]:
         played: tuple[Tensor, Gradients] = replay(
-            partial(_one_task, own), (params, task, now), (known, full), kept, check_room
+            partial(_one_task, own, progress), (params, task, *tensor), (known, full), kept, check_room
         )
         return played
 
-    if not is_recorded((params, take(batch, 0), now), (known, full)):
+    if not is_recorded((params, take(batch, 0), *tensor), (known, full)):
         with fused.blind(full):
             one(module, take(batch, 0))
     losses, grads = map_tasks(one, module, (batch,), "threads")
     return losses, {name: value.mean(0) for name, value in grads.items()}
 
 
-def _one_task(module: nn.Module, params: Gradients, task: Any, progress: Any) -> tuple[Tensor, Gradients]:
+def _one_task(
+    module: nn.Module, progress: float, params: Gradients, task: Any, now: Tensor | None = None
+) -> tuple[Tensor, Gradients]:
     own = {name: value.detach().requires_grad_() for name, value in params.items()}
     with torch.enable_grad():
-        loss: Tensor = functional_call(module, own, (task, progress))
+        loss: Tensor = functional_call(module, own, (task, progress if now is None else now))
         grads = torch.autograd.grad(loss, [*own.values()], allow_unused=True, materialize_grads=True)
     return loss.detach(), dict(zip(own, grads, strict=True))
 
 
 def _vectorised(
-    module: nn.Module, chunk: int | None, params: Gradients, batch: Any, progress: Any
+    module: nn.Module, chunk: int | None, progress: float, params: Gradients, batch: Any, now: Tensor | None = None
 ) -> tuple[Tensor, Gradients]:
     def loss(params: Gradients, task: Any) -> Tensor:
-        value: Tensor = functional_call(module, params, (task, progress))
+        value: Tensor = functional_call(module, params, (task, progress if now is None else now))
         return value
 
     try:
@@ -229,5 +250,9 @@ def usual(module: nn.Module) -> How:
 
 def convolves_on_cpu(module: nn.Module) -> bool:
     """Whether tasks go through ``module`` one by one fastest."""
-    convolutional = any(isinstance(part, CONVOLUTIONS) for part in module.modules())
-    return convolutional and all(value.device.type == "cpu" for value in module.parameters())
+    return convolves(module) and all(value.device.type == "cpu" for value in module.parameters())
+
+
+def convolves(module: nn.Module) -> bool:
+    """Whether there are convolutions in ``module``."""
+    return any(isinstance(part, CONVOLUTIONS) for part in module.modules())

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
+from quickstudy.devices import synchronise
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.inner.batch import How, convolves_on_cpu
@@ -81,5 +83,6 @@ def _able(run: Callable[[How], object], candidates: Sequence[How]) -> list[How]:
 
 def _time(run: Callable[[How], object], how: How) -> float:
     start = time.perf_counter()
-    run(how)
+    for device in {leaf.device for leaf in pytree.tree_leaves(run(how)) if isinstance(leaf, Tensor)}:
+        synchronise(device)
     return time.perf_counter() - start

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from quickstudy.devices import synchronise
 from quickstudy.errors import UserError
 from quickstudy.inner import batch as batching
 from quickstudy.inner import choosing
@@ -74,7 +75,7 @@ def meta_grad(
         )
     _check_counts(supports, queries)
     inner = Inner(module, loss, rule, steps, gradient, adapts, until, key is not None)
-    number = torch.arange(batching.size(supports))
+    number = torch.arange(batching.size(supports), device=pytree.tree_leaves(supports)[0].device)
     tasks = (supports, queries, number if key is None else draw.keys(number, key))
     learner = Outer(inner, outer or loss, step_weights)
     if how == "auto":
@@ -121,6 +122,7 @@ def _fastest(learner: Outer, tasks: Any) -> tuple[Tensor, Params]:
         MEASURED[key], _ = choosing.or_faster(run, "recorded", "compiled")
     start = time.perf_counter()
     found = run(MEASURED[key])
+    synchronise(found[0].device)
     SPENT[key] = SPENT.get(key, 0.0) + time.perf_counter() - start
     return found
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import operator
 import time
 import warnings
 from collections import OrderedDict
@@ -22,6 +23,7 @@ from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
 from quickstudy.inner import forward
+from quickstudy.inner.capturing import capturable, captured
 from quickstudy.inner.compiling import translated
 
 MOST = 16
@@ -69,19 +71,20 @@ class Recording:
             graph = make_fx(flat)(*leaves)
         simplify(graph, leaves)
         self.graph, self.out = graph, out[-1]
-        self.translation: Function | None = None
-        self.threads = _threads(graph, leaves)
+        self.plays: dict[bool, Function] = {}
+        """How it is played: as it is, and translated."""
+        self.threads = torch.get_num_threads() if capturable(leaves) else _threads(graph, leaves)
 
     @torch.no_grad()
     def __call__(self, leaves: list[Tensor], compiled: bool) -> Any:
         with _limited(self.threads):
-            play = self._translated(leaves) if compiled else self.graph.forward
-            return pytree.tree_unflatten(play(*leaves), self.out)
+            if compiled not in self.plays:
+                self.plays[compiled] = self._play(leaves, compiled)
+            return pytree.tree_unflatten(self.plays[compiled](*leaves), self.out)
 
-    def _translated(self, leaves: list[Tensor]) -> Function:
-        if self.translation is None:
-            self.translation = translated(self.graph, leaves)
-        return self.translation
+    def _play(self, leaves: list[Tensor], compiled: bool) -> Function:
+        play = translated(self.graph, leaves) if compiled else self.graph.forward
+        return captured(play, leaves) if capturable(leaves) else play
 
 
 def replay(
@@ -132,7 +135,8 @@ def _key(trees: tuple[Any, ...], known: Hashable) -> tuple[list[Tensor], tuple[H
     """The tensors of ``trees``, and what their recording is kept under."""
     leaves, spec = pytree.tree_flatten(trees)
     shapes = spec, tuple((leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves)
-    modes = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
+    precision = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    modes = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled(), *precision
     return leaves, ((known, modes), shapes)
 
 
@@ -227,6 +231,10 @@ def _one_view(graph: fx.Graph, node: fx.Node, layouts: dict[fx.Node, tuple[Any, 
         graph.erase_node(node)
         return base
     size, stride, offset = layouts[node]
+    if offset == layouts[base][-1]:
+        offset = None  # where the base starts in memory, which of a task's tensors is elsewhere for the next task
+    elif base.op == "placeholder" or base.target is operator.getitem:
+        return node
     with graph.inserting_before(node):
         new = graph.call_function(aten.as_strided.default, (base, list(size), list(stride), offset))
     layouts[new] = layouts[node]

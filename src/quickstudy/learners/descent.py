@@ -98,10 +98,10 @@ class Descent(Learner):
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
-        """Few tasks a step, each of as many ways as at test."""
+        """Few tasks of many ways a step: what tells twenty classes apart tells five apart sooner and better."""
         if spec.kind == "regression":
             return {"shot": 5, "query": 10, "tasks_per_step": 25, "steps": 20_000}
-        return {"way": 5, "query": 5, "tasks_per_step": 8, "steps": 4000}
+        return {"way": min(20, spec.classes or 20), "query": 3, "tasks_per_step": 2, "steps": 15_000}
 
     def _rule(self, steps: int) -> Rule:
         """How the weights move in so many steps."""
@@ -140,7 +140,7 @@ class Descent(Learner):
             )
 
     def _build_net(self, spec: Spec, config: DescentConfig) -> Backbone:
-        return nets.build(config, spec.shape, norm="task")
+        return nets.build(config, spec.shape, norm="group")
 
     def _first_weights(self) -> Tensor:
         if self.head == "zero" and self.classifies:

@@ -30,7 +30,7 @@ class MAMLConfig(MetaConfig):
     """Train on the query loss after every inner step, not after the last alone."""
     head: Head = "shared"
     """Start of the output layer: one learned vector for all classes, zeros, or one a class (needs --max-way)."""
-    max_way: int = 5
+    max_way: int = 20
     """Most classes that head=learned can meet."""
 
 

@@ -70,6 +70,11 @@ class MAMLPlusPlus(Descent):
         losses = torch.stack([self._query_loss(weights, task) for weights in after])
         return torch.stack([w * value for w, value in zip(self.shares(progress), losses, strict=True)]).sum()
 
+    def stage(self, progress: float) -> bool | None:
+        """What ``loss`` goes by, once the weights of its parts do not change any more."""
+        late = progress >= self.config.second_order_from
+        return late if progress >= self.config.anneal or not self.steps else None
+
     def shares(self, progress: float) -> list[float]:
         """Weights of the losses after each step: those of the authors' implementation."""
         count = self.steps

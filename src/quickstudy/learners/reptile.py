@@ -63,7 +63,7 @@ class Reptile(Descent):
         """Ten examples a class, as in the paper, and five tasks a step."""
         if spec.kind == "regression":
             return {"shot": 25, "query": 25, "tasks_per_step": 5, "steps": 30_000}
-        return {"way": 5, "shot": 5, "query": 5, "tasks_per_step": 5, "steps": 6000}
+        return {"way": min(20, spec.classes or 20), "shot": 5, "query": 5, "tasks_per_step": 5, "steps": 6000}
 
     def _rule(self, steps: int) -> Rule:
         return adam(self.rate, betas=(0.0, 0.999)) if self.config.rule == "adam" else sgd(self.rate)

@@ -6,6 +6,7 @@ all of it is hashed from the task's key.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import torch
@@ -54,10 +55,19 @@ class Warp(ImageWrapper):
         """[n, C, H, W] and a key for each -> [n, C, size, size], in one interpolation."""
         grid = F.affine_grid(affine(keys, self.strength), [len(images), 1, self.size, self.size], align_corners=False)
         knots = draw.normal(keys, 2 * KNOTS * KNOTS, "knots").view(-1, 2, KNOTS, KNOTS) * (ROUGHNESS * self.strength)
-        bend = F.interpolate(knots, size=(self.size, self.size), mode="bicubic", align_corners=True)
+        between = bicubic(KNOTS, self.size).to(knots)
+        bend = between @ knots @ between.T
         warped = F.grid_sample(images, grid + bend.permute(0, 2, 3, 1), mode="bilinear", align_corners=False)
-        thick = draw.uniform(keys, 1, "thick") < THICK * min(self.strength, 1.0)
-        return torch.where(thick.view(-1, 1, 1, 1), F.max_pool2d(warped, 3, stride=1, padding=1), warped)
+        thick = (draw.uniform(keys, 1, "thick") < THICK * min(self.strength, 1.0)).squeeze(-1)
+        warped[thick] = F.max_pool2d(warped[thick], 3, stride=1, padding=1)
+        return warped
+
+
+@functools.cache
+def bicubic(knots: int, size: int) -> Tensor:
+    """[size, knots]: how much each knot counts at each of ``size`` points from the first knot to the last."""
+    each = torch.eye(knots).view(1, 1, knots, knots)
+    return F.interpolate(each, size=(size, knots), mode="bicubic", align_corners=True).view(size, knots)
 
 
 def affine(keys: Tensor, strength: float) -> Tensor:
