@@ -19,6 +19,11 @@ from quickstudy.tasks.base import SPLITS, Examples, Spec, Split, Task, TaskFamil
 FAMILIES = {
     "sinusoid": ("quickstudy.tasks.sinusoid:Sinusoid", "sine waves of random amplitude and phase (regression)"),
     "functions": ("quickstudy.tasks.functions:Functions", "noisy sines, lines, quadratics and steps (regression)"),
+    "tables": ("quickstudy.tasks.tables:Tables", "small tables of a synthetic prior (Hollmann et al. 2023), unlimited"),
+    "csv": (
+        "quickstudy.tasks.csv_table:CsvTable",
+        "the rows of your own table, to evaluate on: a CSV file with a header",
+    ),
     "glyphs": ("quickstudy.tasks.glyphs:Glyphs", "procedural handwritten characters, unlimited; needs no data"),
     "omniglot": (
         "quickstudy.tasks.omniglot:Omniglot",

@@ -13,7 +13,7 @@ from quickstudy.errors import UserError, unknown
 from quickstudy.tasks.base import SPLITS, Spec, Split
 from quickstudy.tasks.folders import SPLIT_FOLDERS, Listing, listing
 from quickstudy.tasks.pictures import pictures
-from quickstudy.tasks.places import data_folder
+from quickstudy.tasks.places import find
 from quickstudy.tasks.pool import PoolFamily
 from quickstudy.tasks.stored import Pictures, fingerprint, pools
 
@@ -94,15 +94,6 @@ def check_size(name: str, size: int) -> None:
     """UserError unless pictures can be had at ``size``."""
     if not SMALLEST <= size <= LARGEST:
         raise UserError(f"{name}'s size is {size}; pictures can be had at {SMALLEST} to {LARGEST} pixels a side.")
-
-
-def find(path: str) -> Path:
-    """``path`` as an absolute one: as it is, else in the folder QUICKSTUDY_DATA if it is there."""
-    here = Path(path).expanduser()
-    own = data_folder()
-    if not here.exists() and own and (own / here).exists():
-        here = own / here
-    return here.absolute()
 
 
 def namespace(root: Path) -> str:

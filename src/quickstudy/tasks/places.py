@@ -30,6 +30,15 @@ def data_folder() -> Path | None:
     return folder
 
 
+def find(path: str) -> Path:
+    """``path`` as an absolute one: as it is, else in the folder QUICKSTUDY_DATA if it is there."""
+    here = Path(path).expanduser()
+    own = data_folder()
+    if not here.exists() and own and (own / here).exists():
+        here = own / here
+    return here.absolute()
+
+
 def cache_folder() -> Path:
     """The folder for downloads and decoded data: ``QUICKSTUDY_CACHE``, else the platform's own. It may not exist."""
     named = os.environ.get("QUICKSTUDY_CACHE")

@@ -1,0 +1,45 @@
+"""How a row of a table becomes numbers: C values, then C flags that say which of them are there.
+
+Values are centred and scaled by the rows of a task's support, since nothing else is known of a new table, and cut off
+at ``MOST`` standard deviations; a value that is missing is 0, and so is its flag. A column in which the support has
+fewer than two values, or the same everywhere, is only centred.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from quickstudy.errors import UserError
+from quickstudy.tasks.base import Examples, Task
+
+COLUMNS = 20
+"""Columns that there is room for, unless more are asked for."""
+MOST = 5.0
+
+
+def rows(values: Tensor, here: Tensor) -> Tensor:
+    """Values [..., C], of which ``here`` [..., C] are there, as rows [..., 2 C] that are not standardised yet."""
+    return torch.cat([torch.where(here, values, 0.0), here.to(values.dtype)], -1)
+
+
+def standardised(task: Task) -> Task:
+    """``task`` with its rows [T, n, 2 C] in units of the support's spread."""
+    values, here = task.support.x.chunk(2, -1)
+    seen = here * task.support.mask.unsqueeze(-1)
+    count = seen.sum(1, keepdim=True).clamp(min=1)
+    mean = (values * seen).sum(1, keepdim=True) / count
+    spread = (((values - mean) * seen).square().sum(1, keepdim=True) / count).sqrt()
+    spread = torch.where(spread > 1e-6 * (1 + mean.abs()), spread, 1.0)
+
+    def changed(examples: Examples) -> Examples:
+        values, here = examples.x.chunk(2, -1)
+        return examples._replace(x=torch.cat([((values - mean) / spread).clamp(-MOST, MOST) * here, here], -1))
+
+    return task._replace(support=changed(task.support), query=changed(task.query))
+
+
+def check_columns(family: str, columns: int) -> None:
+    """UserError for a number of columns that makes no sense."""
+    if not 1 <= columns <= 1000:
+        raise UserError(f"{family}: columns is {columns}; a table can have 1 to 1000 of them.")
