@@ -59,3 +59,18 @@ def test_bfloat16_is_for_training_passes_alone() -> None:
 def test_inner_steps_refuse_bfloat16() -> None:
     with pytest.raises(UserError, match="inner steps of maml"):
         resolve(TrainConfig(precision="bfloat16"), "maml", tasks.load("sinusoid").spec)
+
+
+def test_shots_are_drawn_anew_for_each_meta_step() -> None:
+    family = tasks.load("glyphs:classes=20")
+    config = resolve(TrainConfig(way=2, shot=2, max_shot=5, query=2, tasks_per_step=1), "protonet", family.spec)
+    learner = learners.build("protonet", family.spec, learners.configure("protonet", {"width": 4}), seed=0)
+    made = Training(learner, family, config, torch.device("cpu"))
+    drawn = []
+    for made.step in range(60):
+        drawn.append(made.shot())
+    assert {*drawn} == {2, 3, 4, 5}
+    made.step = 7
+    assert made.episodes().support.x.shape[1] == 2 * drawn[7]
+    with pytest.raises(UserError, match="--max-shot is 1 and --shot 2"):
+        resolve(TrainConfig(shot=2, max_shot=1), "protonet", family.spec)

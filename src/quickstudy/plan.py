@@ -21,6 +21,8 @@ class TrainConfig:
     """Classes in a training episode."""
     shot: int | None = None
     """Support examples of each class, or of a task."""
+    max_shot: int | None = None
+    """Each meta-step draws its shots from those up to this number, so that any is met well at test; 0: always shot."""
     query: int | None = None
     """Query examples of each class, or of a task."""
     tasks_per_step: int | None = None
@@ -56,7 +58,7 @@ class TrainConfig:
     or loop."""
 
 
-FALLBACK = {"way": 5, "shot": 1, "query": 15, "tasks_per_step": 4, "steps": 4000}
+FALLBACK = {"way": 5, "shot": 1, "max_shot": 0, "query": 15, "tasks_per_step": 4, "steps": 4000}
 
 
 def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
@@ -70,9 +72,11 @@ def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
     config = replace(config, **{name: value for name, value in recipe.items() if name in unset})
     sizes = {name: getattr(config, name) for name in ("way", "query", "tasks_per_step", "validate_episodes")}
     check_counts(**{name.replace("_", "-"): count for name, count in sizes.items()})
-    for name in ("steps", "budget", "weight_decay", "clip", "validate_every", "patience", "rate"):
+    for name in ("max_shot", "steps", "budget", "weight_decay", "clip", "validate_every", "patience", "rate"):
         if not 0 <= (getattr(config, name) or 0) < math.inf:
             raise UserError(f"{flag(name)} is {getattr(config, name)}; expected a finite number that is 0 or more.")
+    if config.max_shot and config.max_shot < (config.shot or 0):
+        raise UserError(f"--max-shot is {config.max_shot} and --shot {config.shot}; expected at least that, or 0.")
     if not -(2**63) <= config.seed < 2**63:
         raise UserError(f"--seed is {config.seed}; it must fit into 64 bits.")
     if config.batching != "auto":

@@ -22,6 +22,7 @@ from quickstudy.intervals import finite, interval
 from quickstudy.learners.base import Learner
 from quickstudy.plan import TrainConfig as TrainConfig
 from quickstudy.plan import resolve as resolve
+from quickstudy.tasks import draw
 from quickstudy.tasks.base import TaskFamily, check_room
 
 LOG_EVERY = 50
@@ -80,14 +81,20 @@ class Training:
         """Meta-steps in all; a learner without parameters needs none."""
         return int(self.config.steps or 0) if self.params else 0
 
-    def episodes(self) -> Any:
-        """The tasks of the current meta-step that are this process's, on the device."""
+    def episodes(self, shot: int | None = None) -> Any:
+        """The tasks of the current meta-step that are this process's, on the device; its shots, or those given."""
         c = self.config
         share, first = self.world.share(c.tasks_per_step or 1), self.step * (c.tasks_per_step or 1)
         index = torch.arange(first + share.start, first + share.stop)
-        size = {"way": c.way or 0, "shot": c.shot or 0, "query": c.query or 0}
+        size = {"way": c.way or 0, "shot": self.shot() if shot is None else shot, "query": c.query or 0}
         check_room(self.family.spec, len(index), **size)
         return self.family.sample("train", index, **size, seed=c.seed).to(self.device)
+
+    def shot(self) -> int:
+        """Support examples of each class, or of a task, in this meta-step."""
+        least, most = self.config.shot or 0, self.config.max_shot or 0
+        drawn = int(draw.bits(draw.keys(torch.tensor(self.step), "shot", self.config.seed), 1, "shot"))
+        return least + drawn % (most - least + 1) if most else least
 
     def choose_batching(self) -> None:
         """Measure which way of batching is fastest, or take the one that was asked for."""
@@ -216,7 +223,7 @@ class Training:
 
     def check_episodes(self) -> None:
         """UserError, before the first step, if train or val cannot give the episodes that will be asked of them."""
-        self.episodes()
+        self.episodes(self.config.max_shot or self.config.shot)
         if self.validates:
             next(scoring.batches(self.family, self.validation(), 1))
 

@@ -35,6 +35,7 @@ LEARNERS = {
     "imaml": ("quickstudy.learners.imaml:IMAML", "tasks stay tied to the start; gradient of where they settle"),
     "reptile": ("quickstudy.learners.reptile:Reptile", "a start near the ends of all training tasks; first order"),
     "cavia": ("quickstudy.learners.cavia:CAVIA", "a few context parameters adapt, the net stays"),
+    "leo": ("quickstudy.learners.leo:LEO", "steps in a small space of codes, from which output layers are decoded"),
     "cnp": ("quickstudy.learners.cnp:CNP", "the mean of the support's encodings, and a decoder of it"),
     "anp": ("quickstudy.learners.anp:ANP", "cnp whose queries attend to the support"),
     "incontext": ("quickstudy.learners.incontext:InContext", "a transformer reads the support"),

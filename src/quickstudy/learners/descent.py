@@ -61,9 +61,9 @@ class MetaConfig(DescentConfig):
 class Descent(Learner):
     """Base of the learners that take gradient steps."""
 
-    default_steps: tuple[int, int] = (3, 1)
+    default_steps: tuple[int, int] = (2, 1)
     """Of classification and regression."""
-    default_rate: tuple[float, float] = (0.2, 0.01)
+    default_rate: tuple[float, float] = (0.4, 0.01)
 
     def __init__(
         self, spec: Spec, config: DescentConfig, gradient: Gradient, head: Head | None = "shared", max_way: int = 1
