@@ -1,5 +1,7 @@
 """The children of MAML: limits in which each is something that is known otherwise."""
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,7 +12,7 @@ from quickstudy.errors import UserError
 from quickstudy.inner import batch, sgd, unroll
 from quickstudy.learners import Learner
 from quickstudy.learners.base import class_means, run_net
-from quickstudy.tasks.base import Task
+from quickstudy.tasks.base import Task, masked_mean
 from quickstudy.training import laid_out_as
 
 GLYPHS, SINE = tasks.load("glyphs:classes=50"), tasks.load("sinusoid")
@@ -278,3 +280,23 @@ def test_laid_out_gradients_reach_every_parameter() -> None:
         for each, value in gradient(learner, task).items():
             param = dict(learner.named_parameters())[each]
             torch.testing.assert_close(laid_out_as(param, value), value)
+
+
+@pytest.mark.parametrize("name", ["maml", "anil", "metasgd", "mamlpp", "protomaml"])
+@pytest.mark.parametrize("rate", [0.1, 30.0])
+def test_steps_that_are_too_long_undo_nothing(name: str, rate: float) -> None:
+    """After more steps the support's loss is never higher; with a sane rate it is that of the last step."""
+    learner, task = build(name, inner_rate=rate, inner_steps=4), draw(way=3, shot=3)
+    support = task.support
+    with torch.no_grad():
+        losses = []
+        for steps in range(5):
+            prediction = learner.predict(learner.adapt(support, steps), support.x, support.mask)
+            losses.append(float(masked_mean(prediction.nll(support.y), support.mask)))
+        *_, last = learner._descent(support, 4)
+        plain = learner._adapted(last, support)
+        found = learner.adapt(support, 4)
+    assert all(after <= before + 1e-9 for before, after in itertools.pairwise(losses))
+    assert (losses[-1] < losses[0]) or rate > 1
+    same = all(torch.equal(plain[key], found[key]) for key in plain)
+    assert same == (rate < 1)

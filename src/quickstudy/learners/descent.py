@@ -82,10 +82,29 @@ class Descent(Learner):
             self.bias = nn.Parameter(torch.zeros(self.rows), requires_grad=head != "zero")
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
-        """All weights after the inner steps (``net.``, ``head.``), the classes present, moments (norm=task)."""
-        for weights in self._descent(support, self.steps if steps is None else steps):
+        """All weights after the inner steps (``net.``, ``head.``), the classes present, moments (norm=task).
+
+        In classification those of the step after which the support's loss is lowest: more examples than in training
+        can make steps of its rate too long, and such steps undo what the first ones found.
+        """
+        losses: list[Tensor] = []
+        best: tuple[Adapted, Tensor] | None = None
+        last: Adapted = {}
+        for weights in self._descent(support, self.steps if steps is None else steps, losses=losses):
+            if losses and self.classifies:
+                best = lower(best, (last, losses[-1]))
             last = weights
-        return self._adapted(last, support)
+        adapted = self._adapted(last, support)
+        if best is None:
+            return adapted
+        prediction = self.predict(adapted, support.x, support.mask)
+        best = lower(best, (last, masked_mean(prediction.nll(support.y), support.mask)))
+        return self._adapted(best[0], support)
+
+    def loss(self, task: Task, progress: float) -> Tensor:
+        """Scalar: the query's, after all inner steps."""
+        *_, last = self._descent(task.support, self.steps)
+        return self._query_loss(last, task)
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:
         """Logits [n, way] or means [n, d] for ``x`` [n, *shape]."""
@@ -148,10 +167,12 @@ class Descent(Learner):
         bound = 1 / math.sqrt(self.net.features)
         return torch.empty(self.rows, self.net.features).uniform_(-bound, bound)
 
-    def _descent(self, support: Examples, steps: int, gradient: Gradient | None = None) -> Iterator[Adapted]:
+    def _descent(
+        self, support: Examples, steps: int, gradient: Gradient | None = None, losses: list[Tensor] | None = None
+    ) -> Iterator[Adapted]:
         """The weights after 0, 1, ..., ``steps`` inner steps; after 0 alone where the support is empty.
 
-        ``gradient`` replaces the learner's own kind.
+        ``gradient`` replaces the learner's own kind. To ``losses`` the support's loss before each step is added.
         """
         start = self._start(support)
         yield start
@@ -160,7 +181,9 @@ class Descent(Learner):
             still = {name: value for name, value in start.items() if name not in moving}
             given = self._given(start, still, support)
             kind = gradient or self.gradient
-            for moved, _ in trajectory(self._support_loss, moving, self._rule(steps), steps, kind, given):
+            for moved, value in trajectory(self._support_loss, moving, self._rule(steps), steps, kind, given):
+                if losses is not None:
+                    losses.append(value)
                 yield still | moved
 
     def _given(self, start: Adapted, still: Adapted, support: Examples) -> Any:
@@ -198,6 +221,14 @@ class Descent(Learner):
     def _moments(self, weights: Adapted, support: Examples) -> Adapted:
         """Those of the final weights: the last inner step saw the weights before it."""
         return self._features(weights, support.x, support.mask, None)[1] if self.net.keeps_moments else {}
+
+
+def lower(one: tuple[Adapted, Tensor] | None, other: tuple[Adapted, Tensor]) -> tuple[Adapted, Tensor]:
+    """Weights and loss of the one whose loss is lower, as a value that autograd and vmap can go through."""
+    if one is None:
+        return other
+    (mine, loss), (theirs, value) = one, other
+    return {name: torch.where(value < loss, theirs[name], mine[name]) for name in mine}, torch.minimum(loss, value)
 
 
 def key(name: str) -> str:

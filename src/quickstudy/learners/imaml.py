@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from quickstudy.inner import Gradient, Implicit, unroll
 from quickstudy.learners.base import Adapted, Traits
 from quickstudy.learners.descent import Descent, DescentConfig
@@ -40,7 +42,9 @@ class IMAML(Descent):
     def __init__(self, spec: Spec, config: IMAMLConfig) -> None:
         super().__init__(spec, config, Implicit(proximal=config.proximal, iterations=config.cg_steps))
 
-    def _descent(self, support: Examples, steps: int, gradient: Gradient | None = None) -> Iterator[Adapted]:
+    def _descent(
+        self, support: Examples, steps: int, gradient: Gradient | None = None, losses: list[Tensor] | None = None
+    ) -> Iterator[Adapted]:
         """The start, and where ``steps`` steps towards the solution end."""
         start = self._start(support)
         yield start

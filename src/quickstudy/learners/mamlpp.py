@@ -91,8 +91,10 @@ class MAMLPlusPlus(Descent):
         here = self._present(support)
         return lambda number: (still | self._norms(number), support, here)
 
-    def _descent(self, support: Examples, steps: int, gradient: Gradient | None = None) -> Iterator[Adapted]:
-        for number, weights in enumerate(super()._descent(support, steps, gradient)):
+    def _descent(
+        self, support: Examples, steps: int, gradient: Gradient | None = None, losses: list[Tensor] | None = None
+    ) -> Iterator[Adapted]:
+        for number, weights in enumerate(super()._descent(support, steps, gradient, losses)):
             yield weights | self._norms(max(number - 1, 0))
 
     def _norms(self, number: int) -> Adapted:
