@@ -77,7 +77,7 @@ def shortened(command: str) -> list[str]:
     return [str(min(int(word), small[flag])) if flag in small else word for flag, word in pairs]
 
 
-@pytest.mark.parametrize("tasks", ["sine", "omniglot"])
+@pytest.mark.parametrize("tasks", ["sine", pytest.param("omniglot", marks=pytest.mark.slow)])
 def test_recipes_run(tasks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As they stand there but for their length, and in order, for one leaves the run that the next one judges."""
     if tasks == "omniglot" and not os.environ.get("QUICKSTUDY_DATA"):

@@ -307,7 +307,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     ("steps", lambda run: training(run, steps=-3), "run.json: --steps is -3"),
     ("rate", lambda run: training(run, rate="fast"), "run.json: --rate is 'fast'"),
     ("batching", lambda run: training(run, batching="fast"), "run.json: unknown way to batch tasks 'fast'"),
-    ("no training", lambda run: edit(run, training={}), "run.json: training lacks query, shot, steps"),
+    ("no training", lambda run: edit(run, training={}), "run.json: training lacks max_shot, query, shot, steps"),
     ("training", lambda run: edit(run, training=[]), "run.json is damaged"),
     (
         "cut checkpoint",
