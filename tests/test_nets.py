@@ -15,7 +15,8 @@ CONVOLUTIONAL = [name for name in nets.BACKBONES if name != "mlp"]
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_feature_maps_are_channels_last(name: str, channels: int) -> None:
     """In the other layout max-pooling takes more than ten times as long on a CPU."""
-    net = nets.build(NetConfig(backbone=name, width=8), (channels, 28, 28), "batch").eval()
+    shape = (channels, 28, 28)
+    net = nets.build(nets.settled(NetConfig(backbone=name, width=8), shape, "batch"), shape).eval()
     maps: list[torch.Tensor] = []
     for block in net.blocks:
         block.register_forward_hook(lambda module, given, result: maps.append(result))

@@ -222,3 +222,17 @@ def test_settings_are_checked(name: str) -> None:
 def test_an_unknown_learner_is_a_user_error() -> None:
     with pytest.raises(UserError, match="Did you mean protonet"):
         learners.learner_class("protonets")
+
+
+@every_case
+def test_a_run_keeps_what_a_learner_makes_of_its_defaults(case: Case) -> None:
+    """Built anew from its settings it is the same, whatever the defaults are by then."""
+    made = build(case)
+    again = learners.build(case.name, made.spec, made.config, seed=0)
+    assert again.config == made.config
+    for name in ("backbone", "norm"):
+        assert getattr(made.config, name, "") != "auto"
+    for name in ("width", "inner_steps", "inner_rate"):
+        assert getattr(made.config, name, 1) != 0
+    shapes = [{name: value.shape for name, value in one.state_dict().items()} for one in (made, again)]
+    assert shapes[0] == shapes[1]

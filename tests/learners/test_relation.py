@@ -74,7 +74,7 @@ def test_an_absent_class_takes_no_part_in_the_loss() -> None:
 
 @pytest.mark.parametrize("name", nets.BACKBONES)
 def test_every_backbone_knows_the_shape_of_its_maps(name: str) -> None:
-    net = nets.build(nets.NetConfig(backbone=name, width=8, norm="none"), (1, 30, 36), "none").eval()
+    net = nets.build(nets.NetConfig(backbone=name, width=8, norm="none"), (1, 30, 36)).eval()
     x, mask = torch.rand(2, 1, 30, 36), torch.ones(2, dtype=torch.bool)
     maps: list[Tensor] = []
     net.blocks[-1].register_forward_hook(lambda module, given, result: maps.append(result))

@@ -12,7 +12,7 @@ the whole support, in the paper four examples of it. The scale s is learnt in tr
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -67,6 +67,7 @@ class BaselinePP(Frozen):
         super().__init__(spec, config)
         check_inner(config.inner_steps, config.inner_rate)
         self.steps, self.rate = config.inner_steps or STEPS, config.inner_rate or RATE
+        self.config = replace(self.config, inner_steps=self.steps, inner_rate=self.rate)
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """The task's head, the classes present, and the support's moments where the net keeps them (norm=task)."""

@@ -20,11 +20,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from quickstudy import nets
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Adapted, Logits, Point, Traits, run_net
-from quickstudy.learners.descent import Descent, DescentConfig, MetaConfig
-from quickstudy.nets.backbone import Backbone
+from quickstudy.learners.descent import Descent, MetaConfig
 from quickstudy.nets.norm import Norm
 from quickstudy.tasks.base import Examples, Spec, check_counts
 
@@ -51,6 +49,7 @@ class CAVIA(Descent):
     Config: ClassVar[type[Any]] = CAVIAConfig
     default_steps = (2, 1)
     default_rate = (5.0, 1.0)
+    default_norm = "task"
 
     def __init__(self, spec: Spec, config: CAVIAConfig) -> None:
         check_counts(context=config.context or 1, **{"max-way": config.max_way})
@@ -65,9 +64,8 @@ class CAVIA(Descent):
         found = super().adapt(support, steps)
         return {name: value for name, value in found.items() if name not in self._named()}
 
-    def _build_net(self, spec: Spec, config: DescentConfig) -> Backbone:
-        shape = spec.shape if spec.kind == "classification" else (math.prod(spec.shape) + self.context,)
-        return nets.build(config, shape, norm="task")
+    def _shape(self, spec: Spec) -> tuple[int, ...]:
+        return spec.shape if spec.kind == "classification" else (math.prod(spec.shape) + self.context,)
 
     def _named(self) -> Adapted:
         return super()._named() | ({"film": self.film} if self.classifies else {})

@@ -44,18 +44,20 @@ class CNAPS(Learner):
     Config: ClassVar[type[Any]] = CNAPSConfig
 
     def __init__(self, spec: Spec, config: CNAPSConfig) -> None:
+        config = nets.settled(replace(config, norm="task") if config.norm == "auto" else config, spec.shape, "task")
         super().__init__(spec, config)
         if config.norm in ("batch", "none"):
             why = "has no layers to modulate" if config.norm == "none" else "fixes moments that modulation changes"
             raise UserError(f"--norm {config.norm} {why}. Use task or group.")
         if not 0 < config.ridge < math.inf:
             raise UserError(f"--ridge is {config.ridge}; it must be a finite number above 0.")
-        self.net = nets.build(replace(config, norm="task") if config.norm == "auto" else config, spec.shape, "task")
+        self.net = nets.build(config, spec.shape)
         self.transductive = nets.transductive(self.net, config.transductive)
         norms = {name: part for name, part in self.net.named_modules() if isinstance(part, Norm)}
         self.sizes = {name: len(part.weight) for name, part in norms.items()}
         kind = "mlp" if config.backbone == "mlp" else "auto"
-        self.encoder = nets.build(nets.NetConfig(backbone=kind, width=config.width, norm="group"), spec.shape, "group")
+        reader = nets.NetConfig(backbone=kind, width=config.width, norm="group")
+        self.encoder = nets.build(nets.settled(reader, spec.shape, "group"), spec.shape)
         width = self.encoder.features
         self.film = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2 * sum(self.sizes.values())))
         for value in self.film[2].parameters():

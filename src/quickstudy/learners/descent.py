@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -32,7 +32,7 @@ from quickstudy.learners.base import (
     present,
     run_net,
 )
-from quickstudy.nets.backbone import Backbone
+from quickstudy.nets.norm import NormKind
 from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
 
 Head = Literal["shared", "zero", "learned"]
@@ -64,17 +64,23 @@ class Descent(Learner):
     default_steps: tuple[int, int] = (2, 1)
     """Of classification and regression."""
     default_rate: tuple[float, float] = (0.4, 0.01)
+    default_norm: NormKind = "group"
 
     def __init__(
         self, spec: Spec, config: DescentConfig, gradient: Gradient, head: Head | None = "shared", max_way: int = 1
     ) -> None:
-        super().__init__(spec, config)
         check_inner(config.inner_steps, config.inner_rate)
-        self.net = self._build_net(spec, config)
+        regresses = spec.kind == "regression"
+        steps, rate = (
+            config.inner_steps or self.default_steps[regresses],
+            config.inner_rate or self.default_rate[regresses],
+        )
+        shape = self._shape(spec)
+        config = replace(nets.settled(config, shape, self.default_norm), inner_steps=steps, inner_rate=rate)
+        super().__init__(spec, config)
+        self.net = nets.build(config, shape)
         self.transductive = nets.transductive(self.net, config.transductive)
-        self.classifies = spec.kind == "classification"
-        self.steps = config.inner_steps or self.default_steps[not self.classifies]
-        self.rate = config.inner_rate or self.default_rate[not self.classifies]
+        self.classifies, self.steps, self.rate = not regresses, steps, rate
         self.gradient, self.head = gradient, head
         self.rows = spec.outputs if not self.classifies else (max_way if head == "learned" else 1)
         if head is not None:  # otherwise the support makes one
@@ -158,8 +164,9 @@ class Descent(Learner):
                 f"use protonet, or maml with --head shared, to meet any number."
             )
 
-    def _build_net(self, spec: Spec, config: DescentConfig) -> Backbone:
-        return nets.build(config, spec.shape, norm="group")
+    def _shape(self, spec: Spec) -> tuple[int, ...]:
+        """Of what the net is given."""
+        return spec.shape
 
     def _first_weights(self) -> Tensor:
         if self.head == "zero" and self.classifies:

@@ -14,7 +14,7 @@ through the steps of a task: ``loss`` takes none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
@@ -66,6 +66,7 @@ class Finetune(Pretrained):
         self.adapts_all = config.adapts == "all" or (config.adapts == "auto" and not self.classifies)
         self.steps = config.inner_steps or (100 if self.classifies else 10)
         self.rate = config.inner_rate or _rate(self.classifies, self.adapts_all)
+        self.config = replace(self.config, inner_steps=self.steps, inner_rate=self.rate)
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """Adapted weights (``head.``, with adapts=all also ``net.``), the classes present, moments (norm=task)."""

@@ -29,7 +29,8 @@ class Joint(Frozen):
 
     def __init__(self, spec: Spec, config: JointConfig) -> None:
         super().__init__(spec, replace(config, transductive=False))  # the moments stay those of the support
-        self.config, self.transductive = config, config.transductive
+        self.transductive = config.transductive
+        self.config = replace(self.config, transductive=config.transductive)
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:
         """Logits [n, way] for ``x`` [n, *shape]."""

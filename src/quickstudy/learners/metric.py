@@ -72,8 +72,9 @@ class Episodic(Compares):
     """
 
     def __init__(self, spec: Spec, config: EpisodicConfig, images: str = "conv4") -> None:
+        config = nets.settled(config, spec.shape, norm="batch", images=images)
         super().__init__(spec, config)
-        self.net = nets.build(config, spec.shape, norm="batch", images=images)
+        self.net = nets.build(config, spec.shape)
         self.transductive = nets.transductive(self.net, config.transductive)
 
     def loss(self, task: Task, progress: float) -> Tensor:

@@ -36,8 +36,9 @@ class Pretrained(Learner):
     """Base of the learners that pre-train."""
 
     def __init__(self, spec: Spec, config: PretrainedConfig) -> None:
+        config = nets.settled(config, spec.shape, norm="batch")
         super().__init__(spec, config)
-        self.net = nets.build(config, spec.shape, norm="batch")
+        self.net = nets.build(config, spec.shape)
         self.transductive = nets.transductive(self.net, config.transductive)
         self.classifies = spec.kind == "classification"
         self.head = self._training_head(self.net.features, training_classes(spec) if self.classifies else spec.outputs)

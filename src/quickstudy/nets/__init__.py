@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
-from typing import cast
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
 
 from torch import nn
 
@@ -34,10 +36,14 @@ class NetConfig:
     """Normalisation: task, batch, group or none; auto is the learner's own default."""
 
 
-def build(config: NetConfig, shape: tuple[int, ...], norm: NormKind, images: str = "conv4") -> Backbone:
-    """The backbone that ``config`` names for inputs of ``shape``; on images ``images`` and ``norm`` stand in for auto.
+Config = TypeVar("Config", bound=NetConfig)
 
-    Raises UserError for an unknown name or a shape that the backbone does not take.
+
+def settled(config: Config, shape: tuple[int, ...], norm: NormKind, images: str = "conv4") -> Config:
+    """``config`` with nothing left open for inputs of ``shape``; on images ``images`` and ``norm`` stand in for auto.
+
+    It is what a run keeps, so that it stays what it is when defaults change.
+    Raises UserError for an unknown backbone and a width below 0.
     """
     name = config.backbone
     if name == "auto":
@@ -46,12 +52,19 @@ def build(config: NetConfig, shape: tuple[int, ...], norm: NormKind, images: str
         raise unknown("backbone", name, BACKBONES)
     if config.width < 0:
         raise UserError(f"--width is {config.width}; it must be 0 (the backbone's default) or more.")
-    module, _, attribute = BACKBONES[name][0].partition(":")
-    make = getattr(importlib.import_module(module), attribute)
+    width = config.width or inspect.signature(_class(name)).parameters["width"].default
     kind = config.norm if config.norm != "auto" else ("none" if name == "mlp" else norm)
-    if config.width:
-        return cast(Backbone, make(shape, norm=kind, width=config.width))
-    return cast(Backbone, make(shape, norm=kind))
+    return replace(config, backbone=name, width=width, norm=kind)
+
+
+def build(config: NetConfig, shape: tuple[int, ...]) -> Backbone:
+    """The backbone that a settled ``config`` names; UserError for a shape that it does not take."""
+    return _class(config.backbone)(shape, norm=config.norm, width=config.width)
+
+
+def _class(name: str) -> Callable[..., Backbone]:
+    module, _, attribute = BACKBONES[name][0].partition(":")
+    return cast(Callable[..., Backbone], getattr(importlib.import_module(module), attribute))
 
 
 def transductive(net: Backbone, wanted: bool) -> bool:
