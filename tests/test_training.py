@@ -72,5 +72,5 @@ def test_shots_are_drawn_anew_for_each_meta_step() -> None:
     assert {*drawn} == {2, 3, 4, 5}
     made.step = 7
     assert made.episodes().support.x.shape[1] == 2 * drawn[7]
-    with pytest.raises(UserError, match="--max-shot is 1 and --shot 2"):
+    with pytest.raises(UserError, match="--shot is 2 and --max-shot 1"):
         resolve(TrainConfig(shot=2, max_shot=1), "protonet", family.spec)

@@ -8,9 +8,14 @@ class UserError(ValueError):
     """Says what was found, what was expected, and what to do next."""
 
 
+MOST = 20
+"""Names that an error lists."""
+
+
 def unknown(what: str, found: object, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a registry, with the nearest names that are."""
     names = sorted(known)
     near = difflib.get_close_matches(str(found), names, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names) or 'none'}."
+    some = ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {some or 'none'}."
     return UserError(f"unknown {what} {found!r}. {hint}")

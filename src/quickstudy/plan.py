@@ -75,8 +75,12 @@ def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
     for name in ("max_shot", "steps", "budget", "weight_decay", "clip", "validate_every", "patience", "rate"):
         if not 0 <= (getattr(config, name) or 0) < math.inf:
             raise UserError(f"{flag(name)} is {getattr(config, name)}; expected a finite number that is 0 or more.")
-    if config.max_shot and config.max_shot < (config.shot or 0):
-        raise UserError(f"--max-shot is {config.max_shot} and --shot {config.shot}; expected at least that, or 0.")
+    least = 1 if spec.kind == "classification" else 0
+    if config.max_shot and not least <= (config.shot or 0) <= config.max_shot:
+        raise UserError(
+            f"--shot is {config.shot} and --max-shot {config.max_shot}; expected shots from {least} up to --max-shot, "
+            f"which is 0 to draw none."
+        )
     if not -(2**63) <= config.seed < 2**63:
         raise UserError(f"--seed is {config.seed}; it must fit into 64 bits.")
     if config.batching != "auto":

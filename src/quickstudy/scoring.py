@@ -17,6 +17,7 @@ from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.learners.base import Adapted, Learner, Prediction
 from quickstudy.tasks.base import KnowsTheBest, Split, Task, TaskFamily, check_counts, check_room
+from quickstudy.tasks.columns import Rows
 
 EXAMPLES = 512
 """Examples that go through a net at once on a CPU: more no longer fit its caches."""
@@ -140,8 +141,13 @@ def check_fits(learner: Learner, family: TaskFamily) -> None:
     if mine.kind != theirs.kind or mine.outputs != theirs.outputs:
         raise UserError(f"the learner was trained for {mine.kind} ({mine.name}), and {theirs.name} is {theirs.kind}.")
     if mine.shape != theirs.shape:
+        advice = f"Use tasks like those of {mine.name.partition(':')[0]}."
+        if len(mine.shape) == len(theirs.shape) == 3:
+            family_name = theirs.name.partition(":")[0]
+            advice = f"Images can be had in another size, for example {family_name}:size={mine.shape[-1]}."
+        elif isinstance(family, Rows) and len(mine.shape) == 1:
+            advice = f"Rows can have other room, here columns={mine.shape[0] // 2}."
         raise UserError(
             f"the learner takes inputs of shape {mine.shape} ({mine.name}), and those of {theirs.name} have shape "
-            f"{theirs.shape}. Images can be had in another size, for example "
-            f"{theirs.name.partition(':')[0]}:size={mine.shape[-1]}."
+            f"{theirs.shape}. {advice}"
         )

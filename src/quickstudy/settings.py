@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import types
 import typing
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 from quickstudy.errors import UserError, unknown
 
 T = TypeVar("T")
-EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+EXPECTED = {bool: "true or false", int: "a whole number", float: "a finite number", str: "a text"}
 
 
 def flag(field: str) -> str:
@@ -53,7 +54,7 @@ def _value(value: Any, hint: Any, name: str) -> Any:
     if isinstance(value, bool) == (hint is bool):
         if hint is int and hasattr(value, "__index__"):
             return operator.index(value)
-        if hint is float and isinstance(value, Real):
+        if hint is float and isinstance(value, Real) and math.isfinite(value):
             return float(value)
         if hint in (bool, str) and isinstance(value, hint):
             return value

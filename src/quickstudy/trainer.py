@@ -21,6 +21,7 @@ from quickstudy.learners.base import Learner
 from quickstudy.recorder import Recorder
 from quickstudy.tasks import TaskFamily
 from quickstudy.tasks import load as load_tasks
+from quickstudy.tasks.base import check_split
 from quickstudy.training import TrainConfig, Training, resolve
 
 CHECKPOINT_EVERY = 500
@@ -59,6 +60,7 @@ def train(
     name = learners.name_of(learner)
     learner_config = learners.configure(name, dict(settings or {}))
     family = load_tasks(tasks)
+    check_split(family, "train")
     config = resolve(config or TrainConfig(), name, family.spec)
     world = parallel.world()
     path = choose_path(out, name, family)

@@ -253,3 +253,23 @@ def test_step_weights_sum_the_outer_losses_after_each_step(kind: Gradient) -> No
         torch.testing.assert_close(value, sum(w * one.params[name] for w, one in zip(weights, each, strict=True)))
     with pytest.raises(UserError, match="2 step_weights for 3 inner steps"):
         meta_grad(module, loss, examples(0), examples(1), rule=sgd(0.1), steps=3, step_weights=[0.5, 0.5])
+
+
+def test_what_is_no_loss_rule_or_module_is_said() -> None:
+    net, batch = nn.Linear(2, 1), (torch.randn(3, 4, 2), torch.randn(3, 4, 1))
+
+    def plain(net: Any, batch: Any) -> Any:
+        return F.mse_loss(net(batch[0]), batch[1])
+
+    def ask(net: nn.Module = net, loss: Any = plain, outer: Any = None, rule: Any = None) -> object:
+        return meta_grad(net, loss, batch, batch, rule=rule or sgd(0.1), steps=1, outer=outer, how="loop")
+
+    with pytest.raises(UserError, match=r"expected one of quickstudy\.inner\.RULES"):
+        ask(rule=torch.optim.SGD(net.parameters()))
+    with pytest.raises(UserError, match="Flatten has no parameters"):
+        ask(nn.Flatten())
+    for wrong, words in ((lambda net, batch: None, "gave None"), (lambda net, batch: net(batch[0]), r"shape \[4, 1\]")):
+        with pytest.raises(UserError, match=words):
+            ask(loss=wrong)
+        with pytest.raises(UserError, match=words):
+            ask(outer=wrong)

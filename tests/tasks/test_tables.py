@@ -98,7 +98,12 @@ def test_cells_become_numbers_levels_or_gaps(tmp_path: Path, capsys: pytest.Capt
     assert pool.names == ("csv/own.csv/no", "csv/own.csv/yes")
     assert pool.count.tolist() == [3, 2]
     values, here = pool.x.chunk(2, -1)
-    assert values.tolist() == [[20, 2, 1, 0], [40, 0, 1, 0], [50, 0, 1, 0], [10, 1, 0, 0], [0, 1, 1, 0]]
+    raw = torch.tensor([[20, 2, 1, 0], [40, 0, 1, 0], [50, 0, 1, 0], [10, 1, 0, 0], [0, 1, 1, 0]], dtype=torch.float32)
+    for column in range(3):
+        seen = here[:, column] > 0
+        own = raw[seen, column]
+        torch.testing.assert_close(values[seen, column], (own - own.mean()) / own.std(correction=0))
+        assert not values[~seen, column].any()
     assert here.tolist() == [[1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0], [0, 1, 1, 0]]
     assert tasks.load(family.spec.name).spec == family.spec
     task = family.sample("test", torch.arange(3), way=2, shot=1, query=1, seed=0)
@@ -112,6 +117,11 @@ def test_cells_become_numbers_levels_or_gaps(tmp_path: Path, capsys: pytest.Capt
         (TABLE, ":target=ill", "unknown column of own.csv 'ill'"),
         (TABLE, "", "the column of its classes"),
         (TABLE, ":target=sick:without=idd", "Did you mean id"),
+        ("a,b\n" + 'x,"1\n' * 3, ":target=a", "has 3 lines"),
+        ("a\n" + "x\n" * 6, ":target=a", "no column beside a"),
+        ("a,b\n" + "x,\ny,\n" * 3, ":target=a", "no value in any of the columns b"),
+        ("a,b\nx,1\n\n\nx,2\ny,3\ny,4,5\n", ":target=a", "line 7 of .* has 3 cells"),
+        ("a,b\nx," + "1" * 140_000 + "\ny,2\nx,1\ny,1\n", ":target=a", "quotation mark too many"),
         (TABLE, ":target=sick:columns=2", "has 4 columns beside sick, and there is room for 2"),
         (TABLE, ":target=id", "expected 2 or more"),
         (TABLE + "8,80\n", ":target=sick", "line 9 of .* has 2 cells, and the header has 5"),
@@ -131,3 +141,42 @@ def test_a_learner_of_synthetic_tables_meets_a_real_one(tmp_path: Path) -> None:
     run = qs.train("protonet", "tables", config, settings={"width": 16}, out=tmp_path / "run")
     found = qs.evaluate(run, f"{name}:target=class", way=2, shot=5, query=10, episodes=40)
     assert found.mean > 0.6
+
+
+def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ages = "".join(f"{number},{('none', 'mild', 'nan')[number % 3]}\n" for number in range(30))
+    family = tasks.load(written(tmp_path, "age,state\n" + ages + "unknown,mild\n") + ":target=state")
+    said = capsys.readouterr().err
+    assert "left out 10 of 31 rows, which have no class" in said
+    assert "column age: 1 cells that are no numbers count as missing (unknown)" in said
+    assert family.pool("test").names == ("csv/own.csv/mild", "csv/own.csv/none")
+
+
+def test_numbers_as_people_write_them(tmp_path: Path) -> None:
+    plain = "a;b\n1234;x\n5;y\n1.5;x\n1700000000;y\n1700000001;x\n"
+    own = '"a, of";b\n"1,234";x\n5;y\n"1,5";x\n1700000000;y\n1700000001;x\n'
+    first = tasks.load(written(tmp_path, plain) + ":target=b").pool("test").x
+    assert torch.equal(first, tasks.load(written(tmp_path, own) + ":target=b").pool("test").x)
+
+
+def test_dates_keep_their_differences(tmp_path: Path) -> None:
+    """float32 has steps of 128 there."""
+    rows = "".join(f"{1_700_000_000 + number},{'xy'[number % 2]}\n" for number in range(8))
+    pool = tasks.load(written(tmp_path, "when,class\n" + rows) + ":target=class").pool("test")
+    found = pool.x[:, 0].sort().values.diff()
+    torch.testing.assert_close(found, found[:1].expand(7))
+
+
+def test_the_flags_of_rows_are_not_disturbed() -> None:
+    with pytest.raises(UserError, match="would disturb the flags"):
+        tasks.load("tables+shift")
+
+
+def test_rows_of_other_width_are_refused_with_what_would_fit(tmp_path: Path) -> None:
+    config = qs.TrainConfig(steps=1, way=2, validate_every=0)
+    run = qs.train("protonet", "tables:columns=6", config, out=tmp_path / "run")
+    with pytest.raises(UserError, match="here columns=6"):
+        qs.evaluate(run, "tables", way=2, episodes=4)
+    with pytest.raises(UserError, match="has no split 'train'"):
+        qs.train("nearest", written(tmp_path, TABLE) + ":target=sick", out=tmp_path / "none")
+    assert not (tmp_path / "none").exists()

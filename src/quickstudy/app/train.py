@@ -155,7 +155,7 @@ def plan(name: str, family: TaskFamily, config: TrainConfig, path: Path) -> str:
     tasks, queries = (output.count(*one) for one in counts)
     steps = f"{config.budget:g} CPU seconds" if config.budget else output.count(config.steps, "step", "steps")
     classes = f"{config.way}-way " if spec.kind == "classification" else ""
-    shots = f"{config.shot} to {config.max_shot}" if config.max_shot else f"{config.shot}"
+    shots = f"{config.shot} to {config.max_shot}" if (config.max_shot or 0) > (config.shot or 0) else f"{config.shot}"
     each = " of each class" if spec.kind == "classification" else ""
     world = parallel.world()
     processes = f" in {world.size} processes" if world.size > 1 else ""

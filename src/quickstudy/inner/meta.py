@@ -23,7 +23,7 @@ from quickstudy.errors import UserError
 from quickstudy.inner import batch as batching
 from quickstudy.inner import choosing
 from quickstudy.inner.implicit import Implicit
-from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, described, masks
+from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, check_parts, described, masks, scalar
 from quickstudy.inner.rules import Params, Rule
 from quickstudy.inner.unroll import Gradient, trajectory
 from quickstudy.tasks import draw
@@ -73,6 +73,7 @@ def meta_grad(
             f"{len(step_weights)} step_weights for {steps} inner steps with gradient {gradient}; expected one for each "
             f"step, and a gradient that has steps."
         )
+    check_parts(module, rule)
     _check_counts(supports, queries)
     inner = Inner(module, loss, rule, steps, gradient, adapts, until, key is not None)
     number = torch.arange(batching.size(supports), device=pytree.tree_leaves(supports)[0].device)
@@ -190,7 +191,7 @@ class Outer(nn.Module):
 
     def _judge(self, adapted: Params, query: Any, key: Tensor) -> Tensor:
         with masks(draw.mix(key ^ QUERY) if self.inner.keyed else None):
-            return self.loss(bound(self.inner.module, adapted), query)
+            return scalar(self.loss(bound(self.inner.module, adapted), query))
 
 
 def _check_counts(supports: Any, queries: Any) -> None:

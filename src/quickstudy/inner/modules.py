@@ -78,6 +78,7 @@ def adapt(
     Under autograd the result is a differentiable function of all parameters of ``module``, of the numbers of ``rule``
     and of ``support``. Raises UserError for a module that keeps running statistics or draws random numbers.
     """
+    check_parts(module, rule)
     inner, params, given = described(quicker(module), loss, support, adapts, key)
     if isinstance(gradient, Implicit):
         if callable(support) or until is not None:
@@ -102,7 +103,7 @@ def described(
     def inner(params: Params, given: Any) -> Tensor:
         frozen, batch, mask_key = given
         with masks(mask_key):
-            return loss(bound(module, params | frozen), batch)
+            return scalar(loss(bound(module, params | frozen), batch))
 
     return inner, start, given
 
@@ -124,6 +125,25 @@ def split(module: nn.Module, adapts: Chosen) -> tuple[Params, Params]:
     if not chosen:
         raise UserError(f"none of the parameters adapts. The module has: {', '.join(named) or 'none'}.")
     return {n: v for n, v in named.items() if n in chosen}, {n: v for n, v in named.items() if n not in chosen}
+
+
+def scalar(value: object) -> Tensor:
+    """What a loss gave; UserError if it is not one number."""
+    if isinstance(value, Tensor) and not value.dim():
+        return value
+    found = f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else repr(value)
+    raise UserError(f"the loss gave {found}; expected a tensor of one number, for example the mean over examples.")
+
+
+def check_parts(module: nn.Module, rule: object) -> None:
+    """UserError for a module without parameters, or a rule that is none."""
+    if not isinstance(rule, Rule):
+        raise UserError(
+            f"the rule is {rule!r}; expected one of quickstudy.inner.RULES, for example rule=qs.inner.sgd(0.01) in "
+            f"place of an optimiser."
+        )
+    if not any(True for _ in module.parameters()):
+        raise UserError(f"{type(module).__name__} has no parameters that could adapt.")
 
 
 def check(module: nn.Module, key: object) -> None:

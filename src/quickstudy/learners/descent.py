@@ -100,12 +100,10 @@ class Descent(Learner):
             if losses and self.classifies:
                 best = lower(best, (last, losses[-1]))
             last = weights
-        adapted = self._adapted(last, support)
-        if best is None:
-            return adapted
-        prediction = self.predict(adapted, support.x, support.mask)
-        best = lower(best, (last, masked_mean(prediction.nll(support.y), support.mask)))
-        return self._adapted(best[0], support)
+        if best is not None:
+            prediction = self._forward(last, self._present(support), support.x, support.mask, None)
+            last, _ = lower(best, (last, masked_mean(prediction.nll(support.y), support.mask)))
+        return self._adapted(last, support)
 
     def loss(self, task: Task, progress: float) -> Tensor:
         """Scalar: the query's, after all inner steps."""

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from quickstudy.errors import UserError
 from quickstudy.inner import Gradient, sgd, trajectory
 from quickstudy.learners.base import Adapted, Logits, Traits, class_means, only_present
 from quickstudy.learners.cnp import perceptron
@@ -59,6 +60,8 @@ class LEO(Descent):
     def __init__(self, spec: Spec, config: LEOConfig) -> None:
         check_counts(latent=config.latent)
         check_counts(least=0, **{"latent-steps": config.latent_steps})
+        if config.kl < 0 or config.start < 0:
+            raise UserError(f"--kl is {config.kl} and --start {config.start}; they are weights, 0 or more.")
         super().__init__(spec, config, config.gradient, head=None)
         size = config.latent
         self.encoder = nn.Linear(self.net.features, size, bias=False)

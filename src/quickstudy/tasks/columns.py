@@ -18,6 +18,12 @@ COLUMNS = 20
 MOST = 5.0
 
 
+class Rows:
+    """A family whose inputs are rows with room for ``columns`` columns."""
+
+    columns: int
+
+
 def rows(values: Tensor, here: Tensor) -> Tensor:
     """Values [..., C], of which ``here`` [..., C] are there, as rows [..., 2 C] that are not standardised yet."""
     return torch.cat([torch.where(here, values, 0.0), here.to(values.dtype)], -1)

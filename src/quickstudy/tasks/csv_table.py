@@ -6,8 +6,9 @@ import csv
 import hashlib
 import io
 import math
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,21 +17,23 @@ from torch import Tensor
 
 from quickstudy.errors import UserError, unknown
 from quickstudy.tasks.base import Spec, Split, Task
-from quickstudy.tasks.columns import COLUMNS, check_columns, rows, standardised
+from quickstudy.tasks.columns import COLUMNS, Rows, check_columns, rows, standardised
 from quickstudy.tasks.places import find, notice
 from quickstudy.tasks.pool import Pool, PoolFamily
 
 MISSING = ("", "?", "na", "n/a", "nan", "null", "none")
 """What stands in a cell that has no value, in any case."""
+UNLABELLED = ("", "?", "na", "n/a", "nan")
+"""What stands in the column of classes where there is none, in any case."""
 FEWEST = 2
 """Rows of a class: one to learn from, one to ask about."""
 
 
-class CsvTable(PoolFamily):
+class CsvTable(Rows, PoolFamily):
     """Rows [2 ``columns``] of the table at ``path``, with the classes that its column ``target`` has.
 
-    Each task takes other rows of the same table. Values are standardised by the task's support alone. A column with
-    a cell that is neither a number nor missing has levels: they are numbered in alphabetical order. Columns named in
+    Each task takes other rows of the same table. Values are standardised by the task's support alone. A column of
+    which half the cells or more are no numbers has levels: they are numbered in alphabetical order. Columns named in
     ``without`` (with ``|`` between them) are left out, as identifiers should be. Rows without a class are left out,
     and so is, with a notice, a class of a single row.
     There is one split, test: nothing is trained on. ``columns`` has to be that of the run (20 unless it says another).
@@ -41,7 +44,8 @@ class CsvTable(PoolFamily):
     def __init__(self, *, path: str = "", target: str = "", columns: int = COLUMNS, without: str = "") -> None:
         if not path or not target:
             raise UserError(
-                "csv needs a file and the column of its classes, for example csv:path=heart.csv:target=num."
+                "csv needs a file and the column of its classes, for example csv:path=heart.csv:target=num. In a path "
+                "or a name : + , and % are written %3A %2B %2C and %25."
             )
         check_columns("csv", columns)
         found = find(path)
@@ -51,12 +55,14 @@ class CsvTable(PoolFamily):
             if name not in header:
                 raise unknown(f"column of {found.name}", name, header)
         used = [name for name in header if name not in (target, *left_out)]
-        if not 1 <= len(used) <= columns:
+        if not used:
+            raise UserError(f"{found} has no column beside {target}.")
+        if len(used) > columns:
             raise UserError(
                 f"{found} has {len(used)} columns beside {target}, and there is room for {columns}. Leave some out "
                 f"(without=id|name), or train with tables:columns={len(used)} and ask for columns={len(used)}."
             )
-        pool = pool_of(found, header.index(target), [header.index(name) for name in used], cells, columns)
+        pool = pool_of(found, header.index(target), {name: header.index(name) for name in used}, cells, columns)
         options = {"path": quote(str(found), "/\\ "), "target": quote(target, " ")}
         name = "csv" + "".join(f":{key}={value}" for key, value in options.items())
         name += f":columns={columns}" * (columns != COLUMNS) + f":without={quote(without, '| ')}" * bool(left_out)
@@ -67,6 +73,7 @@ class CsvTable(PoolFamily):
             shot_unit="row of each class",
             fingerprint=hashlib.sha256(found.read_bytes()).hexdigest()[:16],
         )
+        self.columns = columns
         super().__init__(spec, {"test": lambda: pool})
 
     def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:
@@ -82,22 +89,36 @@ def read(path: Path) -> tuple[list[str], list[list[str]]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as text ({error}). Save it as CSV in UTF-8.") from error
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text), delimiter=delimiter) if line]
+    try:
+        lines = list(_lines(text))
+    except csv.Error as error:
+        raise UserError(f"{path} is no table ({error}). Is there a quotation mark too many, or too few?") from error
     if len(lines) < 1 + 2 * FEWEST:
         raise UserError(f"{path} has {len(lines)} lines; expected a header and a few rows for each class.")
-    if twice := [name for name, count in Counter(lines[0]).items() if count > 1]:
+    header = lines[0][1]
+    if twice := [name for name, count in Counter(header).items() if count > 1]:
         raise UserError(f"{path} has more than one column {twice[0]!r}. Give each a name of its own.")
-    for number, line in enumerate(lines, 1):
-        if len(line) != len(lines[0]):
-            raise UserError(f"line {number} of {path} has {len(line)} cells, and the header has {len(lines[0])}.")
-    return lines[0], lines[1:]
+    for number, line in lines:
+        if len(line) != len(header):
+            raise UserError(f"line {number} of {path} has {len(line)} cells, and the header has {len(header)}.")
+    return header, [line for _, line in lines[1:]]
 
 
-def pool_of(path: Path, target: int, used: Sequence[int], cells: list[list[str]], columns: int) -> Pool:
-    """The rows that have a class, sorted by it."""
-    sizes = Counter(line[target] for line in cells if not missing(line[target]))
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Number, in the file, of each row's last line, and the row's cells."""
+    delimiter = max(",;\t", key=lambda one: len(next(csv.reader(io.StringIO(text), delimiter=one), [])))
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    for line in reader:
+        if any(line):
+            yield reader.line_num, [cell.strip() for cell in line]
+
+
+def pool_of(path: Path, target: int, used: Mapping[str, int], cells: list[list[str]], columns: int) -> Pool:
+    """The rows that have a class, sorted by it; ``used`` are the columns' names and places."""
+    there = [line for line in cells if line[target].lower() not in UNLABELLED]
+    if len(there) < len(cells):
+        notice(f"{path}: left out {len(cells) - len(there)} of {len(cells)} rows, which have no class.")
+    sizes = Counter(line[target] for line in there)
     names = sorted(name for name, size in sizes.items() if size >= FEWEST)
     if single := sorted(set(sizes) - set(names)):
         notice(f"{path}: left out {len(single)} of {len(sizes)} classes that have one row ({', '.join(single[:5])}).")
@@ -105,9 +126,11 @@ def pool_of(path: Path, target: int, used: Sequence[int], cells: list[list[str]]
         raise UserError(
             f"the column of classes of {path} has {len(names)} with {FEWEST} rows or more; expected 2 or more."
         )
-    kept = sorted((line for line in cells if line[target] in names), key=lambda line: line[target])
-    made = [numbers([line[column] for line in kept]) for column in used]
+    kept = sorted((line for line in there if line[target] in names), key=lambda line: line[target])
+    made = [numbers([line[column] for line in kept], f"{path}, column {name}") for name, column in used.items()]
     values = torch.nn.functional.pad(torch.stack(made, -1), (0, columns - len(used)), value=math.nan)
+    if not bool(values.isfinite().any()):
+        raise UserError(f"{path} has no value in any of the columns {', '.join(used)}.")
     count = torch.tensor([sizes[name] for name in names])
     return Pool(
         x=rows(values.nan_to_num(0.0), values.isfinite()),
@@ -118,16 +141,38 @@ def pool_of(path: Path, target: int, used: Sequence[int], cells: list[list[str]]
     )
 
 
-def numbers(cells: Sequence[str]) -> Tensor:
-    """[n] float32, NaN where a cell is missing."""
+def numbers(cells: Sequence[str], where: str) -> Tensor:
+    """[n] float32 in units of the column's own spread, for float32 is too coarse for dates; NaN where one is missing.
+
+    A column whose cells are numbers for the larger part is one of numbers, and what is none of these is missing.
+    """
+    given = {cell for cell in cells if not missing(cell)}
+    read = {cell: number(cell) for cell in given}
+    words = sorted(cell for cell, value in read.items() if value is None)
+    if words and sum(read[cell] is not None for cell in cells if cell in given) > len(cells) / 2:
+        notice(f"{where}: {len(words)} cells that are no numbers count as missing ({', '.join(words[:5])}).")
+    elif words:
+        read = {cell: float(place) for place, cell in enumerate(sorted(given))}
+    exact = torch.tensor(
+        [math.nan if (value := read.get(cell)) is None else value for cell in cells], dtype=torch.float64
+    )
+    here = exact[exact.isfinite()]
+    if len(here):
+        spread = here.std(correction=0)
+        exact = (exact - here.mean()) / torch.where(spread > 0, spread, 1.0)
+    return exact.float()
+
+
+def number(cell: str) -> float | None:
+    """The number in it, also with thousands between commas or a comma for the point; None if it is none."""
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", cell):
+        cell = cell.replace(",", "")
+    elif re.fullmatch(r"[+-]?\d+,\d+", cell):
+        cell = cell.replace(",", ".")
     try:
-        found = [math.nan if missing(cell) else float(cell) for cell in cells]
+        return float(cell)
     except ValueError:
-        levels = {
-            cell: float(number) for number, cell in enumerate(sorted({cell for cell in cells if not missing(cell)}))
-        }
-        found = [levels.get(cell, math.nan) for cell in cells]
-    return torch.tensor(found)
+        return None
 
 
 def missing(cell: str) -> bool:

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples, Predict, Split, Task, TaskFamily, WholeTasks
+from quickstudy.tasks.columns import Rows
 
 Kind = Literal["noise", "strokes", "blur", "contrast", "rotation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -50,6 +51,8 @@ class Shift:
 
     def __init__(self, base: TaskFamily, *, kind: Kind = "noise", strength: float = 1.0, on: Where = "query") -> None:
         image = len(base.spec.shape) == 3
+        if isinstance(base, Rows):
+            raise UserError(f"shift would disturb the flags of {base.spec.name} that say which values are there.")
         if not image and kind != "noise":
             raise UserError(
                 f"shift:kind={kind} takes images, and {base.spec.name} has inputs of shape {base.spec.shape}. "

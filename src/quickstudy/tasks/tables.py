@@ -32,7 +32,7 @@ from quickstudy.tasks.base import (
     check_counts,
     check_split,
 )
-from quickstudy.tasks.columns import COLUMNS, check_columns, rows, standardised
+from quickstudy.tasks.columns import COLUMNS, Rows, check_columns, rows, standardised
 
 WIDTH = 6
 """Nodes of a layer."""
@@ -53,7 +53,7 @@ WHOLE_TABLES, WHOLE_WAY, WHOLE_ROWS = 100, 2, 20
 """What ``tasks`` gives: tables, classes of each, rows of each class."""
 
 
-class Tables:
+class Tables(Rows):
     """Classification of rows [2 ``columns``]: values in standard units of the support, and which of them are there."""
 
     splits: tuple[Split, ...] = ("train", "val", "test")
