@@ -46,8 +46,9 @@ FEW_STEPS = {
 TRAINING = {
     "cavia": {"steps": 150, "tasks_per_step": 4, "rate": 1e-2},
     "incontext": {"way": 10, "tasks_per_step": 4, "rate": 3e-3},
+    "leo": {"steps": 150, "way": 10, "tasks_per_step": 1, "rate": 5e-3},
 }
-"""Of classifiers that the short training of all others does not suit: one learns slowly, and transformers fall apart at
+"""Of classifiers that the short training of all others does not suit: some learn slowly, and transformers fall apart at
 its rate."""
 EXACT = {"rtol": 1e-8, "atol": 1e-8}
 """For float64."""

@@ -34,6 +34,7 @@ class BOIL(Descent):
     )
     Config: ClassVar[type[Any]] = BOILConfig
     default_rate = (0.5, 0.01)
+    default_norm = "task"
 
     def __init__(self, spec: Spec, config: BOILConfig) -> None:
         check_counts(**{"max-way": config.max_way})
