@@ -147,9 +147,12 @@ def settings_of(run: runs.Run) -> TrainConfig:
     card = {name: value for name, value in run.training.items() if name != "init"}
     # what is None unless it is said, was decided when the run began
     missing = {field.name for field in fields(TrainConfig) if field.default is None} - card.keys()
+    strange = card.keys() - {field.name for field in fields(TrainConfig)}
     try:
         if missing:
             raise UserError(f"training lacks {', '.join(sorted(missing))}.")
+        if strange:
+            raise UserError(f"training has {', '.join(sorted(strange))}, which this version does not know.")
         # with a budget the number of steps was measured when the run began
         return resolve(replace(TrainConfig(**card), budget=0.0), run.learner_name, run.spec)
     except (UserError, TypeError) as error:

@@ -307,6 +307,11 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     ("steps", lambda run: training(run, steps=-3), "run.json: --steps is -3"),
     ("rate", lambda run: training(run, rate="fast"), "run.json: --rate is 'fast'"),
     ("batching", lambda run: training(run, batching="fast"), "run.json: unknown way to batch tasks 'fast'"),
+    (
+        "a setting of another version",
+        lambda run: training(run, luck=7),
+        "training has luck, which this version does not",
+    ),
     ("no training", lambda run: edit(run, training={}), "run.json: training lacks max_shot, query, shot, steps"),
     ("training", lambda run: edit(run, training=[]), "run.json is damaged"),
     (
