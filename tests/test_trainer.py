@@ -34,6 +34,17 @@ class CrashError(Exception):
     pass
 
 
+def cut_off(path: Path, at: int) -> None:
+    """A training that breaks off after step ``at``."""
+
+    def crash(training: training.Training, _: dict[str, object]) -> None:
+        if training.step == at:
+            raise CrashError
+
+    with pytest.raises(CrashError):
+        train(path, progress=crash)
+
+
 class Doubled(ProtoNet):
     """A learner of one's own."""
 
@@ -45,12 +56,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_happened(
     monkeypatch.setattr(trainer, "CHECKPOINT_EVERY", 25)
     whole = train(tmp_path / "whole")
 
-    def crash(training: training.Training, _: dict[str, object]) -> None:
-        if training.step == at:
-            raise CrashError
-
-    with pytest.raises(CrashError):
-        train(tmp_path / "cut", progress=crash)
+    cut_off(tmp_path / "cut", at)
     resumed = qs.resume(tmp_path / "cut")
     assert metrics(whole.path) == metrics(resumed.path)
     one, other = (runs.read_tensors(run.path / "weights.safetensors")[0] for run in (whole, resumed))
@@ -60,11 +66,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_happened(
 def test_a_run_without_a_checkpoint_yet_starts_over(tmp_path: Path) -> None:
     whole = train(tmp_path / "whole")
 
-    def crash(*_: object) -> None:
-        raise CrashError
-
-    with pytest.raises(CrashError):
-        train(tmp_path / "cut", progress=crash)
+    cut_off(tmp_path / "cut", at=1)
     assert metrics(qs.resume(tmp_path / "cut").path) == metrics(whole.path)
 
 
@@ -72,11 +74,7 @@ def test_a_run_without_a_checkpoint_yet_starts_over(tmp_path: Path) -> None:
 def test_a_run_goes_on_without_the_gpu_that_it_was_begun_on(tmp_path: Path) -> None:
     whole = train(tmp_path / "whole")
 
-    def crash(*_: object) -> None:
-        raise CrashError
-
-    with pytest.raises(CrashError):
-        train(tmp_path / "cut", progress=crash)
+    cut_off(tmp_path / "cut", at=1)
     card = tmp_path / "cut" / "run.json"
     card.write_text(card.read_text().replace('"device": "auto"', '"device": "cuda"'))
     assert '"device": "cuda"' in card.read_text()

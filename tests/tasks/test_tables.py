@@ -12,8 +12,6 @@ from quickstudy.errors import UserError
 from quickstudy.tasks.base import Task
 from quickstudy.tasks.tables import Tables
 
-HEART = "heart_disease/heart_disease_uci.csv"
-
 
 def drawn(columns: int = 20, count: int = 40, **sizes: int) -> Task:
     return Tables(columns=columns).sample(

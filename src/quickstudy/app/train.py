@@ -187,7 +187,7 @@ def resume(wanted: Path, name: str | None, args: list[str]) -> int:
         print(run.path)
         return 0
     start = "from its checkpoint" if begun else "from step 0, for it has no checkpoint,"
-    device = pick_device(trainer.with_a_device(trainer.settings_of(run)).device)
+    device = pick_device(trainer.with_a_device(own.training).device)
     print(f"going on {start} with {run.learner_name} on {run.spec.name} in {run.path}, on {device}", file=sys.stderr)
     return follow(lambda watch: trainer.resume(run.path, watch), run.path)
 

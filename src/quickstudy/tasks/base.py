@@ -140,6 +140,18 @@ class KnowsTheBest(Protocol):
         ...
 
 
+def balanced(x: Tensor, shot: int, classes: Tensor, index: Tensor, key: Tensor) -> Task:
+    """Episodes ``index`` [T] with equally many examples ``x`` [T, way, shot + query, ...] of each of ``classes``."""
+    tasks, way = classes.shape
+
+    def examples(x: Tensor) -> Examples:
+        y = torch.eye(way, device=x.device).repeat_interleave(x.shape[2], 0).expand(tasks, -1, -1)
+        return Examples(x.flatten(1, 2), y, torch.ones(y.shape[:2], dtype=torch.bool, device=x.device))
+
+    unit = index.to(torch.int64)
+    return Task(examples(x[:, :, :shot]), examples(x[:, :, shot:]), classes=classes, unit=unit, key=key)
+
+
 def check_split(family: TaskFamily, split: str) -> Split:
     """``split`` if ``family`` has it; UserError otherwise."""
     for known in family.splits:

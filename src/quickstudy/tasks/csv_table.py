@@ -21,10 +21,10 @@ from quickstudy.tasks.columns import COLUMNS, Rows, check_columns, rows, standar
 from quickstudy.tasks.places import find, notice
 from quickstudy.tasks.pool import Pool, PoolFamily
 
-MISSING = ("", "?", "na", "n/a", "nan", "null", "none")
-"""What stands in a cell that has no value, in any case."""
 UNLABELLED = ("", "?", "na", "n/a", "nan")
 """What stands in the column of classes where there is none, in any case."""
+MISSING = (*UNLABELLED, "null", "none")
+"""What stands in another cell that has no value; in the column of classes these two may be names of some."""
 FEWEST = 2
 """Rows of a class: one to learn from, one to ask about."""
 

@@ -17,7 +17,18 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw
-from quickstudy.tasks.base import Examples, Predict, Spec, Split, Task, WholeTasks, accuracy, check_counts, check_split
+from quickstudy.tasks.base import (
+    Examples,
+    Predict,
+    Spec,
+    Split,
+    Task,
+    WholeTasks,
+    accuracy,
+    balanced,
+    check_counts,
+    check_split,
+)
 from quickstudy.tasks.strokes import bridge, choose, curve, ink, strokes, trace
 
 STROKES = 5
@@ -222,18 +233,7 @@ class Glyphs:
         writers = torch.cat([draw.bits(hand, shot, "support"), draw.bits(hand, query, "query")], -1)
         images = self.images(split, classes.flatten(), writers.flatten(0, 1))
         images = images.view(len(index), way, shot + query, *self.spec.shape)
-
-        def examples(x: Tensor) -> Examples:
-            y = torch.eye(way, device=x.device).repeat_interleave(x.shape[2], 0).expand(len(index), -1, -1)
-            return Examples(x.flatten(1, 2), y, torch.ones(y.shape[:2], dtype=torch.bool, device=x.device))
-
-        return Task(
-            support=examples(images[:, :, :shot]),
-            query=examples(images[:, :, shot:]),
-            classes=classes,
-            unit=index.to(torch.int64),
-            key=key,
-        )
+        return balanced(images, shot, classes, index, key)
 
     def tasks(self, split: Split) -> WholeTasks:
         """Classes by 20 writers each: x [20, 1, size, size]; 500 classes where there is no limit."""

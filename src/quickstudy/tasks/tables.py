@@ -29,6 +29,7 @@ from quickstudy.tasks.base import (
     Task,
     WholeTasks,
     accuracy,
+    balanced,
     check_counts,
     check_split,
 )
@@ -74,20 +75,7 @@ class Tables(Rows):
         taken = torch.stack([stratum(key, label == number, each, f"class {number}") for number in range(way)], 1)
         x = rows(*self._values(key, nodes, target))
         x = x.gather(1, taken.flatten(1).unsqueeze(-1).expand(-1, -1, x.shape[-1])).unflatten(1, (way, each))
-
-        def examples(x: Tensor) -> Examples:
-            y = torch.eye(way, device=x.device).repeat_interleave(x.shape[2], 0).expand(len(index), -1, -1)
-            return Examples(x.flatten(1, 2), y, torch.ones(y.shape[:2], dtype=torch.bool, device=x.device))
-
-        return standardised(
-            Task(
-                support=examples(x[:, :, :shot]),
-                query=examples(x[:, :, shot:]),
-                classes=draw.bits(key, way, "classes"),
-                unit=index.to(torch.int64),
-                key=key,
-            )
-        )
+        return standardised(balanced(x, shot, draw.bits(key, way, "classes"), index, key))
 
     def tasks(self, split: Split) -> WholeTasks:
         """A class of a table each."""
