@@ -1,5 +1,7 @@
 """The meta-step against PyTorch's plain optimiser."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -56,6 +58,24 @@ def test_bfloat16_is_for_training_passes_alone() -> None:
     assert torch.equal(features, learner.net(x, mask)[0])
 
 
+def test_tasks_that_are_drawn_ahead_are_those_of_their_meta_step() -> None:
+    """As beside a GPU, where the processor draws while this one computes."""
+
+    def trained(ahead: bool) -> list[torch.Tensor]:
+        family = tasks.load("glyphs:classes=20")
+        config = resolve(TrainConfig(way=2, max_shot=3, query=2, tasks_per_step=2, steps=5), "protonet", family.spec)
+        learner = learners.build("protonet", family.spec, learners.configure("protonet", {"width": 4}), seed=0)
+        made = Training(learner, family, config, torch.device("cpu"))
+        if ahead:
+            made._drawer = ThreadPoolExecutor(1)
+        for made.step in (0, 1, 1, 2, 4):  # as resumed, and cut off
+            made.meta_step()
+        assert made._ahead is None or made._ahead[0] < made.steps
+        return list(made.params.values())
+
+    assert all(torch.equal(one, other) for one, other in zip(trained(False), trained(True), strict=True))
+
+
 def test_inner_steps_refuse_bfloat16() -> None:
     with pytest.raises(UserError, match="inner steps of maml"):
         resolve(TrainConfig(precision="bfloat16"), "maml", tasks.load("sinusoid").spec)
@@ -68,7 +88,7 @@ def test_shots_are_drawn_anew_for_each_meta_step() -> None:
     made = Training(learner, family, config, torch.device("cpu"))
     drawn = []
     for made.step in range(60):
-        drawn.append(made.shot())
+        drawn.append(made.shot(made.step))
     assert {*drawn} == {2, 3, 4, 5}
     made.step = 7
     assert made.episodes().support.x.shape[1] == 2 * drawn[7]

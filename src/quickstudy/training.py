@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -64,6 +65,9 @@ class Training:
         if self.params:
             world.check_enough(config.tasks_per_step or 1)
         self.how: batch.How = "loop"
+        # beside a GPU the processor draws the next meta-step's tasks while this one's are computed with
+        self._drawer = None if device.type == "cpu" else ThreadPoolExecutor(1)
+        self._ahead: tuple[int, Future[Any]] | None = None
         self.step = 0
         self.losses: list[float] = []
         self.skipped = self.in_a_row = self.since_best = 0
@@ -83,17 +87,30 @@ class Training:
 
     def episodes(self, shot: int | None = None) -> Any:
         """The tasks of the current meta-step that are this process's, on the device; its shots, or those given."""
-        c = self.config
-        share, first = self.world.share(c.tasks_per_step or 1), self.step * (c.tasks_per_step or 1)
-        index = torch.arange(first + share.start, first + share.stop)
-        size = {"way": c.way or 0, "shot": self.shot() if shot is None else shot, "query": c.query or 0}
-        check_room(self.family.spec, len(index), **size)
-        return self.family.sample("train", index, **size, seed=c.seed).to(self.device)
+        return self._drawn(self.step, self.shot(self.step) if shot is None else shot).to(self.device)
 
-    def shot(self) -> int:
-        """Support examples of each class, or of a task, in this meta-step."""
+    def _drawn(self, step: int, shot: int) -> Any:
+        c = self.config
+        share, first = self.world.share(c.tasks_per_step or 1), step * (c.tasks_per_step or 1)
+        index = torch.arange(first + share.start, first + share.stop)
+        size = {"way": c.way or 0, "shot": shot, "query": c.query or 0}
+        check_room(self.family.spec, len(index), **size)
+        return self.family.sample("train", index, **size, seed=c.seed)
+
+    def _next_episodes(self) -> Any:
+        """``episodes`` of this meta-step, drawn during the last one; those of the next are begun."""
+        if self._drawer is None:
+            return self.episodes()
+        now = self._ahead[1].result() if self._ahead and self._ahead[0] == self.step else None
+        coming = self.step + 1
+        if coming < self.steps:
+            self._ahead = coming, self._drawer.submit(self._drawn, coming, self.shot(coming))
+        return self.episodes() if now is None else now.to(self.device)
+
+    def shot(self, step: int) -> int:
+        """Support examples of each class, or of a task, in that meta-step."""
         least, most = self.config.shot or 0, self.config.max_shot or 0
-        drawn = int(draw.bits(draw.keys(torch.tensor(self.step), "shot", self.config.seed), 1, "shot"))
+        drawn = int(draw.bits(draw.keys(torch.tensor(step), "shot", self.config.seed), 1, "shot"))
         return least + drawn % (most - least + 1) if most else least
 
     def choose_batching(self) -> None:
@@ -157,7 +174,7 @@ class Training:
     def meta_step(self) -> None:
         """One update of the learner; skipped and counted if loss or gradient is not finite."""
         assert self.optimizer is not None
-        losses, grads = self._together(*self._gradient(self.episodes(), self.how, self.step / max(self.steps, 1)))
+        losses, grads = self._together(*self._gradient(self._next_episodes(), self.how, self.step / max(self.steps, 1)))
         norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in grads.values()]))
         if bool(torch.isfinite(norm) & torch.isfinite(losses).all()):
             scale = min(1.0, self.config.clip / max(float(norm), 1e-12)) if self.config.clip else 1.0

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from quickstudy.app import bench_speed
 from quickstudy.bench.contest import Settings
+from quickstudy.runs import read_tensors
 
 ROW: dict[str, Any] = {
     "work": "sine-1",
@@ -112,6 +114,25 @@ def test_a_ladder_makes_only_what_is_missing(cli: Callable[..., Any], tmp_path: 
     assert again["protonet-4w2s"]["mean"] == rows["protonet-4w2s.json"]["mean"]
     assert "protonet 3w1s" not in answer.err
     assert "protonet 4w2s" in answer.err
+
+
+def test_learners_of_a_ladder_share_a_pre_training(cli: Callable[..., Any], tmp_path: Path) -> None:
+    command = ("bench", "ladder", "--tasks", "glyphs:classes=20", "--learners", "knn,baselinepp,simpleshot")
+    command += ("--at", "3w2s", "--budget", "0.5", "--width", "4", "--episodes", "10", "--query", "2", "--json")
+    answer = cli(*command, "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "rows"))
+    assert answer.code == 0, answer.err
+    rows = json.loads(answer.out)
+    steps = {name: row["training"]["steps"] > 0 for name, row in rows.items()}
+    assert steps == {"knn-3w2s": True, "baselinepp-3w2s": True, "simpleshot-3w2s": False}
+    assert rows["simpleshot-3w2s"]["training"]["init"] == str(tmp_path / "runs" / "knn")
+    first, second, own = (
+        read_tensors(tmp_path / "runs" / name / "weights.safetensors")[0]
+        for name in ("knn", "simpleshot", "baselinepp")
+    )
+    net = [name for name in first if name.startswith("net.")]
+    assert all(torch.equal(first[name], second[name]) for name in net)
+    assert not all(torch.equal(first[name], own[name]) for name in net)
+    assert second["mean"].any(), "what is found without gradients is found for each"
 
 
 def test_a_ladder_of_regression_leaves_nets_as_their_learners_have_them(

@@ -1,12 +1,13 @@
 """Every learner trained at one budget and judged on the same episodes, row by row.
 
 A ladder goes on where it was cut off: a row that is there is not made again, a run that was interrupted is resumed.
+Learners that pre-train the same net in the same way share the training of the first of them, which cost each as much.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from quickstudy import learners, runs, trainer
 from quickstudy.errors import UserError
 from quickstudy.evaluation import evaluate
 from quickstudy.learners.base import Learner
+from quickstudy.learners.pretrained import pretraining
 from quickstudy.plan import TrainConfig
 from quickstudy.tasks.base import TaskFamily
 
@@ -86,8 +88,25 @@ def trained(ladder: Ladder, name: str, say: Say) -> runs.Run | Learner:
     if (path / runs.CARD).is_file():
         say(f"{name}: going on with {path} ...")
         return trainer.resume(path)
+    if (twin := pretrained_by(ladder, built)) is not None:
+        say(f"{name}: adapts the net that {twin} has pre-trained ...")
+        config = replace(ladder.config, budget=0.0, steps=0)
+        return trainer.train(name, ladder.family, config, settings=settings, init=ladder.runs / twin, out=path)
     say(f"{name}: training into {path} ...")
     return trainer.train(name, ladder.family, ladder.config, settings=settings, out=path)
+
+
+def pretrained_by(ladder: Ladder, learner: Learner) -> str | None:
+    """Which of the ladder's learners has trained the net of ``learner`` already."""
+    mine = pretraining(learner)
+    for name in ladder.learners if mine else ():
+        if (ladder.runs / name / runs.WEIGHTS).is_file():
+            run = runs.load(ladder.runs / name)
+            asked = ladder.config.budget, ladder.config.seed, ladder.family.spec
+            alike = (run.training["budget"], run.training["seed"], run.spec) == asked
+            if alike and pretraining(run.learner()) == mine:
+                return name
+    return None
 
 
 def judge(ladder: Ladder, run: runs.Run | Learner, missing: dict[Column, Path], say: Say) -> None:

@@ -10,7 +10,7 @@ adaptation that leaves the backbone as it is: it says in ``_state`` what it keep
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -71,6 +71,19 @@ class Pretrained(Learner):
 
 class Frozen(Pretrained, Compares):
     """Base of those that leave the pre-trained backbone as it is."""
+
+
+def pretraining(learner: Learner) -> nets.NetConfig | None:
+    """What is trained where that is a classifier of all training classes: learners that agree here train the same.
+
+    None for all others, whose net serves nobody but them.
+    """
+    if not isinstance(learner, Pretrained) or not learner.classifies:
+        return None
+    made = type(learner)
+    if made.loss is not Pretrained.loss or made._training_head is not Pretrained._training_head:
+        return None
+    return nets.NetConfig(**{one.name: getattr(learner.config, one.name) for one in fields(nets.NetConfig)})
 
 
 def training_classes(spec: Spec) -> int:
