@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, _inductor, fx, nn
+from torch._inductor import cpp_builder, exc
 from torch.nn import functional as F
 
 from quickstudy import UserError, inner
@@ -170,12 +171,13 @@ def test_a_recording_can_be_compiled() -> None:
     torch.testing.assert_close(ask(module, "recorded", steps=1), ask(module, "compiled", steps=1))
 
 
-def test_without_a_compiler_auto_stays_with_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(*leaves: Tensor) -> list[Tensor]:
-        raise RuntimeError("no C++ compiler found")
+def missing() -> str:
+    raise exc.InvalidCxxCompiler
 
-    monkeypatch.setattr(torch, "compile", lambda graph, dynamic, options: nothing)
-    with pytest.raises(UserError, match=r"no C\+\+ compiler found.*Without one take recorded"):
+
+def test_without_a_compiler_auto_stays_with_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", missing)
+    with pytest.raises(UserError, match=r"No working C\+\+ compiler found.*Without one take recorded"):
         ask(net(), "compiled")
     monkeypatch.setattr(meta, "RECORD_AT", 1)
     monkeypatch.setattr(meta, "COMPILE_AFTER", 0.0)
@@ -188,10 +190,10 @@ def test_without_a_compiler_auto_stays_with_the_recording(monkeypatch: pytest.Mo
 
 
 def test_code_that_computes_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(graph: fx.GraphModule, dynamic: bool, options: object) -> Callable[..., list[Tensor]]:
+    def wrong(graph: fx.GraphModule, leaves: list[Tensor], options: object) -> Callable[..., list[Tensor]]:
         return lambda *leaves: [1.01 * value for value in graph(*leaves)]
 
-    monkeypatch.setattr(torch, "compile", wrong)
+    monkeypatch.setattr(_inductor, "compile", wrong)
     with pytest.raises(UserError, match="computes something else"):
         ask(net(), "compiled")
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ from quickstudy.inner import room
 from quickstudy.inner.fingerprint import fingerprint
 from quickstudy.inner.precise import full_float32
 from quickstudy.inner.quicker import CONVOLUTIONS, quicker, twin
-from quickstudy.inner.recorded import is_recorded, replay
+from quickstudy.inner.recorded import is_recorded, play, replay
 from quickstudy.nets import fused
 
 How = Literal["compiled", "recorded", "vmap", "chunks", "threads", "loop"]
@@ -94,12 +94,50 @@ def map_tasks(function: Callable[..., Tree], module: nn.Module, batch: tuple[Any
     return stack(_on_threads(function, module, batch))
 
 
-@plain_attention
 def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, inside: bool) -> tuple[Tensor, Gradients]:
     """Losses [T] of a batch of tasks and the gradient of their mean for every parameter.
 
     ``inside`` says that the loss itself takes gradients (``Traits.gradient``).
     """
+    if inside and how in WRITTEN:
+        now = _moment(module, progress)
+        if now is None:
+            how = usual(module)
+        else:
+            # before anything else: small nets take as long to be looked at as to be computed with
+            known = fingerprint(module, []), now.stage
+            found: tuple[Tensor, Gradients] | None = play(
+                (_detached(module), batch, *now.given), known, how == "compiled"
+            )
+            if found is not None:
+                return found
+    return _computed(module, batch, progress, how, inside)
+
+
+class Moment(NamedTuple):
+    """Where in its course a training is, as a recording has it."""
+
+    given: tuple[Tensor, ...]
+    """Progress, where it is a tensor like any other."""
+    stage: Hashable
+    """What the loss makes of it, where it decides by it what to compute."""
+
+
+def _moment(module: nn.Module, progress: float) -> Moment | None:
+    """None where what is computed changes from step to step."""
+    stage: Callable[[float], Hashable] | None = getattr(module, "stage", None)
+    if stage is None:
+        return Moment((torch.tensor(progress, device=next(module.parameters()).device),), None)
+    now = stage(progress)
+    return None if now is None else Moment((), now)
+
+
+def _detached(module: nn.Module) -> Gradients:
+    return {name: value.detach() for name, value in module.named_parameters() if value.requires_grad}
+
+
+@plain_attention
+def _computed(module: nn.Module, batch: Any, progress: float, how: How, inside: bool) -> tuple[Tensor, Gradients]:
     keep_freed_memory()
     module = quicker(module)
     params: Gradients = {name: value for name, value in module.named_parameters() if value.requires_grad}
@@ -122,16 +160,11 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
         gradients = tasks * sum(value.nbytes for value in params.values())
         room.check(module, take(batch, 0), progress, tasks, at_once, rest=gradients)
 
-    detached = {name: value.detach() for name, value in params.items()}
-    stage: Callable[[float], Hashable] | None = getattr(module, "stage", None)
-    if how in WRITTEN and stage is not None and stage(progress) is None:
-        how = usual(module)
-    if how in WRITTEN:
-        now = stage(progress) if stage else torch.tensor(progress, device=next(iter(params.values())).device)
-        return _recorded(module, detached, batch, progress, now, check_room, how == "compiled")
+    if how in WRITTEN and (now := _moment(module, progress)):
+        return _recorded(module, batch, progress, now, check_room, how == "compiled")
     check_room()
     if how in VECTORISED:
-        return _vectorised(module, CHUNK if how == "chunks" else None, progress, detached, batch)
+        return _vectorised(module, CHUNK if how == "chunks" else None, progress, _detached(module), batch)
 
     def task_gradient(learner: nn.Module, task: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
         value = learner(task, progress)
@@ -144,17 +177,15 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
 
 def _recorded(
     module: nn.Module,
-    params: Gradients,
     batch: Any,
     progress: float,
-    now: Hashable,
+    now: Moment,
     check_room: Callable[[], None],
     compiled: bool,
 ) -> tuple[Tensor, Gradients]:
     """All tasks at once; one after the other on threads where convolutions are on a CPU, which lose by the former."""
-    kept: list[Any] = []
-    tensor = (now,) if isinstance(now, Tensor) else ()
-    known = fingerprint(module, kept), None if tensor else now
+    params, kept = _detached(module), list[Any]()
+    known = fingerprint(module, kept), now.stage
     if compiled and convolves(module):
         raise UserError(
             "convolutional nets gain nothing by being compiled: nearly all their time goes into PyTorch's "
@@ -162,17 +193,17 @@ def _recorded(
         )
     if not convolves_on_cpu(module):
         all_tasks = partial(_vectorised, module, None, progress)
-        return replay(all_tasks, (params, batch, *tensor), known, kept, check_room, compiled)
+        return replay(all_tasks, (params, batch, *now.given), known, kept, check_room, compiled)
     flags = [leaf for leaf in pytree.tree_leaves(batch) if leaf.dtype == torch.bool]
     full = all(bool(flag.all()) for flag in flags)
 
     def one(own: nn.Module, task: Any) -> tuple[Tensor, Gradients]:
         played: tuple[Tensor, Gradients] = replay(
-            partial(_one_task, own, progress), (params, task, *tensor), (known, full), kept, check_room
+            partial(_one_task, own, progress), (params, task, *now.given), (known, full), kept, check_room
         )
         return played
 
-    if not is_recorded((params, take(batch, 0), *tensor), (known, full)):
+    if not is_recorded((params, take(batch, 0), *now.given), (known, full)):
         with fused.blind(full):
             one(module, take(batch, 0))
     losses, grads = map_tasks(one, module, (batch,), "threads")

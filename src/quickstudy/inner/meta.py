@@ -131,6 +131,14 @@ def _fastest(learner: Outer, tasks: Any) -> tuple[Tensor, Params]:
 class Inner(nn.Module):
     """The inner loop with its settings; the learnt numbers of the rule are parameters here."""
 
+    numbers: nn.ParameterList | tuple[()]
+    rule: Rule
+    steps: int
+    gradient: Gradient
+    adapts: Chosen
+    until: float | None
+    keyed: bool
+
     def __init__(
         self,
         module: nn.Module,
@@ -143,11 +151,15 @@ class Inner(nn.Module):
         keyed: bool,
     ) -> None:
         super().__init__()
-        self.module, self.loss, self.steps = module, loss, steps
-        self.gradient, self.adapts, self.until, self.keyed = gradient, adapts, until, keyed
+        self.module, self.loss = module, loss
         learnt = [leaf for leaf in pytree.tree_leaves(rule.hyper) if _is_learnt(leaf)]
-        self.numbers = nn.ParameterList([nn.Parameter(leaf.detach()) for leaf in learnt])
-        self.rule = rule._replace(hyper=pytree.tree_map(lambda leaf: None if _is_learnt(leaf) else leaf, rule.hyper))
+        if learnt:
+            self.numbers = nn.ParameterList([nn.Parameter(leaf.detach()) for leaf in learnt])
+            rule = rule._replace(hyper=pytree.tree_map(lambda leaf: None if _is_learnt(leaf) else leaf, rule.hyper))
+        # a module's own way to set an attribute asks of each whether it is a part, which takes a tenth of a small call
+        settings: dict[str, Any] = {} if learnt else {"numbers": ()}
+        settings |= {"rule": rule, "steps": steps, "gradient": gradient, "adapts": adapts, "until": until}
+        vars(self).update(settings, keyed=keyed)
 
     def forward(self, support: Any, key: Tensor) -> tuple[Params, Trace]:
         """``adapt``."""
@@ -169,6 +181,8 @@ class Inner(nn.Module):
         return trajectory(loss, start, self._rule(), self.steps, self.gradient, given, self.until)
 
     def _rule(self) -> Rule:
+        if not self.numbers:
+            return self.rule
         learnt = iter(self.numbers)
         return self.rule._replace(
             hyper=pytree.tree_map(lambda leaf: next(learnt) if leaf is None else leaf, self.rule.hyper)
@@ -196,18 +210,20 @@ class Outer(nn.Module):
 
 def _check_counts(supports: Any, queries: Any) -> None:
     """UserError unless every leaf has the same leading [T]."""
+    leaves = [*pytree.tree_leaves(supports), *pytree.tree_leaves(queries)]
+    counts = {leaf.shape[0] if isinstance(leaf, Tensor) and leaf.dim() else None for leaf in leaves}
+    if len(counts) == 1 and None not in counts:
+        return
     shapes = {
         f"{part}{pytree.keystr(path)}": list(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
         for part, tree in (("supports", supports), ("queries", queries))
         for path, leaf in pytree.tree_leaves_with_path(tree)
     }
-    counts = {shape[0] if isinstance(shape, list) and shape else None for shape in shapes.values()}
-    if len(counts) > 1 or None in counts or not counts:
-        said = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
-        raise UserError(
-            f"supports and queries need the same number of tasks in front of every tensor; found {said}. For one task "
-            f"alone use adapt."
-        )
+    said = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
+    raise UserError(
+        f"supports and queries need the same number of tasks in front of every tensor; found {said}. For one task "
+        f"alone use adapt."
+    )
 
 
 def _is_learnt(leaf: Any) -> bool:

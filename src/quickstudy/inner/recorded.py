@@ -14,7 +14,7 @@ import operator
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -70,17 +70,18 @@ class Recording:
             warnings.simplefilter("ignore")
             graph = make_fx(flat)(*leaves)
         simplify(graph, leaves)
-        self.graph, self.out = graph, out[-1]
+        self.graph = graph
+        self.out = pytree.tree_unflatten(list(range(out[-1].num_leaves)), out[-1])
+        """What ``function`` gives, with the number of each tensor in its place."""
         self.plays: dict[bool, Function] = {}
         """How it is played: as it is, and translated."""
         self.threads = torch.get_num_threads() if capturable(leaves) else _threads(graph, leaves)
 
-    @torch.no_grad()
     def __call__(self, leaves: list[Tensor], compiled: bool) -> Any:
-        with _limited(self.threads):
+        with torch.no_grad(), _limited(self.threads):
             if compiled not in self.plays:
                 self.plays[compiled] = self._play(leaves, compiled)
-            return pytree.tree_unflatten(self.plays[compiled](*leaves), self.out)
+            return _filled(self.out, self.plays[compiled](*leaves))
 
     def _play(self, leaves: list[Tensor], compiled: bool) -> Function:
         play = translated(self.graph, leaves) if compiled else self.graph.forward
@@ -126,6 +127,15 @@ def replay(
     return recording(leaves, compiled)
 
 
+def play(trees: tuple[Any, ...], known: Hashable, compiled: bool) -> Any:
+    """What ``replay`` gives if there is a recording; None if there is none."""
+    if _halved():
+        return None
+    leaves, key = _key(trees, known)
+    recording = RECORDINGS.get(key)
+    return None if recording is None else recording(leaves, compiled)
+
+
 def is_recorded(trees: tuple[Any, ...], known: Hashable) -> bool:
     """Whether ``replay`` would play."""
     return _key(trees, known)[1] in RECORDINGS
@@ -133,11 +143,40 @@ def is_recorded(trees: tuple[Any, ...], known: Hashable) -> bool:
 
 def _key(trees: tuple[Any, ...], known: Hashable) -> tuple[list[Tensor], tuple[Hashable, Hashable]]:
     """The tensors of ``trees``, and what their recording is kept under."""
-    leaves, spec = pytree.tree_flatten(trees)
-    shapes = spec, tuple((leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves)
-    precision = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    modes = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled(), *precision
+    leaves: list[Tensor] = []
+    form = _form(trees, leaves)
+    shapes = form, tuple([(leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves])
+    precision = torch.get_float32_matmul_precision()
+    tf32 = precision != "highest" and torch.backends.cudnn.allow_tf32  # or else precise.py switches it off
+    modes = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled(), precision, tf32
     return leaves, ((known, modes), shapes)
+
+
+def _form(tree: Any, leaves: list[Tensor]) -> Hashable:
+    """What ``tree`` is without its ``leaves``; PyTorch takes as long to say it as to play a small recording."""
+    kind = type(tree)
+    if kind is Tensor:
+        leaves.append(tree)
+        return None
+    if kind is tuple or kind is list or hasattr(kind, "_fields"):
+        return kind, *[_form(part, leaves) for part in tree]
+    if kind is dict:
+        return (*tree, *[_form(part, leaves) for part in tree.values()])
+    found, spec = pytree.tree_flatten(tree)
+    leaves += found
+    return spec
+
+
+def _filled(out: Any, values: Sequence[Tensor]) -> Any:
+    """``out`` with each number replaced by the value of that number."""
+    kind = type(out)
+    if kind is int:
+        return values[out]
+    if kind is tuple:
+        return tuple([_filled(part, values) for part in out])
+    if kind is dict:
+        return {name: _filled(part, values) for name, part in out.items()}
+    return pytree.tree_map(values.__getitem__, out)
 
 
 SMALL = 0.05
