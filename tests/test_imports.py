@@ -17,6 +17,7 @@ LAYERS = [
     {"evaluation", "training"},
     {"contender", "recorder"},
     {"trainer", "comparison"},
+    {"estimator"},
     {"bench"},
     {"app"},
     {"__main__"},

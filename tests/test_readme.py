@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 from quickstudy.app.cli import main
 from quickstudy.learners import LEARNERS
-from quickstudy.tasks import FAMILIES
+from quickstudy.tasks import FAMILIES, load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,11 +36,23 @@ SLOW = 0
 """The snippet that trains for a minute."""
 
 
+def draw(folder: Path) -> None:
+    """Two drawings each of two characters, and one more."""
+    glyphs = load("glyphs").sample("test", torch.tensor([0]), way=2, shot=2, query=1, seed=0)
+    pixels = (255 - 255 * torch.cat([glyphs.support.x[0], glyphs.query.x[0]])[:, 0]).byte().numpy()
+    for name, drawing in zip(("alif/1", "alif/2", "ba/1", "ba/2", "../new"), pixels, strict=False):
+        path = folder / "drawings" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(drawing).save(path)
+
+
 @pytest.mark.parametrize(
     "number", [pytest.param(at, marks=pytest.mark.slow) if at == SLOW else at for at in range(len(SNIPPETS))]
 )
 def test_snippets_run(number: int, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(SNIPPETS[number])
+    if '"drawings"' in SNIPPETS[number]:
+        draw(tmp_path)
     ran = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     if "PixelMean" in SNIPPETS[number]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quickstudy import inner
     from quickstudy.comparison import Comparison, compare
     from quickstudy.errors import UserError
+    from quickstudy.estimator import FewShotClassifier, FewShotRegressor
     from quickstudy.evaluation import Evaluation, differences, evaluate
     from quickstudy.learners.base import Learner
     from quickstudy.runs import Run
@@ -27,6 +28,8 @@ _PUBLIC = {
     "Comparison": "quickstudy.comparison:Comparison",
     "Evaluation": "quickstudy.evaluation:Evaluation",
     "Examples": "quickstudy.tasks.base:Examples",
+    "FewShotClassifier": "quickstudy.estimator:FewShotClassifier",
+    "FewShotRegressor": "quickstudy.estimator:FewShotRegressor",
     "Learner": "quickstudy.learners.base:Learner",
     "Run": "quickstudy.runs:Run",
     "Task": "quickstudy.tasks.base:Task",
@@ -45,6 +48,8 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Examples",
+    "FewShotClassifier",
+    "FewShotRegressor",
     "Learner",
     "Run",
     "Task",

@@ -123,7 +123,7 @@ def resume(path: Path | str, progress: Progress | None = None) -> runs.Run:
     run = open_run(path)
     family = load_tasks(run.spec.name)
     config = with_a_device(settings_of(run))
-    if family.spec != run.spec:
+    if family.spec != replace(run.spec, form=family.spec.form):  # which older runs do not say
         raise UserError(f"the tasks of {run.path} are not those of today: {run.spec} then, {family.spec} now.")
     training = _begin(run.learner_name, run.config, family, config, world)
     training.how = batch.check(config.batching)

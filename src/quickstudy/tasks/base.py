@@ -72,6 +72,8 @@ class Spec:
     metric: str = "accuracy"
     """The primary metric: ``accuracy`` (higher is better) or ``mse`` (lower is better)."""
     shot_unit: str = "example of each class"
+    form: Literal["numbers", "rows", "drawings", "photographs"] = "numbers"
+    """What an input is: plain numbers, values and flags of a table's columns, ink of 1 on 0, or light from 0 to 1."""
     fingerprint: str = ""
     """Hash of the data behind the family; empty where the data are computed."""
 

@@ -32,17 +32,26 @@ def rows(values: Tensor, here: Tensor) -> Tensor:
 def standardised(task: Task) -> Task:
     """``task`` with its rows [T, n, 2 C] in units of the support's spread."""
     values, here = task.support.x.chunk(2, -1)
-    seen = here * task.support.mask.unsqueeze(-1)
-    count = seen.sum(1, keepdim=True).clamp(min=1)
-    mean = (values * seen).sum(1, keepdim=True) / count
-    spread = (((values - mean) * seen).square().sum(1, keepdim=True) / count).sqrt()
-    spread = torch.where(spread > 1e-6 * (1 + mean.abs()), spread, 1.0)
+    mean, spread = scale(values, here * task.support.mask.unsqueeze(-1))
 
     def changed(examples: Examples) -> Examples:
         values, here = examples.x.chunk(2, -1)
-        return examples._replace(x=torch.cat([((values - mean) / spread).clamp(-MOST, MOST) * here, here], -1))
+        return examples._replace(x=in_units(values, here, mean, spread))
 
     return task._replace(support=changed(task.support), query=changed(task.query))
+
+
+def scale(values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and spread [..., 1, C] of the values [..., n, C] that are ``seen`` (1 or 0)."""
+    count = seen.sum(-2, keepdim=True).clamp(min=1)
+    mean = (values * seen).sum(-2, keepdim=True) / count
+    spread = (((values - mean) * seen).square().sum(-2, keepdim=True) / count).sqrt()
+    return mean, torch.where(spread > 1e-6 * (1 + mean.abs()), spread, 1.0)
+
+
+def in_units(values: Tensor, here: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+    """Rows [..., n, 2 C] of the values that are ``here`` (1 or 0), centred, scaled and cut off."""
+    return torch.cat([((values - mean) / spread).clamp(-MOST, MOST) * here, here], -1)
 
 
 def check_columns(family: str, columns: int) -> None:

@@ -71,6 +71,7 @@ class CsvTable(Rows, PoolFamily):
             kind="classification",
             shape=(2 * columns,),
             shot_unit="row of each class",
+            form="rows",
             fingerprint=hashlib.sha256(found.read_bytes()).hexdigest()[:16],
         )
         self.columns = columns

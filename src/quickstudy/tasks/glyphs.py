@@ -198,6 +198,7 @@ class Glyphs:
             kind="classification",
             shape=(1, size, size),
             classes=classes or None,
+            form="drawings",
         )
 
     def _limit(self, split: Split) -> int:

@@ -192,5 +192,6 @@ def spec_of(name: str, made: Pictures, splits: Classes) -> Spec:
         shape=tuple(made.images.shape[1:]),
         classes=len(splits.get("train", [])),
         metric="accuracy",
+        form="photographs",
         fingerprint=fingerprint(made, splits),
     )

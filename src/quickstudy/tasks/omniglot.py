@@ -78,6 +78,7 @@ class Omniglot(PoolFamily):
             shape=(1, size, size),
             classes=len(characters["train"]) * copies,
             metric="accuracy",
+            form="drawings",
             fingerprint=_fingerprint(data, characters),
         )
         episodes = _training_episodes(classes, narrow)

@@ -121,21 +121,27 @@ def square(content: bytes, size: int, channels: int) -> Pixels | str:
 
     Transparency is laid on white; every pixel is the average of those that it stands for.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content), formats=KINDS) as image:
             image.draft(None, (2 * size, 2 * size))  # a JPEG far too large is decoded at half its size or less
-            ImageOps.exif_transpose(image, in_place=True)
-            plain = _flattened(image).convert("L" if channels == 1 else "RGB")
-            small = plain.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
-        return np.asarray(small).reshape(size, size, channels).transpose(2, 0, 1)
+            return shrunk(image, size, channels)
     except UnidentifiedImageError:
         return "no picture of a known kind"
     except MemoryError:
         raise
     except Exception as error:  # a damaged picture raises whatever its reader stumbles over
         return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def shrunk(image: Any, size: int, channels: int) -> Pixels:
+    """The same of an open Pillow image; raises whatever its reader stumbles over."""
+    from PIL import Image, ImageOps
+
+    plain = _flattened(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+    small = plain.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return np.asarray(small).reshape(size, size, channels).transpose(2, 0, 1)
 
 
 def _flattened(image: Any) -> Any:

@@ -63,7 +63,9 @@ class Tables(Rows):
         check_columns("tables", columns)
         self.columns = columns
         name = "tables" + (f":columns={columns}" if columns != COLUMNS else "")
-        self.spec = Spec(name=name, kind="classification", shape=(2 * columns,), shot_unit="row of each class")
+        self.spec = Spec(
+            name=name, kind="classification", shape=(2 * columns,), shot_unit="row of each class", form="rows"
+        )
 
     def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:
         """[T] tables of ``way`` classes, with ``shot`` support and ``query`` query rows of each."""

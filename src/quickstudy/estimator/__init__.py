@@ -1,0 +1,6 @@
+"""scikit-learn's contract over meta-trained learners: ``fit`` and ``predict`` on a handful of one's own examples."""
+
+from quickstudy.estimator.classifier import FewShotClassifier
+from quickstudy.estimator.regressor import FewShotRegressor
+
+__all__ = ["FewShotClassifier", "FewShotRegressor"]

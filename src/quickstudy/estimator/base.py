@@ -1,0 +1,110 @@
+"""What both estimators share: a learner, the support that it has been given so far, and what it found in it.
+
+All of the support is kept, so that ``partial_fit`` is equal to ``fit`` on all of it, and ``forget`` to ``fit`` on what
+remains: adapting is a matter of milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from quickstudy.devices import pick_device
+from quickstudy.errors import UserError
+from quickstudy.estimator import source
+from quickstudy.estimator.inputs import Array, Numbers, Reader, reader
+from quickstudy.learners.base import Learner, Prediction
+from quickstudy.scoring import EXAMPLES
+from quickstudy.tasks.base import Examples, Kind
+
+
+class FewShot(BaseEstimator):  # type: ignore[misc]
+    """Base of both estimators."""
+
+    kind: ClassVar[Kind]
+
+    def __init__(
+        self,
+        learner: str | None = None,
+        weights: str | Path | None = None,
+        *,
+        inner_steps: int | None = None,
+        device: str = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.learner = learner
+        self.weights = weights
+        self.inner_steps = inner_steps
+        self.device = device
+        self.random_state = random_state
+
+    def _source(self) -> tuple[Learner | None, Reader]:
+        """The trained learner, if there is one, and how it has its examples."""
+        if self.weights is None:
+            return None, Numbers(0)
+        made = source.trained(self.weights, self.kind)
+        if self.learner not in (None, self._name(made)):
+            raise UserError(f"learner is {self.learner!r}, and {self.weights} holds {self._name(made)}.")
+        return made, reader(made.spec)
+
+    def _begin(self, made: Learner | None, reads: Reader, kept: Array) -> None:
+        """Take ``made``, or a learner that needs no training for examples such as ``kept``."""
+        name = self.learner or source.PLAIN
+        made = made or source.untrained(name, self.kind, kept.shape[1], self.random_state)
+        self.learner_, self._reader = made.to(pick_device(self.device)), reads
+
+    @staticmethod
+    def _name(made: Learner) -> str:
+        from quickstudy.learners import name_of
+
+        return name_of(type(made))
+
+    def _keep(self, kept: Array, y: Array) -> None:
+        """Learn from ``kept`` and ``y``, and from nothing else."""
+        self.examples_, self.y_ = kept, y
+        support = Examples(
+            self._reader.inputs(kept, kept), self._targets(y), torch.ones(len(kept), dtype=torch.bool)
+        ).to(self._device())
+        with torch.no_grad():
+            self.adapted_ = self.learner_.adapt(support, self.inner_steps)
+
+    def _targets(self, y: Array) -> Tensor:
+        """[n, way] or [n, d] what the learner is told."""
+        raise NotImplementedError
+
+    def _predict(self, X: Any) -> list[Prediction]:
+        """Predictions for a few examples at a time."""
+        check_is_fitted(self, "adapted_")
+        x = self._reader.inputs(self._reader.read(X, self, first=False), self.examples_)
+        answers = []
+        with torch.no_grad():
+            for part in x.split(EXAMPLES):
+                mask = torch.ones(len(part), dtype=torch.bool, device=self._device())
+                answers.append(self.learner_.predict(self.adapted_, part.to(self._device()), mask))
+        return answers
+
+    def _device(self) -> torch.device:
+        return next(iter(self.learner_.state_dict().values()), torch.empty(0, device=pick_device(self.device))).device
+
+    def _without(self, examples: Sequence[int] | int | None) -> Array:
+        """[n] bool: the support but for these numbers; UserError for one that is not there."""
+        check_is_fitted(self, "adapted_")
+        stays = np.ones(len(self.y_), dtype=bool)
+        for number in np.atleast_1d([] if examples is None else examples).astype(int):
+            if not -len(stays) <= number < len(stays):
+                raise UserError(f"there is no example {number}; there are {len(stays)}, numbered from 0.")
+            stays[number] = False
+        return stays
+
+    def _shrink(self, stays: Array) -> Self:
+        if not stays.any():
+            raise UserError("nothing would be left to learn from. Call fit with other examples instead.")
+        self._keep(self.examples_[stays], self.y_[stays])
+        return self

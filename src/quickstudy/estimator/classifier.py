@@ -1,0 +1,134 @@
+"""A few-shot classifier with scikit-learn's contract."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+from torch import Tensor
+
+from quickstudy.errors import UserError
+from quickstudy.estimator import saved
+from quickstudy.estimator.base import FewShot
+from quickstudy.estimator.inputs import Array, Pictures, Reader
+from quickstudy.tasks.base import Kind
+
+
+class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
+    """Learns classes from a handful of examples of each.
+
+    Args:
+        learner: a name from ``quickstudy list learners``; None takes that of ``weights``, or ``nearest``.
+        weights: the folder of a run, or a file that ``save`` wrote; None for a learner that needs no training.
+        inner_steps: gradient steps on the support, where the learner takes any; None is its own number.
+        device: auto, cpu, cuda or mps.
+        random_state: seed of what a learner without weights draws.
+
+    Examples are rows (arrays or pandas frames; with a learner of tables, words and gaps too) or pictures (arrays,
+    Pillow images, paths), as the learner takes them. Labels are yours: words, numbers, anything that can be sorted.
+
+    After ``fit``: ``classes_``, the labels in order; ``learner_``; ``adapted_``, what it found in the support;
+    ``examples_`` and ``y_``, the support as it was read, and the numbers of its classes.
+    """
+
+    kind: ClassVar[Kind] = "classification"
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Forget what was learnt before, and learn from ``X`` and its labels ``y``; returns itself.
+
+        ``X`` alone may be the path of a folder that has a folder of pictures for each label.
+        """
+        made, reads = self._source()
+        kept, labels = self._read(reads, X, y, first=True)
+        self._begin(made, reads, kept)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        self._keep(kept, numbers)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
+        """Learn from more examples, also of new classes; the same as ``fit`` on all of them.
+
+        ``classes`` may name labels that will come; one without an example is never predicted.
+        """
+        fresh = not hasattr(self, "adapted_")
+        made, reads = self._source() if fresh else (self.learner_, self._reader)
+        kept, labels = self._read(reads, X, y, first=fresh)
+        if fresh:
+            self._begin(made, reads, kept)
+        known = labels[:0] if fresh else self.classes_
+        every = np.unique(np.concatenate([known, labels, labels[:0] if classes is None else np.asarray(classes)]))
+        numbers = np.searchsorted(every, labels)
+        if not fresh:
+            numbers = np.concatenate([np.searchsorted(every, self.classes_)[self.y_], numbers])
+            kept = np.concatenate([self.examples_, kept])
+        self.classes_ = every
+        self._keep(kept, numbers)
+        return self
+
+    def forget(self, label: Any = None, examples: Sequence[int] | int | None = None) -> Self:
+        """Unlearn a class, or examples by their numbers in the order they came; the same as never having met them."""
+        stays = self._without(examples)
+        if label is not None:
+            at = np.flatnonzero(self.classes_ == label)
+            if not len(at):
+                raise UserError(f"there is no class {label!r}. Known: {', '.join(map(str, self.classes_[:20]))}.")
+            stays &= self.y_ != at[0]
+        if not stays.any():
+            return self._shrink(stays)
+        here = np.unique(self.y_[stays])
+        self.y_ = np.searchsorted(here, self.y_)  # numbers of classes that go mean nothing, and go too
+        self.classes_ = self.classes_[here]
+        return self._shrink(stays)
+
+    def predict(self, X: Any) -> Array:
+        """[n] labels."""
+        best = self._logits(X).argmax(-1).numpy()
+        labels: Array = self.classes_[best]
+        return labels
+
+    def predict_proba(self, X: Any) -> Array:
+        """[n, classes] probabilities, in the order of ``classes_``."""
+        return torch.softmax(self._logits(X).double(), -1).numpy()
+
+    def decision_function(self, X: Any) -> Array:
+        """[n, classes] logits; of two classes [n], how much more there is for the second."""
+        logits = self._logits(X).double().numpy()
+        margin: Array = logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+        return margin
+
+    def save(self, path: Path | str) -> Path:
+        """Write everything that is needed to predict, and to learn more, into one file; returns its path."""
+        return saved.save(self, Path(path))
+
+    @staticmethod
+    def load(path: Path | str) -> FewShotClassifier:
+        """The classifier that ``save`` wrote; UserError for a file that is none."""
+        return saved.load(Path(path), FewShotClassifier)
+
+    def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
+        """What is kept of each example, and their labels."""
+        if y is None and isinstance(X, str | os.PathLike):
+            if not isinstance(reads, Pictures):
+                raise UserError(f"{X} is a path, and this learner takes no pictures. Give weights of one that does.")
+            return reads.read_folder(Path(X).expanduser())
+        if y is None:
+            raise ValueError("FewShotClassifier requires y to be passed, but the target y is None.")
+        labels: Array = column_or_1d(y, warn=True)
+        check_classification_targets(labels)
+        kept = reads.read(X, self, first)
+        check_consistent_length(kept, labels)
+        return kept, labels
+
+    def _logits(self, X: Any) -> Tensor:
+        """[n, classes]."""
+        return torch.cat([answer.logits for answer in self._predict(X)]).cpu()  # type: ignore[union-attr]
+
+    def _targets(self, y: Array) -> Tensor:
+        return torch.eye(len(self.classes_))[torch.from_numpy(y)]

@@ -1,0 +1,197 @@
+"""What users have, as the inputs of a learner: one reader for each form of them.
+
+A reader is made anew by every ``fit``. What it has to remember of the first examples, the levels of a column of words
+for instance, is its own; what depends on all of the support is found when inputs are made.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from quickstudy.errors import UserError
+from quickstudy.tasks.base import Spec
+from quickstudy.tasks.columns import in_units, scale
+from quickstudy.tasks.folders import listing
+from quickstudy.tasks.pictures import KINDS, shrunk, square
+from quickstudy.tasks.places import notice
+
+Array = np.ndarray[Any, Any]
+
+
+class Reader(Protocol):
+    """How examples become numbers."""
+
+    def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
+        """[n, ...] what is kept of each example; ``first`` says that nothing was seen before.
+
+        Raises UserError, or scikit-learn's own ValueError, for what cannot be read.
+        """
+        ...
+
+    def inputs(self, kept: Array, support: Array) -> Tensor:
+        """[n, *shape] what the learner takes, where ``support`` is what was kept of all that it learns from."""
+        ...
+
+
+def reader(spec: Spec) -> Reader:
+    """The one for a learner of ``spec``."""
+    if spec.form == "rows":
+        return Rows(spec.shape[0] // 2)
+    if len(spec.shape) == 1:
+        return Numbers(spec.shape[0])
+    if len(spec.shape) == 3 and spec.shape[1] == spec.shape[2]:
+        return Pictures(spec.shape[0], spec.shape[1], ink=spec.form == "drawings")
+    raise UserError(f"the learner takes inputs of shape {spec.shape} ({spec.name}), into which nothing is turned here.")
+
+
+class Numbers:
+    """Rows of numbers, as they are; ``width`` 0 takes any number of columns."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
+        """[n, columns] float32."""
+        values: Array = validate_data(owner, X, reset=first, dtype=np.float32)
+        if self.width and values.shape[1] != self.width:
+            raise UserError(f"X has {values.shape[1]} columns, and the learner takes {self.width}.")
+        return values
+
+    def inputs(self, kept: Array, support: Array) -> Tensor:
+        return torch.tensor(kept)
+
+
+class Rows:
+    """Rows of a table with room for ``columns`` columns: numbers or words, with gaps (NaN or None)."""
+
+    def __init__(self, columns: int) -> None:
+        self.columns = columns
+        self.levels: dict[str, dict[str, int]] = {}
+        """The numbers of the words in each column that has any, where columns have names."""
+
+    def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
+        """[n, columns of X] float64 with NaN for gaps; words are numbered in alphabetical order."""
+        if hasattr(X, "select_dtypes"):
+            X = self._numbered(X, first)
+        values: Array = validate_data(owner, X, reset=first, dtype=np.float64, ensure_all_finite="allow-nan")
+        if values.shape[1] > self.columns:
+            raise UserError(
+                f"X has {values.shape[1]} columns, and the learner has room for {self.columns}. Leave some out, or "
+                f"train with tables:columns={values.shape[1]}."
+            )
+        return values
+
+    def inputs(self, kept: Array, support: Array) -> Tensor:
+        values, known = (np.pad(part, ((0, 0), (0, self.columns - part.shape[1]))) for part in (kept, support))
+        values[:, kept.shape[1] :] = known[:, kept.shape[1] :] = np.nan
+        x, seen = torch.from_numpy(values), torch.from_numpy(known)
+        mean, spread = scale(seen.nan_to_num(0.0), (~seen.isnan()).double())
+        return in_units(x.nan_to_num(0.0), (~x.isnan()).double(), mean, spread).float()
+
+    def _numbered(self, frame: Any, first: bool) -> Any:
+        """A pandas frame with a number for each word; one that was not met at first is a gap."""
+        if first:
+            words = frame.columns.difference(frame.select_dtypes("number").columns, sort=False)
+            met = {name: sorted({str(word) for word in frame[name].dropna()}) for name in words}
+            self.levels = {name: {word: at for at, word in enumerate(found)} for name, found in met.items()}
+        frame = frame.copy()
+        for name in frame.columns.intersection(list(self.levels)):
+            frame[name] = [self.levels[name].get(str(word), np.nan) for word in frame[name]]
+        return frame
+
+
+class Pictures:
+    """Pictures of every size and kind: arrays, Pillow images, or the paths of files."""
+
+    def __init__(self, channels: int, size: int, ink: bool) -> None:
+        self.channels, self.size, self.ink = channels, size, ink
+
+    def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
+        """[n, channels, size, size] uint8; of drawings, with ink 255 on paper 0."""
+        rows = [self._one(one, number) for number, one in enumerate(X)]
+        if not rows:
+            raise UserError("there are no pictures in X.")
+        return np.stack(rows)
+
+    def read_folder(self, root: Path) -> tuple[Array, Array]:
+        """What is kept of the pictures in the class folders of ``root``, and their labels.
+
+        Files that cannot be read are skipped, with a notice. Raises UserError where none can be.
+        """
+        if root.is_file():
+            raise UserError(f"{root} is a file; expected a folder that has a folder of pictures for each label.")
+        found = listing(root)
+        kept, labels, skipped = [], [], list(found.odd)
+        for file, label in zip(found.files, found.labels, strict=True):
+            try:
+                kept.append(self._one(file.source / file.name, 0))
+                labels.append(label)
+            except UserError as error:
+                skipped.append(str(error))
+        if skipped:
+            notice(f"skipped {len(skipped)} of {len(found.files) + len(found.odd)} files in {root} ({skipped[0]})")
+        if not kept:
+            raise UserError(f"none of the {len(found.files)} pictures in {root} can be read. {skipped[0]}")
+        return np.stack(kept), np.array(labels)
+
+    def inputs(self, kept: Array, support: Array) -> Tensor:
+        return torch.tensor(kept, dtype=torch.float32) / 255
+
+    def _one(self, one: Any, number: int) -> Array:
+        if isinstance(one, str | os.PathLike):
+            made = _file(Path(one), self.size, self.channels)
+        else:
+            made = shrunk(_image(one, number), self.size, self.channels)
+        return inked(made) if self.ink else made
+
+
+def inked(drawing: Array) -> Array:
+    """``drawing`` [1, size, size] with 0 where its border says that paper is, whichever of both was darker."""
+    border = np.concatenate([drawing[0, 0], drawing[0, -1], drawing[0, :, 0], drawing[0, :, -1]])
+    return 255 - drawing if np.median(border) > 127 else drawing
+
+
+def _file(path: Path, size: int, channels: int) -> Array:
+    try:
+        made = square(path.expanduser().read_bytes(), size, channels)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Give the path of a picture.") from error
+    if isinstance(made, str):
+        raise UserError(f"{path} is no picture that can be read ({made}). Expected {', '.join(KINDS)}.")
+    return made
+
+
+def _image(one: Any, number: int) -> Any:
+    """A Pillow image of an array [h, w], [h, w, channels] or [channels, h, w]: uint8, or light from 0 to 1."""
+    from PIL import Image
+
+    if isinstance(one, Image.Image):
+        return one
+    array = np.asarray(one)
+    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
+        array = array.transpose(1, 2, 0)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    grey_or_colour = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if not grey_or_colour or not array.size or array.dtype.kind not in "buif":
+        raise UserError(
+            f"picture {number} is {type(one).__name__} of shape {array.shape}; expected a Pillow image, the path of a "
+            f"file, or an array [height, width] or [height, width, 3]."
+        )
+    if array.dtype == np.uint8:
+        return Image.fromarray(array)
+    light = array.astype(np.float64)
+    if not (np.isfinite(light).all() and light.min() >= 0 and light.max() <= 1):
+        raise UserError(
+            f"picture {number} has values from {light.min():g} to {light.max():g}; expected light from 0 to 1, or "
+            f"uint8 from 0 to 255."
+        )
+    return Image.fromarray((255 * light).round().astype(np.uint8))

@@ -1,0 +1,85 @@
+"""A few-shot regressor with scikit-learn's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+from torch import Tensor
+
+from quickstudy.errors import UserError
+from quickstudy.estimator import saved
+from quickstudy.estimator.base import FewShot
+from quickstudy.estimator.inputs import Array, Reader
+from quickstudy.learners.base import Gaussian
+from quickstudy.tasks.base import Kind
+
+
+class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
+    """Learns a function from a handful of points; arguments are those of FewShotClassifier.
+
+    Numbers are told to the learner as they are: a run knows those of the size that it was trained on.
+
+    After ``fit``: ``learner_``; ``adapted_``, what it found in the support; ``examples_`` and ``y_``, the support.
+    """
+
+    kind: ClassVar[Kind] = "regression"
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Forget what was learnt before, and learn from ``X`` and its numbers ``y``; returns itself."""
+        made, reads = self._source()
+        kept, numbers = self._read(reads, X, y, first=True)
+        self._begin(made, reads, kept)
+        self._keep(kept, numbers)
+        return self
+
+    def partial_fit(self, X: Any, y: Any) -> Self:
+        """Learn from more points; the same as ``fit`` on all of them."""
+        if not hasattr(self, "adapted_"):
+            return self.fit(X, y)
+        kept, numbers = self._read(self._reader, X, y, first=False)
+        self._keep(np.concatenate([self.examples_, kept]), np.concatenate([self.y_, numbers]))
+        return self
+
+    def forget(self, examples: Sequence[int] | int) -> Self:
+        """Unlearn points by their numbers in the order they came; the same as never having met them."""
+        return self._shrink(self._without(examples))
+
+    def predict(self, X: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
+        """[n] numbers; with ``return_std`` also their standard deviations, where the learner knows any."""
+        answers = self._predict(X)
+        mean: Array = torch.cat([answer.mean for answer in answers]).squeeze(-1).cpu().double().numpy()  # type: ignore[union-attr]
+        if not return_std:
+            return mean
+        if not all(isinstance(answer, Gaussian) for answer in answers):
+            raise UserError(f"{self._name(self.learner_)} predicts no standard deviation. Use gp, or a cnp.")
+        std = torch.cat([answer.std for answer in answers]).squeeze(-1)  # type: ignore[union-attr]
+        return mean, std.cpu().double().numpy()
+
+    def save(self, path: Path | str) -> Path:
+        """Write everything that is needed to predict, and to learn more, into one file; returns its path."""
+        return saved.save(self, Path(path))
+
+    @staticmethod
+    def load(path: Path | str) -> FewShotRegressor:
+        """The regressor that ``save`` wrote; UserError for a file that is none."""
+        return saved.load(Path(path), FewShotRegressor)
+
+    def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
+        """What is kept of each point, and its number."""
+        if y is None:
+            raise ValueError("FewShotRegressor requires y to be passed, but the target y is None.")
+        numbers: Array = column_or_1d(y, dtype=np.float64, warn=True)
+        if not np.isfinite(numbers).all():
+            raise UserError("y holds NaN or infinity; expected finite numbers.")
+        kept = reads.read(X, self, first)
+        check_consistent_length(kept, numbers)
+        return kept, numbers
+
+    def _targets(self, y: Array) -> Tensor:
+        return torch.tensor(y, dtype=torch.float32).unsqueeze(-1)

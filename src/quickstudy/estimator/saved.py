@@ -1,0 +1,108 @@
+"""A fitted estimator as one file: tensors of learner and support (safetensors), and JSON for the rest of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+import quickstudy
+from quickstudy import learners, runs
+from quickstudy.errors import UserError
+from quickstudy.estimator.inputs import Rows, reader
+from quickstudy.learners.base import Learner
+from quickstudy.tasks.base import Spec
+
+if TYPE_CHECKING:
+    from quickstudy.estimator.base import FewShot
+
+FORMAT = 1
+E = TypeVar("E", bound="FewShot")
+PLAIN = (str, int, float, bool)
+
+
+def save(estimator: FewShot, path: Path) -> Path:
+    """Write ``estimator`` to ``path``, whole or not at all; UserError for labels that JSON cannot hold."""
+    check_is_fitted(estimator, "adapted_")
+    made, reads = estimator.learner_, estimator._reader
+    note = {
+        "format": FORMAT,
+        "version": quickstudy.__version__,
+        "estimator": type(estimator).__name__,
+        "learner": learners.name_of(type(made)),
+        "config": dataclasses.asdict(made.config),
+        "spec": dataclasses.asdict(made.spec),
+        "untrained": estimator.weights is None,
+        "inner_steps": estimator.inner_steps,
+        "columns": getattr(estimator, "n_features_in_", None),
+        "names": [str(name) for name in getattr(estimator, "feature_names_in_", ())],
+        "levels": reads.levels if isinstance(reads, Rows) else {},
+        "classes": _labels(estimator.classes_) if hasattr(estimator, "classes_") else None,
+    }
+    tensors = {f"learner/{name}": value for name, value in made.state_dict().items()}
+    support = {"examples": torch.from_numpy(estimator.examples_), "y": torch.from_numpy(estimator.y_)}
+    runs.write_tensors(path, tensors | support, note)
+    return path
+
+
+def load(path: Path, kind: type[E]) -> E:
+    """The estimator in the file ``path``, fitted; UserError where it is none, or another one."""
+    tensors, note = _read(path)
+    if note["estimator"] != kind.__name__:
+        raise UserError(f"{path} holds a {note['estimator']}. Load it with {note['estimator']}.load.")
+    made = kind(
+        learner=note["learner"] if note["untrained"] else None,
+        weights=None if note["untrained"] else str(path),
+        inner_steps=note["inner_steps"],
+    )
+    made.learner_ = _learner(tensors, note, path)
+    made._reader = reader(made.learner_.spec)
+    if isinstance(made._reader, Rows):
+        made._reader.levels = note["levels"]
+    if note["columns"] is not None:
+        made.n_features_in_ = note["columns"]
+    if note["names"]:
+        made.feature_names_in_ = np.array(note["names"], dtype=object)
+    if note["classes"] is not None:
+        made.classes_ = np.array(note["classes"]["labels"], dtype=note["classes"]["dtype"])
+    made._keep(tensors["examples"].numpy(), tensors["y"].numpy())
+    return made
+
+
+def learner(path: Path) -> Learner:
+    """The learner of the estimator in the file ``path``."""
+    tensors, note = _read(path)
+    return _learner(tensors, note, path)
+
+
+def _learner(tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path) -> Learner:
+    spec = Spec(**note["spec"] | {"shape": tuple(note["spec"]["shape"])})
+    made = learners.build(note["learner"], spec, learners.configure(note["learner"], note["config"]), seed=0)
+    own = {name.removeprefix("learner/"): value for name, value in tensors.items() if name.startswith("learner/")}
+    runs.load_weights(made, own, path)
+    return made.eval()
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    tensors, note = runs.read_tensors(path)
+    if "estimator" not in note or not {"examples", "y"} <= tensors.keys():
+        raise UserError(f"{path} holds no estimator. Expected a file that save wrote.")
+    if note["format"] > FORMAT:
+        raise UserError(
+            f"{path} has format {note['format']} (quickstudy {note['version']}), and this is quickstudy "
+            f"{quickstudy.__version__}, which reads up to {FORMAT}. Upgrade quickstudy."
+        )
+    return tensors, note
+
+
+def _labels(classes: np.ndarray[Any, Any]) -> dict[str, Any]:
+    labels = classes.astype(str).tolist() if classes.dtype.kind in "mM" else classes.tolist()
+    if not all(isinstance(label, PLAIN) for label in labels):
+        raise UserError(
+            f"labels such as {labels[0]!r} ({type(labels[0]).__name__}) cannot be written down. Use words or numbers."
+        )
+    return {"dtype": classes.dtype.str, "labels": labels}

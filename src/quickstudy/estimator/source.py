@@ -1,0 +1,37 @@
+"""Where an estimator has its learner from: a run, a saved estimator, or nowhere if there is nothing to be trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quickstudy import learners, runs
+from quickstudy.errors import UserError
+from quickstudy.learners.base import Learner
+from quickstudy.tasks.base import Kind, Spec
+
+PLAIN = "nearest"
+"""The learner that needs no training."""
+
+
+def trained(weights: str | Path, kind: Kind) -> Learner:
+    """The learner of a run folder or of a saved estimator; UserError where it does another kind of task."""
+    from quickstudy.estimator import saved
+
+    path = Path(weights).expanduser()
+    found = saved.learner(path) if path.is_file() else runs.load(path).learner()
+    if found.spec.kind != kind:
+        other = "FewShotRegressor" if kind == "classification" else "FewShotClassifier"
+        raise UserError(f"{weights} was trained for {found.spec.kind}. Give it to {other}.")
+    return found
+
+
+def untrained(name: str, kind: Kind, width: int, seed: int) -> Learner:
+    """The learner ``name`` for rows of ``width`` numbers; UserError if it has anything that training would find."""
+    spec = Spec(name="own rows", kind=kind, shape=(width,), outputs=int(kind == "regression"))
+    made = learners.build(name, spec, learners.configure(name, {}), seed)
+    if any(True for _ in made.parameters()):
+        raise UserError(
+            f"{name} has to be meta-trained first. Give the folder of a run as weights: quickstudy train {name} "
+            f"--tasks ... --out RUN, or use {PLAIN}, which needs no training."
+        )
+    return made.eval()

@@ -1,0 +1,284 @@
+"""Estimators: scikit-learn's own checks, and that nothing but the support decides what is predicted."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import quickstudy as qs
+from quickstudy import UserError, runs
+from quickstudy.estimator import FewShotClassifier, FewShotRegressor
+from quickstudy.estimator.inputs import Rows, inked
+from quickstudy.evaluation import evaluate
+from quickstudy.tasks.columns import rows, standardised
+
+
+@parametrize_with_checks([FewShotClassifier(device="cpu"), FewShotRegressor(device="cpu")])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::sklearn.exceptions.SkipTestWarning")
+def test_it_keeps_the_contract_of_scikit_learn(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Any, Any, Any, Any]:
+    x, y = load_digits(return_X_y=True)
+    names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+    return x[:100], names[y[:100]], x[100:400], names[y[100:400]]
+
+
+def test_the_nearest_neighbour_is_that_of_scikit_learn(digits: tuple[Any, Any, Any, Any]) -> None:
+    x, y, new, truth = digits
+    found = FewShotClassifier(device="cpu").fit(x, y)
+    assert np.array_equal(found.predict(new), KNeighborsClassifier(1).fit(x, y).predict(new))
+    assert found.score(new, truth) > 0.85
+    number = FewShotRegressor(device="cpu").fit(x[:, :20], x[:, 30])
+    assert np.array_equal(
+        number.predict(new[:, :20]), KNeighborsRegressor(1).fit(x[:, :20], x[:, 30]).predict(new[:, :20])
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    """Of drawings of 16 x 16 pixels."""
+    out = tmp_path_factory.mktemp("runs") / "glyphs"
+    config = qs.TrainConfig(way=5, query=3, steps=30, validate_every=0)
+    return qs.train("protonet", "glyphs:size=16:classes=40", config, settings={"width": 8}, out=out)
+
+
+def episode(shot: int = 3) -> tuple[Any, Any, Any, Any]:
+    """Support and query of one test episode of five classes, as arrays of dark ink on light paper."""
+    task = qs.load_tasks("glyphs:size=16:classes=40").sample(
+        "test", torch.tensor([7]), way=5, shot=shot, query=6, seed=0
+    )
+    names = np.array(["alif", "ba", "ta", "tha", "jim"])
+
+    def part(examples: Any) -> tuple[Any, Any]:
+        return 1 - examples.x[0, :, 0].numpy(), names[examples.y[0].argmax(-1).numpy()]
+
+    return *part(task.support), *part(task.query)
+
+
+def test_it_answers_as_evaluate_does(run: runs.Run) -> None:
+    right = []
+    for number in range(20):
+        task = qs.load_tasks(run.spec.name).sample("test", torch.tensor([number]), way=5, shot=1, query=15, seed=0)
+        (x, y), (new, truth) = (
+            ((255 * part.x[0, :, 0]).round().byte().numpy(), part.y[0].argmax(-1).numpy())
+            for part in (task.support, task.query)
+        )
+        right.append(FewShotClassifier(weights=run.path, device="cpu").fit(255 - x, y).score(255 - new, truth))
+    expected = evaluate(run, way=5, shot=1, episodes=20, seed=0).mean
+    assert abs(np.mean(right) - expected) < 0.005, "but for eight bits a pixel, and that ink and paper are turned round"
+
+
+def test_learning_in_parts_and_forgetting_are_as_if_it_had_been_so(run: runs.Run) -> None:
+    x, y, new, _ = episode()
+    whole = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
+    order = np.argsort(y == "jim", kind="stable")  # jim comes last, as a new class
+    parts = FewShotClassifier(weights=run.path, device="cpu")
+    for some in np.array_split(order, 4):
+        parts.partial_fit(x[some], y[some])
+    assert parts.classes_.tolist() == ["alif", "ba", "jim", "ta", "tha"]
+    np.testing.assert_allclose(parts.predict_proba(new), whole.predict_proba(new), atol=1e-5)
+    stays = y != "ba"
+    without = FewShotClassifier(weights=run.path, device="cpu").fit(x[stays], y[stays])
+    np.testing.assert_allclose(whole.forget("ba").predict_proba(new), without.predict_proba(new), atol=1e-5)
+    whole.forget(examples=[0, 1])
+    np.testing.assert_allclose(
+        whole.predict_proba(new),
+        FewShotClassifier(weights=run.path, device="cpu").fit(x[stays][2:], y[stays][2:]).predict_proba(new),
+        atol=1e-5,
+    )
+    assert len(whole.y_) == stays.sum() - 2
+
+
+def test_a_class_that_is_only_announced_is_never_predicted(run: runs.Run) -> None:
+    x, y, new, _ = episode()
+    found = FewShotClassifier(weights=run.path, device="cpu").partial_fit(x, y, classes=["zay"])
+    assert found.classes_.tolist()[-1] == "zay"
+    assert (found.predict_proba(new)[:, -1] == 0).all()
+
+
+@pytest.mark.parametrize("labels", ["words", "numbers", "truths"])
+def test_what_was_saved_predicts_and_learns_as_before(run: runs.Run, tmp_path: Path, labels: str) -> None:
+    x, y, new, _ = episode()
+    y = {
+        "words": y,
+        "numbers": np.unique(y, return_inverse=True)[1] * 10,
+        "truths": y == "ba",
+    }[labels]
+    found = FewShotClassifier(weights=run.path, device="cpu").fit(x[:12], y[:12])
+    again = FewShotClassifier.load(found.save(tmp_path / "mine.qs"))
+    assert again.classes_.dtype == found.classes_.dtype
+    assert np.array_equal(again.predict_proba(new), found.predict_proba(new))
+    assert np.array_equal(
+        again.partial_fit(x[12:], y[12:]).predict(new), found.partial_fit(x[12:], y[12:]).predict(new)
+    )
+    fresh = clone(again).fit(x, y)  # from the file alone
+    np.testing.assert_allclose(fresh.predict_proba(new), found.predict_proba(new), atol=1e-6)
+
+
+def test_pictures_may_be_files_images_or_arrays(run: runs.Run, tmp_path: Path) -> None:
+    x, y, new, _ = episode()
+    images = [Image.fromarray((255 * one).round().astype(np.uint8)) for one in x]
+    for number, image in enumerate(images):
+        image.save(tmp_path / f"{number}.png")
+    paths = [tmp_path / f"{number}.png" for number in range(len(images))]
+    colour = [np.asarray(image.convert("RGB")) for image in images]
+    inverse = [255 - np.asarray(image) for image in images]
+    answers = [
+        FewShotClassifier(weights=run.path, device="cpu").fit(some, y).predict_proba(new)
+        for some in (images, paths, [str(path) for path in paths], colour, inverse, np.stack(inverse))
+    ]
+    for answer in answers[1:]:
+        np.testing.assert_allclose(answer, answers[0], atol=1e-5)
+
+
+def test_a_folder_has_a_folder_for_each_label(
+    run: runs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x, y, new, _ = episode()
+    for number, (one, label) in enumerate(zip(x, y, strict=True)):
+        (tmp_path / label).mkdir(exist_ok=True)
+        Image.fromarray((255 * one).round().astype(np.uint8)).save(tmp_path / label / f"{number}.png")
+    (tmp_path / "ba" / "damaged.png").write_bytes(b"\x89PNG and no more")
+    (tmp_path / "ba" / "notes.txt").write_text("mine")
+    found = FewShotClassifier(weights=run.path, device="cpu").fit(tmp_path)
+    assert "skipped 2 of 17 files" in capsys.readouterr().err
+    other = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
+    np.testing.assert_allclose(found.predict_proba(new), other.predict_proba(new), atol=1e-5)
+    with pytest.raises(UserError, match="takes no pictures"):
+        FewShotClassifier().fit(str(tmp_path))
+
+
+def test_paper_is_what_the_border_shows() -> None:
+    drawing = np.zeros((1, 8, 8), np.uint8)
+    drawing[0, 3:5, 1:7] = 255
+    assert np.array_equal(inked(drawing), drawing)
+    assert np.array_equal(inked(255 - drawing), drawing)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    config = qs.TrainConfig(way=2, shot=5, query=5, steps=5, tasks_per_step=2, validate_every=0)
+    settings = {"width": 16, "tokens": 16, "layers": 1, "heads": 2}
+    out = tmp_path_factory.mktemp("runs") / "tables"
+    return qs.train("incontext", "tables:columns=6", config, settings=settings, out=out)
+
+
+def frame() -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    age, colour = rng.normal(50, 10, 30), np.array(["red", "green", "blue"])[rng.integers(0, 3, 30)]
+    table = pd.DataFrame({"age": age, "colour": colour, "ill": rng.random(30) < 0.5})
+    table.loc[3, "age"] = np.nan
+    table.loc[5, "colour"] = None
+    return table, np.where(age > 50, "old", "young")
+
+
+def test_a_table_of_words_and_gaps_is_read_as_its_family_has_it(tables: runs.Run) -> None:
+    table, y = frame()
+    found = FewShotClassifier(weights=tables.path, device="cpu").fit(table[:20], y[:20])
+    reads = found._reader
+    assert isinstance(reads, Rows)
+    assert reads.levels == {"colour": {"blue": 0, "green": 1, "red": 2}, "ill": {"False": 0, "True": 1}}
+    x = reads.inputs(found.examples_, found.examples_)
+    values = torch.tensor(found.examples_)
+    padded = torch.nn.functional.pad(values, (0, 3), value=torch.nan)
+    task = qs.load_tasks("tables:columns=6").sample("test", torch.tensor([0]), way=2, shot=10, query=1, seed=0)
+    support = task.support._replace(x=rows(padded.nan_to_num(0.0), ~padded.isnan()).unsqueeze(0))
+    torch.testing.assert_close(x, standardised(task._replace(support=support)).support.x[0].float())
+    assert found.feature_names_in_.tolist() == ["age", "colour", "ill"]
+    changed = table[20:].assign(colour="violet")  # never met
+    assert np.array_equal(found.predict_proba(changed), found.predict_proba(table[20:].assign(colour=None)))
+
+
+def test_a_saved_table_knows_its_words(tables: runs.Run, tmp_path: Path) -> None:
+    table, y = frame()
+    found = FewShotClassifier(weights=tables.path, device="cpu").fit(table[:20], y[:20])
+    again = FewShotClassifier.load(found.save(tmp_path / "table.qs"))
+    assert np.array_equal(again.predict_proba(table), found.predict_proba(table))
+    with pytest.raises(ValueError, match="feature names"):
+        again.predict(table.rename(columns={"age": "years"}))
+
+
+def test_it_works_in_a_pipeline_and_a_search(digits: tuple[Any, Any, Any, Any]) -> None:
+    x, y, new, truth = digits
+    assert make_pipeline(StandardScaler(), FewShotClassifier(device="cpu")).fit(x, y).score(new, truth) > 0.8
+    search = GridSearchCV(FewShotClassifier(device="cpu"), {"learner": ["nearest", None]}, cv=2).fit(x, y)
+    assert search.best_score_ > 0.7
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"learner": "protonet"}, "protonet has to be meta-trained first"),
+        ({"learner": "protonett"}, "Did you mean protonet"),
+        ({"learner": "cnp"}, "cnp does not do classification"),
+        ({"weights": "nowhere"}, "nowhere is not a run folder"),
+        ({"device": "abacus"}, "device 'abacus' is not there"),
+    ],
+)
+def test_settings_that_cannot_be_are_said(
+    settings: dict[str, Any], said: str, digits: tuple[Any, Any, Any, Any]
+) -> None:
+    with pytest.raises(UserError, match=said):
+        FewShotClassifier(**settings).fit(digits[0], digits[1])
+
+
+def test_what_cannot_be_read_is_said(run: runs.Run, tmp_path: Path) -> None:
+    x, y, _, _ = episode()
+    found = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
+    (tmp_path / "notes.png").write_text("no picture")
+    for wrong, said in (
+        ([tmp_path / "gone.png"], "gone.png cannot be read"),
+        ([tmp_path / "notes.png"], "notes.png is no picture that can be read"),
+        ([np.zeros(5)], r"picture 0 is ndarray of shape \(5,\)"),
+        ([np.full((4, 4), 7.0)], "values from 7 to 7"),
+        ([], "no pictures"),
+    ):
+        with pytest.raises(UserError, match=said):
+            found.predict(wrong)
+    with pytest.raises(UserError, match="no example 99"):
+        found.forget(examples=99)
+    with pytest.raises(UserError, match="no class 'dal'"):
+        found.forget("dal")
+    with pytest.raises(UserError, match="nothing would be left"):
+        found.forget(examples=range(len(y)))
+    assert len(found.y_) == len(y), "an error changes nothing"
+    with pytest.raises(UserError, match=r"learner is .maml., and .* holds protonet"):
+        FewShotClassifier("maml", run.path).fit(x, y)
+    with pytest.raises(UserError, match="Give it to FewShotClassifier"):
+        FewShotRegressor(weights=run.path).fit(x, np.arange(len(y)))
+    with pytest.raises(NotFittedError):
+        FewShotClassifier().save(tmp_path / "empty.qs")
+    with pytest.raises(UserError, match="holds no estimator"):
+        FewShotClassifier.load(run.path / runs.WEIGHTS)
+
+
+def test_a_regressor_learns_waves_and_says_how_sure_it_is(tmp_path: Path) -> None:
+    config = qs.TrainConfig(shot=10, query=10, steps=150, tasks_per_step=25, validate_every=0)
+    run = qs.train("gp", "sinusoid", config, settings={"width": 20}, out=tmp_path / "waves")
+    x = np.linspace(-4, 4, 12)[:, None]
+    y = 2 * np.sin(x[:, 0])
+    found = FewShotRegressor(weights=run.path, device="cpu").fit(x, y)
+    mean, std = found.predict(x, return_std=True)
+    assert np.abs(mean - y).mean() < 0.3
+    assert (std > 0).all()
+    again = FewShotRegressor.load(found.save(tmp_path / "waves.qs"))
+    assert np.array_equal(again.predict(x), mean)
+    found.partial_fit(x[:1] + 9, [5.0])
+    np.testing.assert_allclose(found.forget(12).predict(x), mean, atol=1e-5)
+    with pytest.raises(UserError, match="no standard deviation"):
+        FewShotRegressor(device="cpu").fit(x, y).predict(x, return_std=True)
