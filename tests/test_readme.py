@@ -64,6 +64,7 @@ def test_snippets_run(number: int, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
+    draw(tmp_path)
     ours = [command for command in COMMANDS if command.startswith("quickstudy") and not is_recipe(command)]
     assert len(ours) >= 5
     for command in ours:

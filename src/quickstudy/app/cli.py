@@ -24,6 +24,9 @@ VERBS = {
         "quickstudy.app.compare",
         "learners side by side: score, speed, cost, calibration, robustness, as a page",
     ),
+    "fit": ("quickstudy.app.fit", "learn to tell your own pictures apart, from a handful of each"),
+    "predict": ("quickstudy.app.predict", "say what pictures show"),
+    "add": ("quickstudy.app.add", "learn from more pictures, or a new label"),
     "list": ("quickstudy.app.list", "learners, task families, backbones, or your runs"),
     "bench": ("quickstudy.app.bench", "meta-gradients beside other libraries; every learner at one budget"),
     "doctor": ("quickstudy.app.doctor", "what there is on this machine: versions, devices, data, caches"),
@@ -35,6 +38,8 @@ EXAMPLES = """\
   quickstudy train --resume runs/maml-sinusoid-1
   quickstudy evaluate runs/protonet-omniglot-1 --way 20 --shot 5
   quickstudy evaluate runs/protonet-omniglot-1 nearest --tasks omniglot --curves shots --plot curves.png
+  quickstudy fit photos --weights runs/protonet-images-1 -o pets.qs
+  quickstudy predict pets.qs new/ --csv
   quickstudy list runs --json
 """
 

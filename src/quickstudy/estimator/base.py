@@ -20,7 +20,7 @@ from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.estimator import source
 from quickstudy.estimator.inputs import Array, Numbers, Reader, reader
-from quickstudy.learners.base import Learner, Prediction
+from quickstudy.learners.base import Adapted, Learner, Prediction
 from quickstudy.scoring import EXAMPLES
 from quickstudy.tasks.base import Examples, Kind
 
@@ -69,11 +69,13 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
     def _keep(self, kept: Array, y: Array) -> None:
         """Learn from ``kept`` and ``y``, and from nothing else."""
         self.examples_, self.y_ = kept, y
-        support = Examples(
-            self._reader.inputs(kept, kept), self._targets(y), torch.ones(len(kept), dtype=torch.bool)
-        ).to(self._device())
-        with torch.no_grad():
-            self.adapted_ = self.learner_.adapt(support, self.inner_steps)
+        self.adapted_ = self._adapt(kept, y)
+
+    @torch.no_grad()
+    def _adapt(self, kept: Array, y: Array) -> Adapted:
+        x, mask = self._reader.inputs(kept, kept), torch.ones(len(kept), dtype=torch.bool)
+        support = Examples(x, self._targets(y), mask).to(self._device())
+        return self.learner_.adapt(support, self.inner_steps)
 
     def _targets(self, y: Array) -> Tensor:
         """[n, way] or [n, d] what the learner is told."""
@@ -82,12 +84,15 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
     def _predict(self, X: Any) -> list[Prediction]:
         """Predictions for a few examples at a time."""
         check_is_fitted(self, "adapted_")
-        x = self._reader.inputs(self._reader.read(X, self, first=False), self.examples_)
+        return self._answers(self._reader.read(X, self, first=False), self.adapted_, self.examples_)
+
+    @torch.no_grad()
+    def _answers(self, kept: Array, adapted: Adapted, support: Array) -> list[Prediction]:
+        """The same of examples that were read, where ``support`` is what was learnt from."""
         answers = []
-        with torch.no_grad():
-            for part in x.split(EXAMPLES):
-                mask = torch.ones(len(part), dtype=torch.bool, device=self._device())
-                answers.append(self.learner_.predict(self.adapted_, part.to(self._device()), mask))
+        for part in self._reader.inputs(kept, support).split(EXAMPLES):
+            mask = torch.ones(len(part), dtype=torch.bool, device=self._device())
+            answers.append(self.learner_.predict(adapted, part.to(self._device()), mask))
         return answers
 
     def _device(self) -> torch.device:

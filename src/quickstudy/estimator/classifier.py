@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator import saved
 from quickstudy.estimator.base import FewShot
 from quickstudy.estimator.inputs import Array, Pictures, Reader
+from quickstudy.learners.base import Prediction
 from quickstudy.tasks.base import Kind
 
 
@@ -103,6 +104,19 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         margin: Array = logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
         return margin
 
+    def judge_files(self, paths: Sequence[Path]) -> list[Array | str]:
+        """Of each picture its probabilities [classes], or why it cannot be read: one that is damaged stops nothing."""
+        check_is_fitted(self, "adapted_")
+        if not isinstance(self._reader, Pictures):
+            raise UserError("this learner takes no pictures. Give weights of one that does.")
+        read = self._reader.readable(paths)
+        kept = [one for one in read if not isinstance(one, str)]
+        if not kept:
+            return list(read)
+        answers = self._answers(np.stack(kept), self.adapted_, self.examples_)
+        rows = iter(torch.softmax(joined(answers).double(), -1).numpy())
+        return [one if isinstance(one, str) else next(rows) for one in read]
+
     def save(self, path: Path | str) -> Path:
         """Write everything that is needed to predict, and to learn more, into one file; returns its path."""
         return saved.save(self, Path(path))
@@ -128,7 +142,12 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
 
     def _logits(self, X: Any) -> Tensor:
         """[n, classes]."""
-        return torch.cat([answer.logits for answer in self._predict(X)]).cpu()  # type: ignore[union-attr]
+        return joined(self._predict(X))
 
     def _targets(self, y: Array) -> Tensor:
         return torch.eye(len(self.classes_))[torch.from_numpy(y)]
+
+
+def joined(answers: list[Prediction]) -> Tensor:
+    """Logits [n, classes]."""
+    return torch.cat([answer.logits for answer in answers]).cpu()  # type: ignore[union-attr]

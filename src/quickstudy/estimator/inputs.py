@@ -7,6 +7,8 @@ for instance, is its own; what depends on all of the support is found when input
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,10 +118,23 @@ class Pictures:
 
     def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
         """[n, channels, size, size] uint8; of drawings, with ink 255 on paper 0."""
-        rows = [self._one(one, number) for number, one in enumerate(X)]
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            rows = list(threads.map(self._one, X, range(len(X))))
         if not rows:
             raise UserError("there are no pictures in X.")
         return np.stack(rows)
+
+    def readable(self, paths: Sequence[Path]) -> list[Array | str]:
+        """What is kept of each file, or why it cannot be read."""
+
+        def one(path: Path) -> Array | str:
+            try:
+                return self._one(path, 0)
+            except UserError as error:
+                return str(error)
+
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            return list(threads.map(one, paths))
 
     def read_folder(self, root: Path) -> tuple[Array, Array]:
         """What is kept of the pictures in the class folders of ``root``, and their labels.
@@ -129,18 +144,14 @@ class Pictures:
         if root.is_file():
             raise UserError(f"{root} is a file; expected a folder that has a folder of pictures for each label.")
         found = listing(root)
-        kept, labels, skipped = [], [], list(found.odd)
-        for file, label in zip(found.files, found.labels, strict=True):
-            try:
-                kept.append(self._one(file.source / file.name, 0))
-                labels.append(label)
-            except UserError as error:
-                skipped.append(str(error))
+        read = self.readable([file.source / file.name for file in found.files])
+        skipped = [*found.odd, *(one for one in read if isinstance(one, str))]
         if skipped:
-            notice(f"skipped {len(skipped)} of {len(found.files) + len(found.odd)} files in {root} ({skipped[0]})")
+            notice(f"skipped {len(skipped)} of {len(read) + len(found.odd)} files in {root} ({skipped[0]})")
+        kept = [(one, label) for one, label in zip(read, found.labels, strict=True) if not isinstance(one, str)]
         if not kept:
-            raise UserError(f"none of the {len(found.files)} pictures in {root} can be read. {skipped[0]}")
-        return np.stack(kept), np.array(labels)
+            raise UserError(f"none of the {len(read)} pictures in {root} can be read. {skipped[-1]}")
+        return np.stack([one for one, _ in kept]), np.array([label for _, label in kept])
 
     def inputs(self, kept: Array, support: Array) -> Tensor:
         return torch.tensor(kept, dtype=torch.float32) / 255

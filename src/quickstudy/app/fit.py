@@ -1,0 +1,90 @@
+"""``quickstudy fit``: a classifier of one's own pictures, in one file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from quickstudy.app import output
+from quickstudy.app.flags import parse
+from quickstudy.errors import UserError
+
+if TYPE_CHECKING:
+    from quickstudy.estimator import FewShotClassifier
+
+DESCRIPTION = """Learn to tell pictures apart from a handful of each: FOLDER has a folder of pictures for each label.
+
+Says how each label does when every picture is predicted from the others, and writes everything that `quickstudy
+predict` and `quickstudy add` need into one file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """What to learn from, and where it goes."""
+
+    folder: tyro.conf.Positional[Path]
+    """Folder that has a folder of pictures for each label."""
+    weights: str = ""
+    """Run of a learner of pictures, as `quickstudy train` makes it."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """File to write; by default that of the folder's name with .qs."""
+    inner_steps: int | None = None
+    """Gradient steps of an adaptation; by default the learner's own."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """One JSON object: labels, examples, estimate, path."""
+
+
+def main(args: list[str]) -> int:
+    """Run the verb; the last line on stdout is the path of the file."""
+    flags = parse(Flags, args, prog="quickstudy fit", description=DESCRIPTION)
+    if not flags.weights:
+        raise UserError(
+            "say which trained run to learn with: --weights RUN. `quickstudy list runs` shows those there are; "
+            "`quickstudy train protonet --tasks glyphs --out runs/characters` makes one for drawn characters."
+        )
+    from quickstudy.estimator import FewShotClassifier
+
+    out = flags.out or Path(f"{flags.folder.resolve().name}.qs")
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; expected the file to write, for example {out / 'mine.qs'}.")
+    made = FewShotClassifier(weights=flags.weights, inner_steps=flags.inner_steps, device=flags.device)
+    made.fit(str(flags.folder))
+    report(made, made.save(out), flags.json)
+    return 0
+
+
+def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
+    """What the classifier knows now, how sure that is, and where it lies."""
+    from quickstudy.estimator.estimate import held_out
+
+    found = held_out(made)
+    mean, ci95 = found.score
+    counts = [found.of(number) for number in range(len(found.labels))]
+    weakest = found.weakest()
+    if as_json:
+        value: dict[str, Any] = {
+            "labels": {
+                label: {"examples": count, "right": right}
+                for label, (count, right) in zip(found.labels, counts, strict=True)
+            },
+            "held_out": {"accuracy": mean, "ci95": ci95},
+            "weakest": None if weakest is None else found.labels[weakest],
+            "path": str(path),
+        }
+        output.print_json(value)
+        return
+    rows = []
+    for number, (label, (count, right)) in enumerate(zip(found.labels, counts, strict=True)):
+        other = found.taken_for(number)
+        rows.append((label, str(count), f"{right} of {count}", "" if other is None else found.labels[other]))
+    output.print_table(("label", "pictures", "right", "taken for"), rows)
+    print(f"\neach predicted from the others: {output.score('accuracy', mean, ci95)}", file=sys.stderr)
+    if weakest is not None:
+        print(f"more pictures of {found.labels[weakest]} would help most", file=sys.stderr)
+    print(path)
