@@ -128,12 +128,12 @@ def replay(
 
 
 def play(trees: tuple[Any, ...], known: Hashable, compiled: bool) -> Any:
-    """What ``replay`` gives if there is a recording; None if there is none."""
+    """What ``replay`` gives if it has played this before, in the same way; None if not."""
     if _halved():
         return None
     leaves, key = _key(trees, known)
     recording = RECORDINGS.get(key)
-    return None if recording is None else recording(leaves, compiled)
+    return recording(leaves, compiled) if recording is not None and compiled in recording.plays else None
 
 
 def is_recorded(trees: tuple[Any, ...], known: Hashable) -> bool:
