@@ -13,8 +13,7 @@ import torch
 from PIL import Image
 
 import quickstudy as qs
-from quickstudy.estimator import FewShotClassifier
-from quickstudy.estimator.estimate import held_out
+from quickstudy.estimator import FewShotClassifier, held_out
 
 LABELS = ("alif", "ba", "ta")
 

@@ -25,7 +25,7 @@ from quickstudy.tasks import omniglot_files
 from quickstudy.tasks.places import cache_folder, data_folder
 from quickstudy.training import TrainConfig, Training, resolve
 
-PACKAGES = ("torch", "numpy", "safetensors", "pillow", "matplotlib", "rich", "tyro", "platformdirs")
+PACKAGES = ("torch", "numpy", "safetensors", "pillow", "matplotlib", "rich", "tyro", "platformdirs", "scikit-learn")
 NETS = {"conv4": "glyphs", "mlp": "sinusoid"}
 """Backbones whose fastest batching is measured under MAML, and on which tasks."""
 STEPS = 5000
