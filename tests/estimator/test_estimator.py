@@ -104,6 +104,16 @@ def test_learning_in_parts_and_forgetting_are_as_if_it_had_been_so(run: runs.Run
     assert len(whole.y_) == stays.sum() - 2
 
 
+def test_what_is_least_clear_is_to_be_labelled_next(run: runs.Run) -> None:
+    x, y, new, _ = episode()
+    found = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
+    sure = np.sort(found.predict_proba(new), 1)
+    order = found.to_label_next(new, count=4)
+    assert np.array_equal(order, np.argsort(sure[:, -1] - sure[:, -2], kind="stable")[:4])
+    with pytest.raises(UserError, match="with one class"):
+        FewShotClassifier(weights=run.path, device="cpu").fit(x[:3], y[:3]).to_label_next(new)
+
+
 def test_a_class_that_is_only_announced_is_never_predicted(run: runs.Run) -> None:
     x, y, new, _ = episode()
     found = FewShotClassifier(weights=run.path, device="cpu").partial_fit(x, y, classes=["zay"])

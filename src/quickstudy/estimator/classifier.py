@@ -19,7 +19,7 @@ from quickstudy.estimator import saved
 from quickstudy.estimator.base import FewShot
 from quickstudy.estimator.inputs import Array, Pictures, Reader
 from quickstudy.learners.base import Prediction
-from quickstudy.tasks.base import Kind
+from quickstudy.tasks.base import Kind, check_counts
 
 
 class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
@@ -103,6 +103,19 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         logits = self._logits(X).double().numpy()
         margin: Array = logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
         return margin
+
+    def to_label_next(self, X: Any, count: int = 1) -> Array:
+        """[count] which of the unlabelled ``X`` to label next: those whose two likeliest classes are closest.
+
+        Scheffer, Decomain, Wrobel (2001), "Active Hidden Markov Models for Information Extraction" (smallest margin).
+        """
+        check_counts(count=count)
+        check_is_fitted(self, "adapted_")
+        if len(self.classes_) < 2:
+            raise UserError("with one class all examples are alike. Label some of another one first.")
+        best = torch.softmax(self._logits(X).double(), -1).topk(2, -1).values
+        order: Array = (best[:, 0] - best[:, 1]).argsort(stable=True)[:count].numpy()
+        return order
 
     def judge_files(self, paths: Sequence[Path]) -> list[Array | str]:
         """Of each picture its probabilities [classes], or why it cannot be read: one that is damaged stops nothing."""
