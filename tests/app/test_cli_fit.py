@@ -93,9 +93,10 @@ def test_what_cannot_be_read_is_named_and_skipped(cli: Callable[..., Any], weigh
         (("fit", "nowhere", "--weights", "RUN"), "there is no nowhere"),
         (("fit", "mine", "--weights", "lost"), "lost is not a run folder"),
         (("fit", "mine", "--weights", "RUN", "-o", "new"), "new is a folder"),
-        (("predict", "mine.qs", "new"), "mine.qs is missing"),
+        (("predict", "mine.qs", "new"), "mine.qs is not there"),
+        (("predict", "mine", "new"), "mine is a folder"),
         (("predict", "mine.qs"), "say which pictures"),
-        (("predict", "mine.qs", "gone.png"), "there is no gone.png"),
+        (("predict", "mine.qs", "gone.png"), "none of the 1 files"),
         (("add", "mine.qs", "new"), "--label dog"),
     ],
 )
@@ -112,9 +113,42 @@ def test_what_is_not_right_is_said(
 def test_an_addition_that_fails_changes_nothing(cli: Callable[..., Any], weights: Path, drawings: Path) -> None:
     cli("fit", "mine", "--weights", str(weights))
     before = Path("mine.qs").read_bytes()
-    Path("new/broken.png").write_bytes(b"no picture")
-    assert cli("add", "mine.qs", "--label", "ba", "new").code == 2
+    Path("broken.png").write_bytes(b"no picture")
+    assert cli("add", "mine.qs", "--label", "ba", "broken.png").code == 2
+    assert cli("add", "mine.qs", "--label", " ", "new").code == 2
     assert Path("mine.qs").read_bytes() == before
+    answer = cli("add", "mine.qs", "--label", "ba", "broken.png", "new/ba")
+    assert answer.code == 0
+    assert "skipped: broken.png" in answer.err
+    assert "ba     7" in answer.out
+
+
+def test_a_label_that_is_no_word_is_meant_by_how_it_is_written(
+    cli: Callable[..., Any], weights: Path, drawings: Path
+) -> None:
+    paths = sorted(drawings.rglob("*.png"))
+    FewShotClassifier(weights=weights, device="cpu").fit(paths, ["ba" in str(path) for path in paths]).save("is.qs")
+    assert "False  11" in cli("add", "is.qs", "--label", "False", str(paths[0])).out
+    answer = cli("add", "is.qs", "--label", "banana", str(paths[0]))
+    assert answer.code == 2
+    assert "the labels there are False, True" in answer.err
+
+
+def test_a_folder_of_splits_is_refused(cli: Callable[..., Any], weights: Path, drawings: Path) -> None:
+    Path("both").mkdir()
+    Path("mine").rename("both/train")
+    Path("new").rename("both/test")
+    answer = cli("fit", "both", "--weights", str(weights))
+    assert answer.code == 2
+    assert "Give one of them" in answer.err
+
+
+def test_one_picture_or_one_label_is_no_evidence(cli: Callable[..., Any], weights: Path, drawings: Path) -> None:
+    for path in list(drawings.rglob("*.png"))[1:]:
+        path.unlink()
+    answer = cli("fit", "mine", "--weights", str(weights))
+    assert "0 of 1" in answer.out
+    assert "nothing to tell apart yet" in answer.err
 
 
 def test_each_example_is_predicted_from_the_others(weights: Path, drawings: Path) -> None:

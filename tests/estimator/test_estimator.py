@@ -83,6 +83,12 @@ def test_it_answers_as_evaluate_does(run: runs.Run) -> None:
     assert abs(np.mean(right) - expected) < 0.005, "but for eight bits a pixel, and that ink and paper are turned round"
 
 
+def test_one_example_of_each_of_many_classes_is_enough() -> None:
+    x = np.eye(30)
+    found = FewShotClassifier(device="cpu").fit(x, [f"class {number}" for number in range(30)])
+    assert found.score(x, found.classes_[found.y_]) == 1
+
+
 def test_learning_in_parts_and_forgetting_are_as_if_it_had_been_so(run: runs.Run) -> None:
     x, y, new, _ = episode()
     whole = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
@@ -202,7 +208,7 @@ def test_a_table_of_words_and_gaps_is_read_as_its_family_has_it(tables: runs.Run
     found = FewShotClassifier(weights=tables.path, device="cpu").fit(table[:20], y[:20])
     reads = found._reader
     assert isinstance(reads, Rows)
-    assert reads.levels == {"colour": {"blue": 0, "green": 1, "red": 2}, "ill": {"False": 0, "True": 1}}
+    assert reads.levels == {"colour": {"blue": 0, "green": 1, "red": 2}}
     x = reads.inputs(found.examples_, found.examples_)
     values = torch.tensor(found.examples_)
     padded = torch.nn.functional.pad(values, (0, 3), value=torch.nan)
@@ -238,6 +244,8 @@ def test_it_works_in_a_pipeline_and_a_search(digits: tuple[Any, Any, Any, Any]) 
         ({"learner": "cnp"}, "cnp does not do classification"),
         ({"weights": "nowhere"}, "nowhere is not a run folder"),
         ({"device": "abacus"}, "device 'abacus' is not there"),
+        ({"learner": "knn"}, "knn has to be meta-trained first"),
+        ({"inner_steps": 3}, "nearest takes no inner steps"),
     ],
 )
 def test_settings_that_cannot_be_are_said(
@@ -269,12 +277,112 @@ def test_what_cannot_be_read_is_said(run: runs.Run, tmp_path: Path) -> None:
     assert len(found.y_) == len(y), "an error changes nothing"
     with pytest.raises(UserError, match=r"learner is .maml., and .* holds protonet"):
         FewShotClassifier("maml", run.path).fit(x, y)
-    with pytest.raises(UserError, match="Give it to FewShotClassifier"):
+    with pytest.raises(UserError, match="FewShotClassifier takes it"):
         FewShotRegressor(weights=run.path).fit(x, np.arange(len(y)))
     with pytest.raises(NotFittedError):
         FewShotClassifier().save(tmp_path / "empty.qs")
     with pytest.raises(UserError, match="holds no estimator"):
         FewShotClassifier.load(run.path / runs.WEIGHTS)
+
+
+def test_what_fails_leaves_the_estimator_as_it_was(tables: runs.Run, digits: tuple[Any, Any, Any, Any]) -> None:
+    x, y = digits[:2]
+    found = FewShotClassifier(device="cpu").fit(x, y)
+    with pytest.raises(ValueError, match="inconsistent"):
+        found.fit(x[:, :2], y[:5])
+    assert found.score(x, y) == 1
+    few = FewShotClassifier(weights=tables.path, device="cpu").fit([[0.0, 1.0], [1.0, 0.0]], ["p", "q"])
+    with pytest.raises(UserError, match="20 classes and met 27"):
+        few.partial_fit(np.arange(50.0).reshape(25, 2), [f"k{number}" for number in range(25)])
+    assert few.predict([[0.0, 1.0]]).tolist() == few.classes_[few.predict_proba([[0.0, 1.0]]).argmax(1)].tolist()
+    assert few.classes_.tolist() == ["p", "q"]
+    with pytest.raises(UserError, match="labels of one kind"):
+        few.partial_fit([[0.0, 1.0]], [3])
+
+
+def test_what_is_forgotten_may_be_said_by_numbers_or_by_a_mask(digits: tuple[Any, Any, Any, Any]) -> None:
+    x, y = digits[:2]
+    mask = np.zeros(len(y), dtype=bool)
+    mask[[5, 7]] = True
+    found = FewShotClassifier(device="cpu").fit(x, y).forget(examples=mask)
+    assert np.array_equal(found.classes_[found.y_], y[~mask])
+    assert len(FewShotClassifier(device="cpu").fit(x, y).forget(examples=np.array([-1, 2])).y_) == len(y) - 2
+    for wrong in (3.7, "3", [True]):
+        with pytest.raises(UserError, match="expected their numbers"):
+            found.forget(examples=wrong)
+
+
+def test_the_support_is_its_own(digits: tuple[Any, Any, Any, Any]) -> None:
+    x, y = digits[0].astype(np.float32), digits[1].copy()
+    found = FewShotClassifier(device="cpu").fit(x, y)
+    number = FewShotRegressor(device="cpu").fit(x, target := np.arange(len(y), dtype=float))
+    x[:], y[:], target[:] = 0, "zero", 0
+    found.partial_fit(x[:1], ["zero"])
+    assert found.score(digits[0], digits[1]) == 1
+    assert number.forget(0).predict(digits[0][1:]).tolist() == list(range(1, len(y)))
+
+
+def test_columns_are_what_they_are(tables: runs.Run) -> None:
+    days = pd.to_datetime(["2024-01-01", "2024-01-03", None, "2024-01-02"])
+    sizes = pd.Categorical(["low", "high", "mid", "low"], ["low", "mid", "high"], ordered=True)
+    objects = pd.Series([2, 10.0, None, True], dtype=object)
+    table = pd.DataFrame({"day": days, "size": sizes, "number": objects, "flag": [True, False, True, True]})
+    found = FewShotClassifier(weights=tables.path, device="cpu").fit(table, list("abab"))
+    day, size, number, flag = found.examples_.T
+    np.testing.assert_allclose(day - day[0], [0, 2, np.nan, 1])
+    assert size.tolist() == [0, 2, 1, 0]
+    np.testing.assert_array_equal(number, [2, 10, np.nan, 1])
+    assert flag.tolist() == [1, 0, 1, 1]
+    with pytest.raises(UserError, match="Give columns names"):
+        FewShotClassifier(weights=tables.path).fit(pd.DataFrame({0: list("mnmn")}), list("abab"))
+
+
+def test_new_words_are_learnt_as_if_they_had_always_been_there(tables: runs.Run) -> None:
+    table, y = pd.DataFrame({"w": list("mnmnazaz"), "n": np.arange(8.0)}), list("ppqqrrpp")
+    whole = FewShotClassifier(weights=tables.path, device="cpu").fit(table, y)
+    parts = FewShotClassifier(weights=tables.path, device="cpu").fit(table[:4], y[:4]).partial_fit(table[4:], y[4:])
+    np.testing.assert_array_equal(parts.examples_, whole.examples_)
+    assert np.array_equal(parts.predict_proba(table), whole.predict_proba(table))
+
+
+def test_a_damaged_file_is_said_to_be_one(run: runs.Run, tmp_path: Path) -> None:
+    x, y, _, _ = episode()
+    path = FewShotClassifier(weights=run.path, device="cpu").fit(x, y).save(tmp_path / "mine.qs")
+    tensors, note = runs.read_tensors(path)
+    for wrong in (
+        {"format": "x"},
+        {"classes": {"dtype": "garbage", "labels": []}},
+        {"classes": {"dtype": "<U4", "labels": ["one"]}},
+        {"spec": {}},
+        {"config": {"width": "wide"}},
+    ):
+        runs.write_tensors(tmp_path / "bad.qs", tensors, note | wrong)
+        with pytest.raises(UserError):
+            FewShotClassifier.load(tmp_path / "bad.qs")
+    runs.write_tensors(tmp_path / "bad.qs", tensors | {"y": tensors["y"][:2]}, note)
+    with pytest.raises(UserError, match="is damaged"):
+        FewShotClassifier.load(tmp_path / "bad.qs")
+    with pytest.raises(UserError, match="is a folder"):
+        FewShotClassifier.load(tmp_path)
+    with pytest.raises(UserError, match="there is no file"):
+        FewShotClassifier(weights=tmp_path / "gone.qs").fit(x, y)
+
+
+def test_one_picture_is_no_list_of_them(run: runs.Run) -> None:
+    x, y, _, _ = episode()
+    found = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
+    for one in ("one.png", Path("one.png"), Image.new("L", (4, 4))):
+        with pytest.raises(UserError, match="expected a list of pictures"):
+            found.predict(one)
+    assert len(found.predict(one for one in x)) == len(x)
+
+
+def test_answers_that_depend_on_one_another_are_refused(tmp_path: Path) -> None:
+    config = qs.TrainConfig(way=2, query=2, steps=1, validate_every=0)
+    settings = {"width": 4, "norm": "task", "transductive": True}
+    made = qs.train("protonet", "glyphs:size=16:classes=20", config, settings=settings, out=tmp_path / "run")
+    with pytest.raises(UserError, match="is transductive"):
+        FewShotClassifier(weights=made.path).fit(*episode()[:2])
 
 
 def test_a_regressor_learns_waves_and_says_how_sure_it_is(tmp_path: Path) -> None:
@@ -290,5 +398,7 @@ def test_a_regressor_learns_waves_and_says_how_sure_it_is(tmp_path: Path) -> Non
     assert np.array_equal(again.predict(x), mean)
     found.partial_fit(x[:1] + 9, [5.0])
     np.testing.assert_allclose(found.forget(12).predict(x), mean, atol=1e-5)
+    with pytest.raises(UserError, match="diverged"), np.errstate(over="ignore"):
+        FewShotRegressor(device="cpu").fit(x, y * 1e300).predict(x)
     with pytest.raises(UserError, match="no standard deviation"):
         FewShotRegressor(device="cpu").fit(x, y).predict(x, return_std=True)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import tyro
 
 from quickstudy.app.fit import report
 from quickstudy.app.flags import parse
 from quickstudy.app.predict import files, load
 from quickstudy.errors import UserError
+from quickstudy.tasks.places import lock
+
+if TYPE_CHECKING:
+    from quickstudy.estimator import FewShotClassifier
 
 DESCRIPTION = """Learn from more pictures. MODEL is a file that `quickstudy fit` wrote; it changes whole, or not at all.
 
@@ -39,15 +46,43 @@ def main(args: list[str]) -> int:
         raise UserError("say what the pictures show: --label dog.")
     if not flags.pictures:
         raise UserError("say which pictures to add: files, or folders of them.")
-    made, paths = load(flags.model), files(flags.pictures)
-    try:
-        label = (
-            np.array([flags.label])
-            if made.classes_.dtype.kind == "U"
-            else np.array([made.classes_.dtype.type(flags.label)])
-        )
-    except ValueError as error:
-        raise UserError(f"--label is {flags.label!r}, and labels there are like {made.classes_[0]}.") from error
-    made.partial_fit(paths, label.repeat(len(paths)))
-    report(made, made.save(flags.model), flags.json)
+    with alone(flags.model):
+        made = load(flags.model)
+        add(made, files(flags.pictures), flags.label)
+        report(made, made.save(flags.model), flags.json)
     return 0
+
+
+def add(made: FewShotClassifier, paths: list[Path], text: str) -> None:
+    """Learn that the pictures ``paths`` show what ``text`` says; those that cannot be read are named and skipped."""
+    label = label_of(made, text)
+    read = list(zip(paths, made.judge_files(paths), strict=True))
+    for _, answer in read:
+        if isinstance(answer, str):
+            print(f"skipped: {answer}", file=sys.stderr)
+    good = [path for path, answer in read if not isinstance(answer, str)]
+    if not good:
+        raise UserError(f"none of the {len(paths)} files can be read as a picture.")
+    made.partial_fit(good, [label] * len(good))
+
+
+def label_of(made: FewShotClassifier, text: str) -> Any:
+    """The label that ``text`` means; UserError where labels there are not words, and it is none of them."""
+    known = {str(label): label for label in made.classes_}
+    if text in known:
+        return known[text]
+    if made.classes_.dtype.kind != "U" or not text.strip():
+        raise UserError(
+            f"--label is {text!r}; the labels there are {', '.join(list(known)[:20])}, and a new one is a word."
+        )
+    return text
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process changes ``path``."""
+    if not path.is_file():  # which is said when it is loaded
+        yield
+        return
+    with lock(path.with_name(f".{path.name}.lock")):
+        yield

@@ -74,13 +74,11 @@ def load(path: Path) -> FewShotClassifier:
 
 
 def files(places: tuple[Path, ...]) -> list[Path]:
-    """Every picture in ``places``, in order; UserError for one that is not there, or if there is none."""
+    """Every picture in ``places``, in order; UserError if there is none."""
     from quickstudy.tasks.folders import ENDINGS
 
     found: list[Path] = []
     for place in places:
-        if not place.exists():
-            raise UserError(f"there is no {place}. Give files, or folders of pictures.")
         if not place.is_dir():
             found.append(place)
             continue

@@ -6,13 +6,15 @@ remains: adapting is a matter of milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -37,13 +39,24 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         *,
         inner_steps: int | None = None,
         device: str = "auto",
-        random_state: int = 0,
+        random_state: Any = 0,
     ) -> None:
         self.learner = learner
         self.weights = weights
         self.inner_steps = inner_steps
         self.device = device
         self.random_state = random_state
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What goes wrong within it leaves the estimator as it was."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     def _source(self) -> tuple[Learner | None, Reader]:
         """The trained learner, if there is one, and how it has its examples."""
@@ -56,8 +69,13 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
 
     def _begin(self, made: Learner | None, reads: Reader, kept: Array) -> None:
         """Take ``made``, or a learner that needs no training for examples such as ``kept``."""
-        name = self.learner or source.PLAIN
-        made = made or source.untrained(name, self.kind, kept.shape[1], self.random_state)
+        name = self._name(made) if made else self.learner or source.PLAIN
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        made = made or source.untrained(name, self.kind, kept.shape[1], seed)
+        steps: Any = self.inner_steps
+        if steps is not None and not (made.traits.gradient and isinstance(steps, int | np.integer) and steps >= 0):
+            takes = "a whole number of 0 or more" if made.traits.gradient else f"None, for {name} takes no inner steps"
+            raise UserError(f"inner_steps is {steps!r}; expected {takes}.")
         self.learner_, self._reader = made.to(pick_device(self.device)), reads
 
     @staticmethod
@@ -102,7 +120,12 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         """[n] bool: the support but for these numbers; UserError for one that is not there."""
         check_is_fitted(self, "adapted_")
         stays = np.ones(len(self.y_), dtype=bool)
-        for number in np.atleast_1d([] if examples is None else examples).astype(int):
+        numbers = np.asarray([] if examples is None else examples)
+        if numbers.dtype == bool and numbers.shape == stays.shape:
+            return ~numbers
+        if len(numbers.ravel()) and numbers.dtype.kind not in "iu":
+            raise UserError(f"examples is {examples!r}; expected their numbers, or a True or False for each of them.")
+        for number in numbers.ravel().astype(int):
             if not -len(stays) <= number < len(stays):
                 raise UserError(f"there is no example {number}; there are {len(stays)}, numbered from 0.")
             stays[number] = False
@@ -111,5 +134,6 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
     def _shrink(self, stays: Array) -> Self:
         if not stays.any():
             raise UserError("nothing would be left to learn from. Call fit with other examples instead.")
-        self._keep(self.examples_[stays], self.y_[stays])
+        with self._whole():
+            self._keep(self.examples_[stays], self.y_[stays])
         return self

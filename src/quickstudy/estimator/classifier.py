@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -46,11 +48,12 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
 
         ``X`` alone may be the path of a folder that has a folder of pictures for each label.
         """
-        made, reads = self._source()
-        kept, labels = self._read(reads, X, y, first=True)
-        self._begin(made, reads, kept)
-        self.classes_, numbers = np.unique(labels, return_inverse=True)
-        self._keep(kept, numbers)
+        with self._whole():
+            made, reads = self._source()
+            kept, labels = self._read(reads, X, y, first=True)
+            self._begin(made, reads, kept)
+            self.classes_, numbers = np.unique(labels, return_inverse=True)
+            self._keep(kept, numbers)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
@@ -59,18 +62,21 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         ``classes`` may name labels that will come; one without an example is never predicted.
         """
         fresh = not hasattr(self, "adapted_")
-        made, reads = self._source() if fresh else (self.learner_, self._reader)
-        kept, labels = self._read(reads, X, y, first=fresh)
-        if fresh:
-            self._begin(made, reads, kept)
-        known = labels[:0] if fresh else self.classes_
-        every = np.unique(np.concatenate([known, labels, labels[:0] if classes is None else np.asarray(classes)]))
-        numbers = np.searchsorted(every, labels)
-        if not fresh:
-            numbers = np.concatenate([np.searchsorted(every, self.classes_)[self.y_], numbers])
-            kept = np.concatenate([self.examples_, kept])
-        self.classes_ = every
-        self._keep(kept, numbers)
+        with self._whole():
+            made, reads = self._source() if fresh else (self.learner_, copy.deepcopy(self._reader))
+            earlier = None if fresh else reads.extended(X, self.examples_)
+            kept, labels = self._read(reads, X, y, first=fresh)
+            named = labels[:0] if classes is None else column_or_1d(classes)
+            if fresh:
+                self._begin(made, reads, kept)
+            self._reader = reads
+            every = _together([*([] if fresh else [self.classes_]), labels, *([named] if len(named) else [])])
+            numbers = np.searchsorted(every, labels)
+            if earlier is not None:
+                numbers = np.concatenate([np.searchsorted(every, self.classes_)[self.y_], numbers])
+                kept = np.concatenate([earlier, kept])
+            self.classes_ = every
+            self._keep(kept, numbers)
         return self
 
     def forget(self, label: Any = None, examples: Sequence[int] | int | None = None) -> Self:
@@ -83,10 +89,11 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
             stays &= self.y_ != at[0]
         if not stays.any():
             return self._shrink(stays)
-        here = np.unique(self.y_[stays])
-        self.y_ = np.searchsorted(here, self.y_)  # numbers of classes that go mean nothing, and go too
-        self.classes_ = self.classes_[here]
-        return self._shrink(stays)
+        with self._whole():
+            here = np.unique(self.y_[stays])
+            self.y_ = np.searchsorted(here, self.y_)  # numbers of classes that go mean nothing, and go too
+            self.classes_ = self.classes_[here]
+            return self._shrink(stays)
 
     def predict(self, X: Any) -> Array:
         """[n] labels."""
@@ -132,12 +139,12 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
 
     def save(self, path: Path | str) -> Path:
         """Write everything that is needed to predict, and to learn more, into one file; returns its path."""
-        return saved.save(self, Path(path))
+        return saved.save(self, Path(path).expanduser())
 
     @staticmethod
     def load(path: Path | str) -> FewShotClassifier:
         """The classifier that ``save`` wrote; UserError for a file that is none."""
-        return saved.load(Path(path), FewShotClassifier)
+        return saved.load(Path(path).expanduser(), FewShotClassifier)
 
     def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
         """What is kept of each example, and their labels."""
@@ -147,8 +154,10 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
             return reads.read_folder(Path(X).expanduser())
         if y is None:
             raise ValueError("FewShotClassifier requires y to be passed, but the target y is None.")
-        labels: Array = column_or_1d(y, warn=True)
-        check_classification_targets(labels)
+        labels: Array = np.array(column_or_1d(y, warn=True))
+        with warnings.catch_warnings():  # that there are few examples of each class is the point
+            warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
+            check_classification_targets(labels)
         kept = reads.read(X, self, first)
         check_consistent_length(kept, labels)
         return kept, labels
@@ -164,3 +173,13 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
 def joined(answers: list[Prediction]) -> Tensor:
     """Logits [n, classes]."""
     return torch.cat([answer.logits for answer in answers]).cpu()  # type: ignore[union-attr]
+
+
+def _together(labels: list[Array]) -> Array:
+    """All labels in order; UserError for words beside numbers, which would make words of these."""
+    if len({label.dtype.kind if label.dtype.kind in "bOmM" else label.dtype.kind in "US" for label in labels}) > 1:
+        raise UserError(
+            f"labels are {labels[0][0]!r} and {labels[1][0]!r}; expected labels of one kind, say all words."
+        )
+    every: Array = np.unique(np.concatenate(labels))
+    return every

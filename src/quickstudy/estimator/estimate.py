@@ -26,7 +26,7 @@ class HeldOut:
     truth: Array
     """[n] number of the class of each example."""
     predicted: Array
-    """[n] that of the class it is taken for."""
+    """[n] that of the class it is taken for; -1 where there is no other example."""
 
     @property
     def right(self) -> Array:
@@ -45,7 +45,7 @@ class HeldOut:
 
     def taken_for(self, number: int) -> int | None:
         """The class that examples of ``number`` are most often taken for; None where none is."""
-        wrong = self.predicted[(self.truth == number) & ~self.right]
+        wrong = self.predicted[(self.truth == number) & ~self.right & (self.predicted >= 0)]
         return int(np.bincount(wrong).argmax()) if len(wrong) else None
 
     def weakest(self) -> int | None:
@@ -63,7 +63,6 @@ def held_out(classifier: FewShotClassifier) -> HeldOut:
     for number in range(fold.max() + 1):
         out = fold == number
         if out.all():  # there is only one example
-            predicted[out] = y[out]
             continue
         adapted = classifier._adapt(kept[~out], y[~out])
         answers = classifier._answers(kept[out], adapted, kept[~out])

@@ -7,8 +7,10 @@ for instance, is its own; what depends on all of the support is found when input
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,6 +40,10 @@ class Reader(Protocol):
         """
         ...
 
+    def extended(self, X: Any, kept: Array) -> Array:
+        """Make room for what is new in ``X``; what was ``kept`` before, as it is read from now on."""
+        ...
+
     def inputs(self, kept: Array, support: Array) -> Tensor:
         """[n, *shape] what the learner takes, where ``support`` is what was kept of all that it learns from."""
         ...
@@ -62,10 +68,13 @@ class Numbers:
 
     def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
         """[n, columns] float32."""
-        values: Array = validate_data(owner, X, reset=first, dtype=np.float32)
+        values: Array = np.array(validate_data(owner, X, reset=first, dtype=np.float32))
         if self.width and values.shape[1] != self.width:
             raise UserError(f"X has {values.shape[1]} columns, and the learner takes {self.width}.")
         return values
+
+    def extended(self, X: Any, kept: Array) -> Array:
+        return kept
 
     def inputs(self, kept: Array, support: Array) -> Tensor:
         return torch.tensor(kept)
@@ -83,7 +92,7 @@ class Rows:
         """[n, columns of X] float64 with NaN for gaps; words are numbered in alphabetical order."""
         if hasattr(X, "select_dtypes"):
             X = self._numbered(X, first)
-        values: Array = validate_data(owner, X, reset=first, dtype=np.float64, ensure_all_finite="allow-nan")
+        values: Array = np.array(validate_data(owner, X, reset=first, dtype=np.float64, ensure_all_finite="allow-nan"))
         if values.shape[1] > self.columns:
             raise UserError(
                 f"X has {values.shape[1]} columns, and the learner has room for {self.columns}. Leave some out, or "
@@ -98,16 +107,56 @@ class Rows:
         mean, spread = scale(seen.nan_to_num(0.0), (~seen.isnan()).double())
         return in_units(x.nan_to_num(0.0), (~x.isnan()).double(), mean, spread).float()
 
+    def extended(self, X: Any, kept: Array) -> Array:
+        """``kept`` with words numbered as if those of the frame ``X`` had been there at first."""
+        if not hasattr(X, "select_dtypes"):
+            return kept
+        kept, columns = kept.copy(), list(X.columns)
+        for name, found in words_of(X).items():
+            known = self.levels.get(name, {})
+            every = found if set(known) <= set(found) else sorted({*known, *found})
+            self.levels[name] = {word: at for at, word in enumerate(every)}
+            column = kept[:, columns.index(name)]
+            for at, word in sorted((at, word) for word, at in known.items()):
+                column[kept[:, columns.index(name)] == at] = -1 - self.levels[name][word]
+            kept[:, columns.index(name)] = np.where(column < 0, -1 - column, column)
+        return kept
+
     def _numbered(self, frame: Any, first: bool) -> Any:
         """A pandas frame with a number for each word; one that was not met at first is a gap."""
         if first:
-            words = frame.columns.difference(frame.select_dtypes("number").columns, sort=False)
-            met = {name: sorted({str(word) for word in frame[name].dropna()}) for name in words}
-            self.levels = {name: {word: at for at, word in enumerate(found)} for name, found in met.items()}
+            self.levels = {name: {word: at for at, word in enumerate(found)} for name, found in words_of(frame).items()}
+            if odd := [name for name in self.levels if not isinstance(name, str)]:
+                raise UserError(f"the column {odd[0]!r} has words, and no word for its name. Give columns names.")
         frame = frame.copy()
-        for name in frame.columns.intersection(list(self.levels)):
-            frame[name] = [self.levels[name].get(str(word), np.nan) for word in frame[name]]
+        for name in frame.columns:
+            if name in self.levels:
+                frame[name] = [self.levels[name].get(str(word), np.nan) for word in frame[name]]
+            elif frame[name].dtype.kind == "M":
+                frame[name] = [np.nan if isna(day) else day.timestamp() / 86400 for day in frame[name]]
+            elif frame[name].dtype.kind not in "iuf":
+                frame[name] = [np.nan if isna(value) else float(value) for value in frame[name]]
         return frame
+
+
+def words_of(frame: Any) -> dict[Any, list[str]]:
+    """The words in each column that has any, in their order: that of ordered categories, else the alphabet's."""
+    found = {}
+    for name in frame.columns:
+        column = frame[name]
+        categories = getattr(column.dtype, "categories", None)
+        if categories is not None and column.dtype.ordered:
+            found[name] = [str(one) for one in categories]
+        elif column.dtype.kind not in "iufbM":
+            values = {value for value in column if not isna(value)}
+            if not all(isinstance(value, Real) for value in values):
+                found[name] = sorted({str(value) for value in values})
+    return found
+
+
+def isna(value: Any) -> bool:
+    """Whether a cell is a gap: None, NaN, or pandas' own words for them."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
 class Pictures:
@@ -118,11 +167,17 @@ class Pictures:
 
     def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
         """[n, channels, size, size] uint8; of drawings, with ink 255 on paper 0."""
+        if isinstance(X, str | os.PathLike) or hasattr(X, "convert"):
+            raise UserError(f"X is one picture ({X}); expected a list of pictures: [{X!r}].")
+        every = list(X)
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            rows = list(threads.map(self._one, X, range(len(X))))
+            rows = list(threads.map(self._one, every, range(len(every))))
         if not rows:
             raise UserError("there are no pictures in X.")
         return np.stack(rows)
+
+    def extended(self, X: Any, kept: Array) -> Array:
+        return kept
 
     def readable(self, paths: Sequence[Path]) -> list[Array | str]:
         """What is kept of each file, or why it cannot be read."""
@@ -144,6 +199,11 @@ class Pictures:
         if root.is_file():
             raise UserError(f"{root} is a file; expected a folder that has a folder of pictures for each label.")
         found = listing(root)
+        if found.splits:
+            first = next(iter(found.splits))
+            raise UserError(
+                f"{root} has folders {', '.join(found.splits)}. Give one of them, for example {root / first}."
+            )
         read = self.readable([file.source / file.name for file in found.files])
         skipped = [*found.odd, *(one for one in read if isinstance(one, str))]
         if skipped:
@@ -151,6 +211,8 @@ class Pictures:
         kept = [(one, label) for one, label in zip(read, found.labels, strict=True) if not isinstance(one, str)]
         if not kept:
             raise UserError(f"none of the {len(read)} pictures in {root} can be read. {skipped[-1]}")
+        if lost := sorted(set(found.labels) - {label for _, label in kept}):
+            notice(f"no picture of {', '.join(lost)} can be read: it is not learnt")
         return np.stack([one for one, _ in kept]), np.array([label for _, label in kept])
 
     def inputs(self, kept: Array, support: Array) -> Tensor:
@@ -158,7 +220,7 @@ class Pictures:
 
     def _one(self, one: Any, number: int) -> Array:
         if isinstance(one, str | os.PathLike):
-            made = _file(Path(one), self.size, self.channels)
+            made = _file(Path(one).expanduser(), self.size, self.channels)
         else:
             made = shrunk(_image(one, number), self.size, self.channels)
         return inked(made) if self.ink else made
@@ -172,9 +234,12 @@ def inked(drawing: Array) -> Array:
 
 def _file(path: Path, size: int, channels: int) -> Array:
     try:
-        made = square(path.expanduser().read_bytes(), size, channels)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}). Give the path of a picture.") from error
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError("it is no file")
+        made = square(path.read_bytes(), size, channels)
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{path} cannot be read ({said}). Give the path of a picture.") from error
     if isinstance(made, str):
         raise UserError(f"{path} is no picture that can be read ({made}). Expected {', '.join(KINDS)}.")
     return made

@@ -32,18 +32,20 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Self:
         """Forget what was learnt before, and learn from ``X`` and its numbers ``y``; returns itself."""
-        made, reads = self._source()
-        kept, numbers = self._read(reads, X, y, first=True)
-        self._begin(made, reads, kept)
-        self._keep(kept, numbers)
+        with self._whole():
+            made, reads = self._source()
+            kept, numbers = self._read(reads, X, y, first=True)
+            self._begin(made, reads, kept)
+            self._keep(kept, numbers)
         return self
 
     def partial_fit(self, X: Any, y: Any) -> Self:
         """Learn from more points; the same as ``fit`` on all of them."""
         if not hasattr(self, "adapted_"):
             return self.fit(X, y)
-        kept, numbers = self._read(self._reader, X, y, first=False)
-        self._keep(np.concatenate([self.examples_, kept]), np.concatenate([self.y_, numbers]))
+        with self._whole():
+            kept, numbers = self._read(self._reader, X, y, first=False)
+            self._keep(np.concatenate([self.examples_, kept]), np.concatenate([self.y_, numbers]))
         return self
 
     def forget(self, examples: Sequence[int] | int) -> Self:
@@ -54,6 +56,11 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
         """[n] numbers; with ``return_std`` also their standard deviations, where the learner knows any."""
         answers = self._predict(X)
         mean: Array = torch.cat([answer.mean for answer in answers]).squeeze(-1).cpu().double().numpy()  # type: ignore[union-attr]
+        if not np.isfinite(mean).all():
+            raise UserError(
+                "the adaptation diverged: predictions are not finite. Bring y to about the size of the numbers that "
+                "the learner was trained on, or take fewer inner_steps."
+            )
         if not return_std:
             return mean
         if not all(isinstance(answer, Gaussian) for answer in answers):
@@ -63,18 +70,18 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
 
     def save(self, path: Path | str) -> Path:
         """Write everything that is needed to predict, and to learn more, into one file; returns its path."""
-        return saved.save(self, Path(path))
+        return saved.save(self, Path(path).expanduser())
 
     @staticmethod
     def load(path: Path | str) -> FewShotRegressor:
         """The regressor that ``save`` wrote; UserError for a file that is none."""
-        return saved.load(Path(path), FewShotRegressor)
+        return saved.load(Path(path).expanduser(), FewShotRegressor)
 
     def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
         """What is kept of each point, and its number."""
         if y is None:
             raise ValueError("FewShotRegressor requires y to be passed, but the target y is None.")
-        numbers: Array = column_or_1d(y, dtype=np.float64, warn=True)
+        numbers: Array = np.array(column_or_1d(y, dtype=np.float64, warn=True))
         if not np.isfinite(numbers).all():
             raise UserError("y holds NaN or infinity; expected finite numbers.")
         kept = reads.read(X, self, first)

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import quickstudy
 from quickstudy import learners, runs
+from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Rows, reader
 from quickstudy.learners.base import Learner
@@ -54,12 +55,21 @@ def load(path: Path, kind: type[E]) -> E:
     tensors, note = _read(path)
     if note["estimator"] != kind.__name__:
         raise UserError(f"{path} holds a {note['estimator']}. Load it with {note['estimator']}.load.")
+    try:
+        return _made(kind, tensors, note, path)
+    except UserError:
+        raise
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _made(kind: type[E], tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path) -> E:
     made = kind(
         learner=note["learner"] if note["untrained"] else None,
-        weights=None if note["untrained"] else str(path),
+        weights=None if note["untrained"] else str(path.resolve()),
         inner_steps=note["inner_steps"],
     )
-    made.learner_ = _learner(tensors, note, path)
+    made.learner_ = _learner(tensors, note, path).to(pick_device(made.device))
     made._reader = reader(made.learner_.spec)
     if isinstance(made._reader, Rows):
         made._reader.levels = note["levels"]
@@ -76,7 +86,16 @@ def load(path: Path, kind: type[E]) -> E:
 def learner(path: Path) -> Learner:
     """The learner of the estimator in the file ``path``."""
     tensors, note = _read(path)
-    return _learner(tensors, note, path)
+    try:
+        return _learner(tensors, note, path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise error if isinstance(error, UserError) else _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path} is damaged ({type(error).__name__}: {error}). Restore it from a copy, or fit the examples again."
+    )
 
 
 def _learner(tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path) -> Learner:
@@ -88,19 +107,22 @@ def _learner(tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path)
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise UserError(f"{path} {what}; expected a file that save, or quickstudy fit, wrote.")
     tensors, note = runs.read_tensors(path)
     if "estimator" not in note or not {"examples", "y"} <= tensors.keys():
         raise UserError(f"{path} holds no estimator. Expected a file that save wrote.")
-    if note["format"] > FORMAT:
+    if not isinstance(note.get("format"), int) or note["format"] > FORMAT:
         raise UserError(
-            f"{path} has format {note['format']} (quickstudy {note['version']}), and this is quickstudy "
+            f"{path} has format {note.get('format')} (quickstudy {note.get('version')}), and this is quickstudy "
             f"{quickstudy.__version__}, which reads up to {FORMAT}. Upgrade quickstudy."
         )
     return tensors, note
 
 
 def _labels(classes: np.ndarray[Any, Any]) -> dict[str, Any]:
-    labels = classes.astype(str).tolist() if classes.dtype.kind in "mM" else classes.tolist()
+    labels = classes.astype(str).tolist() if classes.dtype.kind == "M" else classes.tolist()
     if not all(isinstance(label, PLAIN) for label in labels):
         raise UserError(
             f"labels such as {labels[0]!r} ({type(labels[0]).__name__}) cannot be written down. Use words or numbers."

@@ -18,18 +18,31 @@ def trained(weights: str | Path, kind: Kind) -> Learner:
     from quickstudy.estimator import saved
 
     path = Path(weights).expanduser()
+    if path.suffix == ".qs" and not path.is_file():
+        raise UserError(f"there is no file {path}. Give the path of one that save wrote, or the folder of a run.")
     found = saved.learner(path) if path.is_file() else runs.load(path).learner()
     if found.spec.kind != kind:
         other = "FewShotRegressor" if kind == "classification" else "FewShotClassifier"
-        raise UserError(f"{weights} was trained for {found.spec.kind}. Give it to {other}.")
+        raise UserError(f"{weights} was trained for {found.spec.kind}, and this is for {kind}. {other} takes it.")
+    if found.transductive:
+        raise UserError(
+            f"{weights} is transductive: each of its answers depends on what else is asked. Train without "
+            f"--transductive."
+        )
     return found
 
 
 def untrained(name: str, kind: Kind, width: int, seed: int) -> Learner:
     """The learner ``name`` for rows of ``width`` numbers; UserError if it has anything that training would find."""
     spec = Spec(name="own rows", kind=kind, shape=(width,), outputs=int(kind == "regression"))
-    made = learners.build(name, spec, learners.configure(name, {}), seed)
-    if any(True for _ in made.parameters()):
+    able = kind in learners.learner_class(name).traits.kinds
+    try:
+        made = learners.build(name, spec, learners.configure(name, {}), seed)
+    except UserError:
+        if not able:
+            raise
+        made = None
+    if made is None or any(True for _ in made.parameters()):
         raise UserError(
             f"{name} has to be meta-trained first. Give the folder of a run as weights: quickstudy train {name} "
             f"--tasks ... --out RUN, or use {PLAIN}, which needs no training."
