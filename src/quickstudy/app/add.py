@@ -56,11 +56,11 @@ def main(args: list[str]) -> int:
 def add(made: FewShotClassifier, paths: list[Path], text: str) -> None:
     """Learn that the pictures ``paths`` show what ``text`` says; those that cannot be read are named and skipped."""
     label = label_of(made, text)
-    read = list(zip(paths, made.judge_files(paths), strict=True))
-    for _, answer in read:
-        if isinstance(answer, str):
-            print(f"skipped: {answer}", file=sys.stderr)
-    good = [path for path, answer in read if not isinstance(answer, str)]
+    read = made.pictures().readable(paths)
+    for why in read:
+        if isinstance(why, str):
+            print(f"skipped: {why}", file=sys.stderr)
+    good = [one for one in read if not isinstance(one, str)]
     if not good:
         raise UserError(f"none of the {len(paths)} files can be read as a picture.")
     made.partial_fit(good, [label] * len(good))

@@ -86,9 +86,8 @@ def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
     output.print_table(("label", "pictures", "right", "taken for"), rows)
     if len(found.labels) < 2:
         print("\nwith one label there is nothing to tell apart yet", file=sys.stderr)
-        weakest = None
     else:
         print(f"\neach predicted from the others: {output.score('accuracy', mean, ci95)}", file=sys.stderr)
-    if weakest is not None:
-        print(f"more pictures of {found.labels[weakest]} would help most", file=sys.stderr)
+        if weakest is not None:
+            print(f"more pictures of {found.labels[weakest]} would help most", file=sys.stderr)
     print(path)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
-from quickstudy.estimator import source
+from quickstudy.estimator import saved, source
 from quickstudy.estimator.inputs import Array, Numbers, Reader, reader
 from quickstudy.learners.base import Adapted, Learner, Prediction
 from quickstudy.scoring import EXAMPLES
@@ -46,6 +46,15 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         self.inner_steps = inner_steps
         self.device = device
         self.random_state = random_state
+
+    def save(self, path: Path | str) -> Path:
+        """Write everything that is needed to predict, and to learn more, into one file; returns its path."""
+        return saved.save(self, Path(path).expanduser())
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """The estimator that ``save`` wrote; UserError for a file that is none, or of the other kind."""
+        return saved.load(Path(path).expanduser(), cls)
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:

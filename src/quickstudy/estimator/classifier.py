@@ -17,7 +17,6 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from torch import Tensor
 
 from quickstudy.errors import UserError
-from quickstudy.estimator import saved
 from quickstudy.estimator.base import FewShot
 from quickstudy.estimator.inputs import Array, Pictures, Reader
 from quickstudy.learners.base import Prediction
@@ -124,27 +123,22 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         order: Array = (best[:, 0] - best[:, 1]).argsort(stable=True)[:count].numpy()
         return order
 
-    def judge_files(self, paths: Sequence[Path]) -> list[Array | str]:
-        """Of each picture its probabilities [classes], or why it cannot be read: one that is damaged stops nothing."""
+    def pictures(self) -> Pictures:
+        """How pictures are read; UserError where the learner takes none."""
         check_is_fitted(self, "adapted_")
         if not isinstance(self._reader, Pictures):
             raise UserError("this learner takes no pictures. Give weights of one that does.")
-        read = self._reader.readable(paths)
+        return self._reader
+
+    def judge_files(self, paths: Sequence[Path]) -> list[Array | str]:
+        """Of each picture its probabilities [classes], or why it cannot be read: one that is damaged stops nothing."""
+        read = self.pictures().readable(paths)
         kept = [one for one in read if not isinstance(one, str)]
         if not kept:
             return list(read)
         answers = self._answers(np.stack(kept), self.adapted_, self.examples_)
         rows = iter(torch.softmax(joined(answers).double(), -1).numpy())
         return [one if isinstance(one, str) else next(rows) for one in read]
-
-    def save(self, path: Path | str) -> Path:
-        """Write everything that is needed to predict, and to learn more, into one file; returns its path."""
-        return saved.save(self, Path(path).expanduser())
-
-    @staticmethod
-    def load(path: Path | str) -> FewShotClassifier:
-        """The classifier that ``save`` wrote; UserError for a file that is none."""
-        return saved.load(Path(path).expanduser(), FewShotClassifier)
 
     def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
         """What is kept of each example, and their labels."""
@@ -177,7 +171,8 @@ def joined(answers: list[Prediction]) -> Tensor:
 
 def _together(labels: list[Array]) -> Array:
     """All labels in order; UserError for words beside numbers, which would make words of these."""
-    if len({label.dtype.kind if label.dtype.kind in "bOmM" else label.dtype.kind in "US" for label in labels}) > 1:
+    alike = {"i": "number", "u": "number", "f": "number", "U": "word", "S": "word"}
+    if len({alike.get(some.dtype.kind, some.dtype.kind) for some in labels}) > 1:
         raise UserError(
             f"labels are {labels[0][0]!r} and {labels[1][0]!r}; expected labels of one kind, say all words."
         )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Real
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,23 +31,23 @@ from quickstudy.tasks.places import notice
 Array = np.ndarray[Any, Any]
 
 
-class Reader(Protocol):
+class Reader(ABC):
     """How examples become numbers."""
 
+    @abstractmethod
     def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
         """[n, ...] what is kept of each example; ``first`` says that nothing was seen before.
 
         Raises UserError, or scikit-learn's own ValueError, for what cannot be read.
         """
-        ...
+
+    @abstractmethod
+    def inputs(self, kept: Array, support: Array) -> Tensor:
+        """[n, *shape] what the learner takes, where ``support`` is what was kept of all that it learns from."""
 
     def extended(self, X: Any, kept: Array) -> Array:
         """Make room for what is new in ``X``; what was ``kept`` before, as it is read from now on."""
-        ...
-
-    def inputs(self, kept: Array, support: Array) -> Tensor:
-        """[n, *shape] what the learner takes, where ``support`` is what was kept of all that it learns from."""
-        ...
+        return kept
 
 
 def reader(spec: Spec) -> Reader:
@@ -60,7 +61,7 @@ def reader(spec: Spec) -> Reader:
     raise UserError(f"the learner takes inputs of shape {spec.shape} ({spec.name}), into which nothing is turned here.")
 
 
-class Numbers:
+class Numbers(Reader):
     """Rows of numbers, as they are; ``width`` 0 takes any number of columns."""
 
     def __init__(self, width: int) -> None:
@@ -73,14 +74,11 @@ class Numbers:
             raise UserError(f"X has {values.shape[1]} columns, and the learner takes {self.width}.")
         return values
 
-    def extended(self, X: Any, kept: Array) -> Array:
-        return kept
-
     def inputs(self, kept: Array, support: Array) -> Tensor:
         return torch.tensor(kept)
 
 
-class Rows:
+class Rows(Reader):
     """Rows of a table with room for ``columns`` columns: numbers or words, with gaps (NaN or None)."""
 
     def __init__(self, columns: int) -> None:
@@ -159,7 +157,7 @@ def isna(value: Any) -> bool:
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
-class Pictures:
+class Pictures(Reader):
     """Pictures of every size and kind: arrays, Pillow images, or the paths of files."""
 
     def __init__(self, channels: int, size: int, ink: bool) -> None:
@@ -175,9 +173,6 @@ class Pictures:
         if not rows:
             raise UserError("there are no pictures in X.")
         return np.stack(rows)
-
-    def extended(self, X: Any, kept: Array) -> Array:
-        return kept
 
     def readable(self, paths: Sequence[Path]) -> list[Array | str]:
         """What is kept of each file, or why it cannot be read."""

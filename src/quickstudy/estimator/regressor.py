@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +12,6 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch import Tensor
 
 from quickstudy.errors import UserError
-from quickstudy.estimator import saved
 from quickstudy.estimator.base import FewShot
 from quickstudy.estimator.inputs import Array, Reader
 from quickstudy.learners.base import Gaussian
@@ -67,15 +65,6 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
             raise UserError(f"{self._name(self.learner_)} predicts no standard deviation. Use gp, or a cnp.")
         std = torch.cat([answer.std for answer in answers]).squeeze(-1)  # type: ignore[union-attr]
         return mean, std.cpu().double().numpy()
-
-    def save(self, path: Path | str) -> Path:
-        """Write everything that is needed to predict, and to learn more, into one file; returns its path."""
-        return saved.save(self, Path(path).expanduser())
-
-    @staticmethod
-    def load(path: Path | str) -> FewShotRegressor:
-        """The regressor that ``save`` wrote; UserError for a file that is none."""
-        return saved.load(Path(path).expanduser(), FewShotRegressor)
 
     def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
         """What is kept of each point, and its number."""

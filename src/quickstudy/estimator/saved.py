@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,12 +57,8 @@ def load(path: Path, kind: type[E]) -> E:
     tensors, note = _read(path)
     if note["estimator"] != kind.__name__:
         raise UserError(f"{path} holds a {note['estimator']}. Load it with {note['estimator']}.load.")
-    try:
+    with _undamaged(path):
         return _made(kind, tensors, note, path)
-    except UserError:
-        raise
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise _damaged(path, error) from error
 
 
 def _made(kind: type[E], tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path) -> E:
@@ -86,16 +84,21 @@ def _made(kind: type[E], tensors: dict[str, torch.Tensor], note: dict[str, Any],
 def learner(path: Path) -> Learner:
     """The learner of the estimator in the file ``path``."""
     tensors, note = _read(path)
-    try:
+    with _undamaged(path):
         return _learner(tensors, note, path)
-    except (KeyError, TypeError, ValueError) as error:
-        raise error if isinstance(error, UserError) else _damaged(path, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(
-        f"{path} is damaged ({type(error).__name__}: {error}). Restore it from a copy, or fit the examples again."
-    )
+@contextlib.contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Within it, what does not fit together in ``path`` is a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}). Restore it from a copy, or fit the examples again."
+        ) from error
 
 
 def _learner(tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path) -> Learner:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from quickstudy import learners, runs
 from quickstudy.errors import UserError
+from quickstudy.estimator import saved
 from quickstudy.learners.base import Learner
 from quickstudy.tasks.base import Kind, Spec
 
@@ -15,8 +16,6 @@ PLAIN = "nearest"
 
 def trained(weights: str | Path, kind: Kind) -> Learner:
     """The learner of a run folder or of a saved estimator; UserError where it does another kind of task."""
-    from quickstudy.estimator import saved
-
     path = Path(weights).expanduser()
     if path.suffix == ".qs" and not path.is_file():
         raise UserError(f"there is no file {path}. Give the path of one that save wrote, or the folder of a run.")
