@@ -18,6 +18,7 @@ LAYERS = [
     {"contender", "recorder"},
     {"trainer", "comparison"},
     {"estimator"},
+    {"server"},
     {"bench"},
     {"app"},
     {"__main__"},

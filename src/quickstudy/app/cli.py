@@ -28,6 +28,8 @@ VERBS = {
     "predict": ("quickstudy.app.predict", "say what pictures show"),
     "add": ("quickstudy.app.add", "learn from more pictures, or a new label"),
     "list": ("quickstudy.app.list", "learners, task families, backbones, or your runs"),
+    "serve": ("quickstudy.app.serve", "models that learn over HTTP, and a page to try them on"),
+    "keys": ("quickstudy.app.keys", "who may use the server"),
     "bench": ("quickstudy.app.bench", "meta-gradients beside other libraries; every learner at one budget"),
     "doctor": ("quickstudy.app.doctor", "what there is on this machine: versions, devices, data, caches"),
 }

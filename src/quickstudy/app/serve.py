@@ -1,0 +1,67 @@
+"""``quickstudy serve``: models over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tyro
+
+from quickstudy.app.flags import parse
+from quickstudy.errors import UserError
+from quickstudy.server.limits import Limits
+from quickstudy.server.settings import Settings, given_weights, usual_store
+
+DESCRIPTION = """Serve models that learn from examples sent over HTTP, and a page to try them on, until Ctrl-C.
+
+Without keys only this machine is served; `quickstudy keys add NAME` makes one. docs/server.md explains the rest."""
+LIMITS = ("body_mb", "classes", "examples", "models", "requests_per_second")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """Where to listen, what to serve, and where it is kept."""
+
+    host: str = "127.0.0.1"
+    """Address to listen at."""
+    port: int = 8420
+    """Port to listen at; 0 for any that is free."""
+    store: str = ""
+    """File that models are kept in, or postgresql://USER:PASSWORD@HOST/NAME; by default a file of your user's."""
+    weights: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A further learner, NAME=PATH of a run; may be given several times."""
+    threads: int = 0
+    """Threads of the arithmetic; 0 for one a core."""
+    memory_mb: float = 256.0
+    """Megabytes of models that are kept at hand."""
+    body_mb: float = Limits.body_mb
+    """Megabytes of one request."""
+    classes: int = Limits.classes
+    """Labels of a model."""
+    examples: int = Limits.examples
+    """Examples of a model."""
+    models: int = Limits.models
+    """Models of a key."""
+    requests_per_second: float = Limits.requests_per_second
+    """Requests of a key each second."""
+
+
+def main(args: list[str]) -> int:
+    """Run the verb; the line with the address goes to stdout when requests are answered."""
+    flags = parse(Flags, args, prog="quickstudy serve", description=DESCRIPTION)
+    if not 0 <= flags.port < 65536:
+        raise UserError(f"--port is {flags.port}; expected 0 to 65535.")
+    settings = Settings(
+        store=flags.store or usual_store(),
+        weights=given_weights(flags.weights),
+        host=flags.host,
+        threads=flags.threads,
+        memory_mb=flags.memory_mb,
+        limits=Limits(**{name: getattr(flags, name) for name in LIMITS}),
+    )
+    from quickstudy.server import running
+    from quickstudy.server.app import make_app
+
+    listening = running.listen(flags.host, flags.port)
+    app = make_app(settings)
+    running.run(app, listening, lambda: print(f"quickstudy serves at {running.address(listening)}", flush=True))
+    return 0

@@ -1,0 +1,63 @@
+"""Listening until somebody says stop: requests that are under way are answered first."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from quickstudy.errors import UserError
+
+PATIENCE_S = 10
+"""Seconds that requests under way have when the server is told to stop."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket at ``host`` and ``port``, 0 for any that is free; UserError where it cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(2048)
+    except (OSError, OverflowError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"cannot listen at {host}:{port} ({said}). Give another --port, or --port 0 for any that is free."
+        ) from error
+    return made
+
+
+def address(listening: socket.socket) -> str:
+    """The URL of a socket."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.ready()
+
+
+def run(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve ``app`` until SIGTERM or SIGINT; ``ready`` is called when requests are answered."""
+
+    def stopped(number: int, frame: FrameType | None) -> None:
+        """uvicorn raises the signal once more after it has stopped: that is all there is to do then."""
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stopped)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=PATIENCE_S, server_header=False
+    )
+    _Server(config, ready).run(sockets=[listening])

@@ -1,0 +1,65 @@
+"""What a server is started with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quickstudy.errors import UserError
+from quickstudy.server.limits import Limits
+
+LOCAL = ("127.0.0.1", "::1", "localhost")
+"""Names of this machine that only this machine can use."""
+
+
+def usual_store() -> str:
+    """The file that models are kept in unless another place is named."""
+    from platformdirs import user_data_path
+
+    return str(user_data_path("quickstudy", appauthor=False) / "models.db")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that ``make_app`` needs to know."""
+
+    store: str = field(default_factory=usual_store)
+    """Path of a SQLite file, or the URL of a PostgreSQL database."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """Further learners: a name, and the folder of a run or the file of a saved classifier."""
+    host: str = "127.0.0.1"
+    """Address that it listens at; others than this machine's own need keys."""
+    threads: int = 0
+    """Threads of the arithmetic; 0 for one a core."""
+    window_ms: float = 2.0
+    """How long a prediction waits for others that are on their way."""
+    memory_mb: float = 256.0
+    """Megabytes of adapted models and examples that are kept at hand."""
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.threads < 0 or self.window_ms < 0 or self.memory_mb < 1:
+            raise UserError(
+                f"threads is {self.threads}, window_ms {self.window_ms}, memory_mb {self.memory_mb}; expected 0 or "
+                f"more, 0 or more, and 1 or more."
+            )
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host in LOCAL
+
+
+def given_weights(words: tuple[str, ...]) -> dict[str, str]:
+    """Names and places from NAME=PATH; UserError for what is not of this form."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, place = word.partition("=")
+        if not (equals and name and place):
+            raise UserError(f"--weights has {word!r}; expected NAME=PATH, for example birds=runs/protonet-images-1.")
+        if name in found:
+            raise UserError(f"--weights names {name} twice. Give each a name of its own.")
+        found[name] = os.fspath(Path(place).expanduser())
+    return found
