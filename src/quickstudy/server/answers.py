@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from quickstudy.errors import UserError
-from quickstudy.server.refusals import NoKey, Refused, TooMany
+from quickstudy.server.refusals import NoKeyError, RefusedError, TooManyError
 
 LOG = logging.getLogger("quickstudy.server")
 PLAIN = {
@@ -30,9 +30,12 @@ def add_errors(app: FastAPI) -> None:
 
 def said(error: UserError) -> JSONResponse:
     """The answer to a request that was refused."""
-    status = error.status if isinstance(error, Refused) else 400
-    headers = {NoKey: {"WWW-Authenticate": "Bearer"}, TooMany: {"Retry-After": "1"}}.get(type(error))  # type: ignore[call-overload]
-    return JSONResponse({"error": str(error)}, status, headers)
+    status = error.status if isinstance(error, RefusedError) else 400
+    more: dict[type[UserError], dict[str, str]] = {
+        NoKeyError: {"WWW-Authenticate": "Bearer"},
+        TooManyError: {"Retry-After": "1"},
+    }
+    return JSONResponse({"error": str(error)}, status, more.get(type(error)))
 
 
 async def _said(request: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ class Limits:
     """Megabytes of one request."""
     file_mb: float = 64.0
     """Megabytes of a model's file that is imported."""
-    picture_megapixels: float = 32.0
+    picture_megapixels: float = 24.0
     """Pixels of one picture, in millions, before it is decoded."""
     inputs: int = 256
     """Examples, rows or pictures in one request."""

@@ -7,55 +7,55 @@ from typing import ClassVar
 from quickstudy.errors import UserError
 
 
-class Refused(UserError):
+class RefusedError(UserError):
     """A request that is not right."""
 
     status: ClassVar[int] = 400
 
 
-class NoKey(Refused):
+class NoKeyError(RefusedError):
     """It says not, or wrongly, who asks."""
 
     status = 401
 
 
-class Forbidden(Refused):
+class ForbiddenError(RefusedError):
     """It comes from somewhere that may not ask."""
 
     status = 403
 
 
-class NotThere(Refused):
+class NotThereError(RefusedError):
     """What it names does not exist, or is somebody else's."""
 
     status = 404
 
 
-class Clash(Refused):
+class ClashError(RefusedError):
     """It does not fit what is there."""
 
     status = 409
 
 
-class TooLarge(Refused):
+class TooLargeError(RefusedError):
     """It has more of something than is taken."""
 
     status = 413
 
 
-class OtherKind(Refused):
+class OtherKindError(RefusedError):
     """Its body is of a kind that is not read here."""
 
     status = 415
 
 
-class TooMany(Refused):
+class TooManyError(RefusedError):
     """It comes too soon after others."""
 
     status = 429
 
 
-class NoStore(Refused):
+class NoStoreError(RefusedError):
     """The database cannot be reached or written."""
 
     status = 503

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from quickstudy.errors import UserError
 from quickstudy.server.limits import Limits
 
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What names a model."""
 LOCAL = ("127.0.0.1", "::1", "localhost")
 """Names of this machine that only this machine can use."""
 

@@ -1,0 +1,30 @@
+"""A classifier from its parts, for whoever keeps them in a place of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from quickstudy.estimator.classifier import FewShotClassifier
+from quickstudy.estimator.inputs import Array, Reader
+from quickstudy.learners.base import Learner
+
+
+def assembled(
+    learner: Learner, reads: Reader, examples: Array, labels: Sequence[Any], names: Sequence[str] = ()
+) -> FewShotClassifier:
+    """The classifier that ``fit`` would have made of ``examples`` [n, ...], as ``reads`` read them, and ``labels``.
+
+    ``names`` are those of the columns of rows, where they have any.
+    """
+    made = FewShotClassifier(weights=None)
+    made.learner_, made._reader = learner, reads
+    if examples.ndim == 2:
+        made.n_features_in_ = examples.shape[1]
+    if names:
+        made.feature_names_in_ = np.array(names, dtype=object)
+    made.classes_, numbers = np.unique(np.array(labels), return_inverse=True)
+    made._keep(examples, numbers)
+    return made

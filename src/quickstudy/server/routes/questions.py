@@ -1,0 +1,52 @@
+"""What can be asked of a model."""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from quickstudy.server import bodies, insight
+from quickstudy.server.refusals import RefusedError
+from quickstudy.server.routes.common import ERRORS, Asking, ModelId, body, csv_body, form_body, json_body
+from quickstudy.server.shapes import Estimate, Explanation, Map, Predictions
+
+router = APIRouter(prefix="/v1/models/{id}", tags=["questions"], responses=ERRORS)
+ASKED = body(json_body("Inputs"), form_body(label=False), csv_body("width,height\n1.5,2\n"))
+
+
+@router.post("/predict", response_model=Predictions, openapi_extra=ASKED)
+async def predict(asking: Asking, request: Request, id: ModelId) -> JSONResponse:
+    """What the model takes one input or several for."""
+    start = time.perf_counter()
+    service = asking.service
+    if bodies.kind_of(request) == "text/csv":
+        model = await asking.model(id)
+        given = await bodies.inputs(request, service.shown(model)["input"], service.limits)
+    else:
+        given = await bodies.inputs(request, "", service.limits)
+    answer = await service.predict(asking.owner, id, given)
+    took = round(1000 * (time.perf_counter() - start), 3)
+    return JSONResponse({"predictions": insight.predictions(answer), "version": answer.version, "ms": took})
+
+
+@router.post("/explain", response_model=Explanation, openapi_extra=body(json_body("Input")))
+async def explain(asking: Asking, request: Request, id: ModelId) -> JSONResponse:
+    """Why: the examples whose features are nearest, and the score of each class."""
+    given = await bodies.inputs(request, "", asking.service.limits)
+    if len(given) != 1:
+        raise RefusedError(f"there are {len(given)} inputs; expected one.")
+    return JSONResponse(await insight.explain(asking.service, asking.owner, id, given[0]))
+
+
+@router.get("/estimate", response_model=Estimate)
+async def estimate(asking: Asking, id: ModelId) -> JSONResponse:
+    """How good the model is: each of its examples is predicted from the others."""
+    return JSONResponse(await insight.estimate(asking.service, asking.owner, id))
+
+
+@router.get("/map", response_model=Map)
+async def scatter(asking: Asking, id: ModelId) -> JSONResponse:
+    """Where the examples lie beside one another, in two dimensions."""
+    return JSONResponse(await insight.scatter(asking.service, asking.owner, id))
