@@ -57,5 +57,10 @@ async def _plain(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
+    return failed(request, error)
+
+
+def failed(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a request that ran into a mistake of ours."""
     LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return JSONResponse({"error": "the server failed; its log says where. Nothing was changed."}, 500)

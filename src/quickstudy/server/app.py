@@ -18,12 +18,14 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import models_json_schema
+from starlette.types import Receive, Scope, Send
 
 import quickstudy
 from quickstudy.errors import UserError
 from quickstudy.server import shapes
 from quickstudy.server.answers import add_errors
 from quickstudy.server.door import Door
+from quickstudy.server.quick import quick
 from quickstudy.server.routes import about, examples, models, questions
 from quickstudy.server.service import Service
 from quickstudy.server.settings import LOCAL, Settings
@@ -35,6 +37,20 @@ DESCRIPTION = """Models that learn from a handful of examples. Make one, add exa
 
 Where keys are used, every request carries `Authorization: Bearer KEY`. What is refused is answered with
 `{"error": "a sentence"}`."""
+
+
+class _Application(FastAPI):
+    """With a door in front of all that the framework does."""
+
+    door: Door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self.door(scope, receive, send)
+
+    async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application without the door."""
+        await super().__call__(scope, receive, send)
 
 
 def make_app(settings: Settings) -> FastAPI:
@@ -52,9 +68,9 @@ def make_app(settings: Settings) -> FastAPI:
         yield
         service.close()
 
-    app = FastAPI(title="quickstudy", version=quickstudy.__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = _Application(title="quickstudy", version=quickstudy.__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.service = service
-    app.add_middleware(Door, service=service)
+    app.door = Door(app.inside, service, quick)
     add_errors(app)
     for part in (about, models, examples, questions):
         app.include_router(part.router)

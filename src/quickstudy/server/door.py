@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,10 +31,10 @@ FORGET = 10_000
 
 
 class Door:
-    """ASGI middleware in front of the application."""
+    """ASGI middleware in front of ``app``; ``quick`` answers some requests without it, if it says so."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self.app, self.service = app, service
+    def __init__(self, app: ASGIApp, service: Service, quick: Callable[[Scope], ASGIApp | None]) -> None:
+        self.app, self.service, self.quick = app, service, quick
         self.rates = Rates(service.limits.requests_per_second)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,9 +55,9 @@ class Door:
         except UserError as error:
             await _turned_away(scope, receive, noted, error)
         else:
-            await self.app(scope, entered, noted)
+            await (self.quick(scope) or self.app)(scope, entered, noted)
         if scope["type"] == "http":
-            route = getattr(scope.get("route"), "path", "other")
+            route = getattr(scope.get("route"), "path", None) or scope["state"].get("route", "other")
             self.service.metrics.request(scope["method"], route, status, time.perf_counter() - start)
 
     async def _owner(self, scope: Scope) -> int:

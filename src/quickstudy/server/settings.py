@@ -41,6 +41,8 @@ class Settings:
     memory_mb: float = 256.0
     """Megabytes of adapted models and examples that are kept at hand."""
     limits: Limits = field(default_factory=Limits)
+    runs: str = "runs"
+    """Folder of the runs that the page shows to this machine."""
 
     def __post_init__(self) -> None:
         if self.threads < 0 or self.window_ms < 0 or self.memory_mb < 1:

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from quickstudy.server import bodies, insight
 from quickstudy.server.refusals import RefusedError
-from quickstudy.server.routes.common import ERRORS, Asking, ModelId, body, csv_body, form_body, json_body
+from quickstudy.server.routes.common import ERRORS, Asker, Asking, ModelId, body, csv_body, form_body, json_body
 from quickstudy.server.shapes import Estimate, Explanation, Map, Predictions
 
 router = APIRouter(prefix="/v1/models/{id}", tags=["questions"], responses=ERRORS)
@@ -19,6 +19,11 @@ ASKED = body(json_body("Inputs"), form_body(label=False), csv_body("width,height
 @router.post("/predict", response_model=Predictions, openapi_extra=ASKED)
 async def predict(asking: Asking, request: Request, id: ModelId) -> JSONResponse:
     """What the model takes one input or several for."""
+    return await predicted(asking, request, id)
+
+
+async def predicted(asking: Asker, request: Request, id: str) -> JSONResponse:
+    """The answer to ``predict``."""
     start = time.perf_counter()
     service = asking.service
     if bodies.kind_of(request) == "text/csv":

@@ -1,0 +1,178 @@
+"""A server under load: many users with many models, then one user who adds an example and asks at once.
+
+Server and users are processes of their own. What else the machine did meanwhile is counted too: times that were
+measured beside other work say so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from quickstudy.bench import crowd
+from quickstudy.bench.process import WorkerError
+from quickstudy.bench.rows import Row, machine, versions
+from quickstudy.errors import UserError
+from quickstudy.server.database import Database
+from quickstudy.server.served import DEFAULT, Catalogue
+
+PATIENCE_S = 60
+STAT = Path("/proc/stat")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Who asks, how much, and of what."""
+
+    users: int = 200
+    """Users at the same time, each with a connection and a key."""
+    models: int = 10_000
+    """Models in the store, divided over the users."""
+    rate: float = 330.0
+    """Predictions a second that are asked for."""
+    seconds: float = 30.0
+    """How long."""
+    times: int = 100
+    """How often the one user adds an example and asks."""
+    seed: int = 0
+    """Of who asks when and what."""
+
+    def __post_init__(self) -> None:
+        if min(self.users, self.models, self.rate, self.seconds, self.times) <= 0 or self.models < self.users:
+            raise UserError("expected numbers above 0, and at least as many --models as --users.")
+
+
+def measure(load: Load, weights: Sequence[str], threads: int, say: Callable[[str], None]) -> Row:
+    """Fill a store, start a server on it, load it; the row of what was found."""
+    with tempfile.TemporaryDirectory(prefix="quickstudy-") as folder:
+        store = Path(folder) / "models.db"
+        named = dict(word.split("=", 1) for word in weights)
+        say(f"filling a store with {load.models:,} models ...")
+        users = crowd.fill(Database(str(store)), Catalogue(named).get(DEFAULT), DEFAULT, load.users, load.models)
+        plan = {"seed": load.seed, "users": [asdict(user) for user in users]}
+        plan |= {"pictures": crowd.questions(crowd.characters(0))}
+        with serving(store, weights, threads) as server:
+            plan["url"] = server.url
+            say(f"{load.users} users ask {load.rate:g} times a second for {load.seconds:g} s ...")
+            asked = plan | {"rate": load.rate, "seconds": load.seconds}
+            _ask(asked | {"seconds": min(3.0, load.seconds)}, folder)  # what is only done at first is not counted
+            before, busy = server.facts(), busy_seconds()
+            many = _ask(asked, folder)
+            after, others = server.facts(), others_share(busy, busy_seconds())
+            say(f"one user adds and asks {load.times} times ...")
+            _ask(plan | {"alone": "warm", "times": 10}, folder)
+            one = _ask(plan | {"alone": "alone", "times": load.times}, folder)
+            batches = server.batches()
+            facts = server.facts()
+    return {
+        "work": "serving",
+        "says": "predictions of many users' models of drawn characters, five ways, over HTTP",
+        **asdict(load),
+        "answered_per_s": len(many["seconds"]) / load.seconds,
+        "errors": len(many["errors"]) + len(one["errors"]),
+        "first_error": next(iter(many["errors"] + one["errors"]), None),
+        "right": many["right"] / max(len(many["seconds"]), 1),
+        "predict_ms": spread_ms(many["seconds"]),
+        "add_then_predict_ms": spread_ms(one["seconds"]),
+        "questions_a_batch": batches,
+        "memory_mb": {"before": before["memory_mb"], "after": after["memory_mb"], "peak": facts["peak_mb"]},
+        "cpu_s": {"server": after["cpu_s"] - before["cpu_s"], "users": many["cpu_s"]},
+        "busy_with_others": others,
+        "machine": machine(threads or os.cpu_count() or 1, "cpu"),
+        "versions": versions([]),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def spread_ms(seconds: Sequence[float]) -> dict[str, float]:
+    """Percentiles in milliseconds."""
+    if len(seconds) < 2:
+        raise UserError("too few answers to say how long they take. Ask for more --seconds.")
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    found = {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "max": max(seconds)}
+    return {name: round(1000 * value, 2) for name, value in found.items()}
+
+
+def _ask(plan: dict[str, Any], folder: str) -> dict[str, Any]:
+    path = Path(folder) / "plan.json"
+    path.write_text(json.dumps(plan), encoding="utf-8")
+    command = [sys.executable, "-m", "quickstudy.bench.asking", str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        last = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise WorkerError(f"the users ended with code {ran.returncode}: {last}")
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+class Server:
+    """A server that runs."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, key: str) -> None:
+        self.process, self.url, self.key = process, url, key
+
+    def facts(self) -> dict[str, float]:
+        """Memory and CPU seconds of its process, where the system tells them."""
+        place = Path(f"/proc/{self.process.pid}")
+        if not place.exists():
+            return {"memory_mb": 0.0, "peak_mb": 0.0, "cpu_s": 0.0}
+        status = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
+        times = (place / "stat").read_text().rpartition(")")[2].split()
+        ticks = (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+        memory, peak = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+        return {"memory_mb": round(memory, 1), "peak_mb": round(peak, 1), "cpu_s": ticks}
+
+    def batches(self) -> float:
+        """Mean number of questions that were answered in one pass."""
+        request = urllib.request.Request(f"{self.url}/v1/metrics", headers={"Authorization": f"Bearer {self.key}"})
+        with urllib.request.urlopen(request) as answer:
+            lines = answer.read().decode().splitlines()
+        values = dict(line.rsplit(" ", 1) for line in lines if line.startswith("quickstudy_batch"))
+        return float(values["quickstudy_batch_questions_sum"]) / float(values["quickstudy_batch_questions_count"])
+
+
+@contextlib.contextmanager
+def serving(store: Path, weights: Sequence[str], threads: int) -> Iterator[Server]:
+    """A server on ``store``, gone at the end; WorkerError where it does not start."""
+    command = [sys.executable, "-m", "quickstudy", "serve", "--port", "0", "--store", str(store)]
+    command += ["--threads", str(threads), *(part for word in weights for part in ("--weights", word))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            if "http://" not in line:
+                raise WorkerError(f"the server does not start: {line.strip()}")
+            yield Server(process, line.split()[-1], crowd.key(0))
+        finally:
+            process.terminate()
+            try:
+                process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def busy_seconds() -> tuple[float, float, float]:
+    """(all, busy, niced) CPU seconds of the machine since it started; zeros where the system does not tell."""
+    if not STAT.exists():
+        return 0.0, 0.0, 0.0
+    user, nice, system, idle, *rest = (int(word) for word in STAT.read_text().split("\n", 1)[0].split()[1:])
+    tick = os.sysconf("SC_CLK_TCK")
+    every = user + nice + system + idle + sum(rest)
+    return every / tick, (every - idle - rest[0]) / tick, nice / tick
+
+
+def others_share(before: tuple[float, float, float], after: tuple[float, float, float]) -> dict[str, float]:
+    """Shares of the machine's time between two looks: how busy it was with everything, and with niced work."""
+    every, busy, niced = (b - a for a, b in zip(before, after, strict=True))
+    return {"machine": round(busy / every, 3), "niced": round(niced / every, 3)} if every else {}
