@@ -1,0 +1,60 @@
+"""``quickstudy play``: the page on which one draws, asks, and looks inside, in the browser of this machine."""
+
+from __future__ import annotations
+
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from quickstudy.app.flags import parse
+from quickstudy.errors import UserError
+from quickstudy.server.settings import LOCAL, Settings, given_weights, usual_store
+
+DESCRIPTION = """Open the playground in a browser: draw a few examples, draw anything, and watch the answer move.
+
+It is served to this machine alone, until Ctrl-C. Models are kept, and are there the next time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """Where the page is, and what it can teach."""
+
+    port: int = 8420
+    """Port to listen at; 0 for any that is free."""
+    browser: bool = True
+    """Open the page in a browser."""
+    weights: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A further learner, NAME=PATH of a run, for photographs for instance; may be given several times."""
+    store: str = ""
+    """File that models are kept in; by default a file of your user's."""
+    runs: Path = Path("runs")
+    """Folder of the runs that are shown."""
+
+
+def main(args: list[str]) -> int:
+    """Run the verb; the line with the address goes to stdout when the page is there."""
+    flags = parse(Flags, args, prog="quickstudy play", description=DESCRIPTION)
+    if not 0 <= flags.port < 65536:
+        raise UserError(f"--port is {flags.port}; expected 0 to 65535.")
+    settings = Settings(
+        store=flags.store or usual_store(),
+        weights=given_weights(flags.weights),
+        host=LOCAL[0],
+        runs=str(flags.runs),
+    )
+    from quickstudy.server import running
+    from quickstudy.server.app import make_app
+
+    listening = running.listen(settings.host, flags.port)
+    app = make_app(settings)
+    address = running.address(listening)
+
+    def ready() -> None:
+        print(f"quickstudy plays at {address}", flush=True)
+        if flags.browser:
+            webbrowser.open(address)
+
+    running.run(app, listening, ready)
+    return 0
