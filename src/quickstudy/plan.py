@@ -31,8 +31,8 @@ class TrainConfig:
     """Meta-steps."""
     budget: float = 0.0
     """CPU seconds to train for instead: how many meta-steps those are is measured at the start. 0 has none."""
-    optimizer: Literal["adam", "adamw"] = "adam"
-    """Meta-optimiser."""
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """Meta-optimiser; sgd takes plain steps."""
     rate: float = 1e-3
     """Its rate at the start."""
     schedule: Literal["cosine", "constant"] = "cosine"

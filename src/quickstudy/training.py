@@ -76,9 +76,12 @@ class Training:
         self.seconds = {"wall_s": 0.0, "cpu_s": 0.0}
 
     def _optimizer(self) -> torch.optim.Optimizer:
-        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.config.optimizer]
-        values = list(self.params.values())
-        return kind(values, lr=self.config.rate, weight_decay=self.config.weight_decay, fused=True)
+        kinds: dict[str, type[Any]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+        values, kind = list(self.params.values()), kinds[self.config.optimizer]
+        made: torch.optim.Optimizer = kind(
+            values, lr=self.config.rate, weight_decay=self.config.weight_decay, fused=True
+        )
+        return made
 
     @property
     def steps(self) -> int:
