@@ -8,14 +8,14 @@ import quickstudy
 ROOT = Path(quickstudy.__file__).parent
 LAYERS = [
     {"errors"},
-    {"devices", "locks", "settings"},
+    {"devices", "locks", "settings", "weights"},
     {"nets", "tasks"},
     {"inner"},
     {"learners"},
     {"runs", "cost", "intervals", "parallel", "plan", "calibration"},
     {"scoring"},
     {"evaluation", "training"},
-    {"contender", "recorder"},
+    {"contender", "recorder", "packing"},
     {"trainer", "comparison"},
     {"estimator"},
     {"server"},

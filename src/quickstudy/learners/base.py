@@ -115,6 +115,10 @@ class Learner(nn.Module):
     def prepare(self, tasks: WholeTasks) -> None:
         """Fill buffers with what is learnt from training tasks without gradients; nothing by default."""
 
+    def lean(self) -> Learner:
+        """A learner that answers as this one does, without what only its training needs."""
+        return self
+
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
         """This learner's defaults for fields of TrainConfig, for families like ``spec``."""

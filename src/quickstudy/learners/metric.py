@@ -7,8 +7,8 @@ queries are judged by it. Those that compare by cosine have a scale s = exp(``lo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -122,6 +122,14 @@ class Metric(Episodic):
         if scale is not None:
             self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
         self.proxies = Proxies.build(spec, self.net.features) if config.proxies else None
+
+    def lean(self) -> Learner:
+        """Without the proxies."""
+        if self.proxies is None:
+            return self
+        made: Learner = cast(Any, type(self))(self.spec, replace(self.config, proxies=False))
+        made.load_state_dict({name: value for name, value in self.state_dict().items() if "proxies" not in name})
+        return made.train(self.training)
 
     def _loss(self, support: Tensor, query: Tensor, task: Task) -> Tensor:
         """Scalar: cross-entropy of the query, or what ``proxies`` make of support and query."""
