@@ -33,6 +33,7 @@ from quickstudy.learners.base import Learner
 from quickstudy.settings import checked
 from quickstudy.tasks.base import Spec
 from quickstudy.tasks.places import replace_file
+from quickstudy.weights import BUNDLED, bundled
 
 FORMAT = 1
 RUNS = Path("runs")
@@ -186,9 +187,12 @@ def read(path: Path | str) -> tuple[Path, Any]:
     path = Path(path)
     if not path.exists() and (RUNS / path).exists():
         path = RUNS / path
+    elif not path.exists() and (own := bundled(str(path))):
+        path = own
     if not (path / CARD).is_file():
         raise UserError(
-            f"{path} is not a run folder: it has no run.json. `quickstudy list runs` shows those there are."
+            f"{path} is not a run folder: it has no run.json. `quickstudy list runs` shows those there are; "
+            f"{', '.join(BUNDLED)} comes with the package."
         )
     try:
         return path, json.loads((path / CARD).read_text(encoding="utf-8"))

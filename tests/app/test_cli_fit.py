@@ -89,7 +89,6 @@ def test_what_cannot_be_read_is_named_and_skipped(cli: Callable[..., Any], weigh
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("fit", "mine"), "--weights RUN"),
         (("fit", "nowhere", "--weights", "RUN"), "there is no nowhere"),
         (("fit", "mine", "--weights", "lost"), "lost is not a run folder"),
         (("fit", "mine", "--weights", "RUN", "-o", "new"), "new is a folder"),

@@ -28,8 +28,8 @@ class Flags:
 
     folder: tyro.conf.Positional[Path]
     """Folder that has a folder of pictures for each label."""
-    weights: str = ""
-    """Run of a learner of pictures, as `quickstudy train` makes it."""
+    weights: str = "default"
+    """Run of a learner of pictures, as `quickstudy train` makes it; by default that of drawn characters."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """File to write; by default that of the folder's name with .qs."""
     inner_steps: int | None = None
@@ -43,11 +43,6 @@ class Flags:
 def main(args: list[str]) -> int:
     """Run the verb; the last line on stdout is the path of the file."""
     flags = parse(Flags, args, prog="quickstudy fit", description=DESCRIPTION)
-    if not flags.weights:
-        raise UserError(
-            "say which trained run to learn with: --weights RUN. `quickstudy list runs` shows those there are; "
-            "`quickstudy train protonet --tasks glyphs --out runs/characters` makes one for drawn characters."
-        )
     from quickstudy.estimator import FewShotClassifier
 
     out = flags.out or Path(f"{flags.folder.resolve().name}.qs")

@@ -35,7 +35,7 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         learner: str | None = None,
-        weights: str | Path | None = None,
+        weights: str | Path | None = "default",
         *,
         inner_steps: int | None = None,
         device: str = "auto",
@@ -67,11 +67,13 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
             self.__dict__.update(before)
             raise
 
-    def _source(self) -> tuple[Learner | None, Reader]:
-        """The trained learner, if there is one, and how it has its examples."""
-        if self.weights is None:
+    def _source(self, X: Any) -> tuple[Learner | None, Reader]:
+        """The trained learner for examples such as ``X``, if there is one, and how it has them."""
+        own = isinstance(self.weights, str) and self.weights == "default"
+        weights = source.default(self.learner, self.kind, X) if own else self.weights
+        if weights is None:
             return None, Numbers(0)
-        made = source.trained(self.weights, self.kind)
+        made = source.trained(weights, self.kind)
         if self.learner not in (None, self._name(made)):
             raise UserError(f"learner is {self.learner!r}, and {self.weights} holds {self._name(made)}.")
         return made, reader(made.spec)

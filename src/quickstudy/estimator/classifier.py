@@ -28,7 +28,9 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
 
     Args:
         learner: a name from ``quickstudy list learners``; None takes that of ``weights``, or ``nearest``.
-        weights: the folder of a run, or a file that ``save`` wrote; None for a learner that needs no training.
+        weights: the folder of a run, a file that ``save`` wrote, or the name of weights that come with the package
+            (``characters``); ``default`` takes ``characters`` for pictures, and none for rows; None is for a learner
+            that needs no training.
         inner_steps: gradient steps on the support, where the learner takes any; None is its own number.
         device: auto, cpu, cuda or mps.
         random_state: seed of what a learner without weights draws.
@@ -48,7 +50,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         ``X`` alone may be the path of a folder that has a folder of pictures for each label.
         """
         with self._whole():
-            made, reads = self._source()
+            made, reads = self._source(X)
             kept, labels = self._read(reads, X, y, first=True)
             self._begin(made, reads, kept)
             self.classes_, numbers = np.unique(labels, return_inverse=True)
@@ -62,7 +64,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         """
         fresh = not hasattr(self, "adapted_")
         with self._whole():
-            made, reads = self._source() if fresh else (self.learner_, copy.deepcopy(self._reader))
+            made, reads = self._source(X) if fresh else (self.learner_, copy.deepcopy(self._reader))
             earlier = None if fresh else reads.extended(X, self.examples_)
             kept, labels = self._read(reads, X, y, first=fresh)
             named = labels[:0] if classes is None else column_or_1d(classes)

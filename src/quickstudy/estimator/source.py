@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from quickstudy import learners, runs
 from quickstudy.errors import UserError
 from quickstudy.estimator import saved
+from quickstudy.estimator.inputs import are_pictures
 from quickstudy.learners.base import Learner
 from quickstudy.tasks.base import Kind, Spec
 
 PLAIN = "nearest"
 """The learner that needs no training."""
+
+
+def default(learner: str | None, kind: Kind, X: Any) -> str | None:
+    """The weights that come with the package for examples such as ``X``; None where there are none."""
+    suits = kind == "classification" and learner in (None, "protonet") and are_pictures(X)
+    return "characters" if suits else None
 
 
 def trained(weights: str | Path, kind: Kind) -> Learner:
