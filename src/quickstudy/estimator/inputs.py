@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Real
 from pathlib import Path
@@ -22,10 +22,11 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from quickstudy.errors import UserError
+from quickstudy.estimator import sheets
 from quickstudy.tasks.base import Spec
 from quickstudy.tasks.columns import in_units, scale
 from quickstudy.tasks.folders import listing
-from quickstudy.tasks.pictures import KINDS, shrunk, square
+from quickstudy.tasks.pictures import KINDS, made_of, shrunk, upright
 from quickstudy.tasks.places import notice
 
 Array = np.ndarray[Any, Any]
@@ -157,6 +158,16 @@ def isna(value: Any) -> bool:
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
+def are_pictures(X: Any) -> bool:
+    """Whether ``X`` is pictures, or the path of a folder of them, by the look of the first."""
+    if isinstance(X, str | os.PathLike):
+        return True
+    if isinstance(X, np.ndarray) and X.dtype.kind in "buif":
+        return X.ndim in (3, 4)
+    first: Any = X[0] if isinstance(X, Sequence | np.ndarray) and len(X) else None
+    return isinstance(first, str | os.PathLike) or hasattr(first, "convert") or np.ndim(first) in (2, 3)
+
+
 class Pictures(Reader):
     """Pictures of every size and kind: arrays, Pillow images, or the paths of files."""
 
@@ -215,23 +226,20 @@ class Pictures(Reader):
 
     def _one(self, one: Any, number: int) -> Array:
         if isinstance(one, str | os.PathLike):
-            made = _file(Path(one).expanduser(), self.size, self.channels)
-        else:
-            made = shrunk(_image(one, number), self.size, self.channels)
-        return inked(made) if self.ink else made
+            return _file(Path(one).expanduser(), self._made, sheets.CLOSE if self.ink else self.size)
+        return self._made(_image(one, number))
+
+    def _made(self, image: Any) -> Array:
+        if self.ink:
+            return sheets.sheet(upright(image, 1), self.size)
+        return shrunk(image, self.size, self.channels)
 
 
-def inked(drawing: Array) -> Array:
-    """``drawing`` [1, size, size] with 0 where its border says that paper is, whichever of both was darker."""
-    border = np.concatenate([drawing[0, 0], drawing[0, -1], drawing[0, :, 0], drawing[0, :, -1]])
-    return 255 - drawing if np.median(border) > 127 else drawing
-
-
-def _file(path: Path, size: int, channels: int) -> Array:
+def _file(path: Path, make: Callable[[Any], Array], size: int) -> Array:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError("it is no file")
-        made = square(path.read_bytes(), size, channels)
+        made = made_of(path.read_bytes(), make, size)
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path} cannot be read ({said}). Give the path of a picture.") from error

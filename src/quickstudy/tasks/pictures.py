@@ -121,12 +121,17 @@ def square(content: bytes, size: int, channels: int) -> Pixels | str:
 
     Transparency is laid on white; every pixel is the average of those that it stands for.
     """
+    return made_of(content, lambda image: shrunk(image, size, channels), size)
+
+
+def made_of(content: bytes, make: Callable[[Any], Pixels], size: int) -> Pixels | str:
+    """What ``make`` makes of the Pillow image in ``content``, ``size`` of whose pixels it needs; or why it cannot."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content), formats=KINDS) as image:
             image.draft(None, (2 * size, 2 * size))  # a JPEG far too large is decoded at half its size or less
-            return shrunk(image, size, channels)
+            return make(image)
     except UnidentifiedImageError:
         return "no picture of a known kind"
     except MemoryError:
@@ -137,11 +142,17 @@ def square(content: bytes, size: int, channels: int) -> Pixels | str:
 
 def shrunk(image: Any, size: int, channels: int) -> Pixels:
     """The same of an open Pillow image; raises whatever its reader stumbles over."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    plain = _flattened(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
-    small = plain.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    small = upright(image, channels).resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return np.asarray(small).reshape(size, size, channels).transpose(2, 0, 1)
+
+
+def upright(image: Any, channels: int) -> Any:
+    """A Pillow image turned as its camera was held, on white, in grey (1 channel) or colour (3)."""
+    from PIL import ImageOps
+
+    return _flattened(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
 
 
 def _flattened(image: Any) -> Any:
