@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from quickstudy.errors import UserError
+from quickstudy.estimator.inputs import Array, Reader
 from quickstudy.inner import batch
 from quickstudy.learners.base import Adapted
 from quickstudy.server.padding import Pads, bucket, one_prediction, support
@@ -25,8 +27,16 @@ class Question:
     adapted: Adapted
     classes: int
     """How many classes there are; ``adapted`` may have room for more."""
-    x: Tensor
-    """[n, *shape] inputs."""
+    kept: Array
+    """[n, ...] inputs, as the reader keeps them."""
+    reads: Reader
+    beside: Array | None = None
+    """What was learnt from, where inputs are what they are only beside that."""
+
+    @property
+    def x(self) -> Tensor:
+        """[n, *shape] what the learner takes."""
+        return self.reads.inputs(self.kept, self.kept if self.beside is None else self.beside)
 
 
 @torch.no_grad()
@@ -51,15 +61,23 @@ def answer(questions: list[Question]) -> list[Tensor | Exception]:
     found: list[Tensor | Exception | None] = [None] * len(questions)
     for served, numbers in _by_learner(questions):
         try:
-            inputs = [questions[number].x for number in numbers]
-            features = served.features(torch.cat(inputs)).split([len(x) for x in inputs])
+            sizes = [len(questions[number].kept) for number in numbers]
+            features = served.features(_inputs([questions[number] for number in numbers])).split(sizes)
             for group in _alike(questions, numbers, features):
                 for number, logits in zip(group, _logits(served, questions, group, features, numbers), strict=True):
-                    found[number] = _checked(logits[: len(questions[number].x), : questions[number].classes])
+                    found[number] = _checked(logits[: len(questions[number].kept), : questions[number].classes])
         except (UserError, RuntimeError) as error:
             for number in numbers:
                 found[number] = found[number] if found[number] is not None else error
     return [one for one in found if one is not None]
+
+
+def _inputs(questions: list[Question]) -> Tensor:
+    """[n, *shape] those of all questions, in one go where each is what it is on its own."""
+    if all(question.beside is None for question in questions):
+        kept = np.concatenate([question.kept for question in questions])
+        return questions[0].reads.inputs(kept, kept)
+    return torch.cat([question.x for question in questions])
 
 
 def _by_learner(questions: list[Question]) -> list[tuple[Served, list[int]]]:

@@ -33,6 +33,8 @@ class Database:
         self.engine = _engine(self._url, place)
         # of one moment: what SQLite does anyway
         self._reader = self.engine if self.sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        self._begins_at_once = self.engine.execution_options(transaction="BEGIN IMMEDIATE")
+        self._single = self.engine.execution_options(transaction="") if self.sqlite else self.engine
         self._writer = threading.Lock()  # SQLite lets one write at a time, and others poll
         self._prepare()
 
@@ -43,6 +45,12 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """For a single statement that reads."""
+        with _reachable(self.place), self._single.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction: all of it is kept, on the disk, or nothing."""
         with _reachable(self.place):
@@ -50,7 +58,7 @@ class Database:
                 with self.engine.begin() as connection:
                     yield connection
                 return
-            with self._writer, self.engine.execution_options(writes=True).begin() as connection:
+            with self._writer, self._begins_at_once.begin() as connection:
                 yield connection
 
     def close(self) -> None:
@@ -122,8 +130,9 @@ def _settle(connection: Any, record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    how = connection.get_execution_options().get("transaction", "BEGIN")
+    if how:
+        connection.exec_driver_sql(how)
 
 
 @contextlib.contextmanager

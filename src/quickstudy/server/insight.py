@@ -39,8 +39,9 @@ async def explain(service: Service, owner: int, id: str, given: Given) -> dict[s
     """The prediction, the examples that are nearest in features, and the score of each class."""
     answer = await service.predict(owner, id, [given])
     model = await service.model(owner, id)
-    x = await service.inputs(model, [given])
+    kept, reads, beside = await service.inputs(model, [given])
     support = await service.whole_support(model)
+    x = reads.inputs(kept, kept if beside is None else beside)
     distance = await service.on_torch(_distances, service.served(model), support, x)
     near = distance.argsort(stable=True)[:NEAREST].tolist()
     scores = answer.logits[0].tolist()

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from quickstudy.estimator.inputs import Array, Reader
 from quickstudy.server import arithmetic, inputs, knowledge, labels
 from quickstudy.server.arithmetic import Question
 from quickstudy.server.database import Database
@@ -82,7 +83,7 @@ class Service:
             self._torch,
             most=BATCH,
             window_s=settings.window_ms / 1000,
-            size=lambda question: len(question.x),
+            size=lambda question: len(question.kept),
             seen=self.metrics.batch,
         )
         self._locks: weakref.WeakValueDictionary[int, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -227,21 +228,17 @@ class Service:
             served, found = self.served(model), self.states.get(model.pk)
             if found is None or found.version != model.version:
                 found = await self._loads.ask(model)
-            x = await self.inputs(model, given)
+            kept, reads, beside = await self.inputs(model, given)
             arrived()
-            logits = await self._predictions.ask(Question(served, found.adapted, len(found.classes), x))
+            question = Question(served, found.adapted, len(found.classes), kept, reads, beside)
+            logits = await self._predictions.ask(question)
             return Answer(found.classes, logits, found.version)
 
-    async def inputs(self, model: Model, given: Sequence[Given]) -> Tensor:
-        """[n, *shape] what the learner takes."""
+    async def inputs(self, model: Model, given: Sequence[Given]) -> tuple[Array, Reader, Array | None]:
+        """[n, ...] inputs as they are kept, by which reader, and what was learnt from where that says what they are."""
         reads = knowledge.reader_of(self.served(model), model.note)
         beside = (await self.support(model)).kept if depends_on_support(reads) else None
-
-        def made() -> Tensor:
-            kept = inputs.read(given, reads, model.note, self.limits).kept
-            return reads.inputs(kept, kept if beside is None else beside)
-
-        return await self.on_decoders(made)
+        return (await self.on_decoders(inputs.read, given, reads, model.note, self.limits)).kept, reads, beside
 
     async def support(self, model: Model) -> Support:
         """All examples of the model, of its version or a later one."""

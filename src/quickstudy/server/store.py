@@ -118,7 +118,7 @@ class Store:
     def find(self, wanted: Sequence[tuple[int, str]]) -> list[Model | Exception]:
         """The model of each (owner, id), or the error that there is none."""
         found: dict[tuple[int, str], Model] = {}
-        with self.database.reading() as connection:
+        with self.database.looking() as connection:
             for start in range(0, len(wanted), MANY):
                 part = list({*wanted[start : start + MANY]})
                 if len({owner for owner, _ in part}) == 1:
@@ -163,7 +163,7 @@ class Store:
         """Models and their states, of one moment; those that are gone are left out."""
         query = select(models, states.c.digest, states.c.tensors).outerjoin(states, states.c.model == models.c.pk)
         found = {}
-        with self.database.reading() as connection:
+        with self.database.looking() as connection:
             for start in range(0, len(pks), MANY):
                 for row in connection.execute(query.where(models.c.pk.in_(pks[start : start + MANY]))):
                     found[row.pk] = (_model(row), None if row.digest is None else State(row.digest, row.tensors))
