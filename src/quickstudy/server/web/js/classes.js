@@ -51,8 +51,7 @@ export class Classes {
   }
 
   async undo() {
-    const words = this.model.history.at(-1)?.words;
-    await this.model.undo().then(() => words && note(`Undone: ${words}.`), failed);
+    await this.model.undo().then((words) => words && note(`Undone: ${words}.`), failed);
   }
 
   startOver() {

@@ -143,12 +143,14 @@ export class Model extends EventTarget {
     this._said();
   }
 
-  /** Take back what was done last. */
+  /** Take back what was done last, once it is done; in words what that was, null where there is nothing. */
   async undo() {
+    await this.queue;
     const last = this.history.pop();
-    if (!last) return;
+    if (!last) return null;
     await last.undo();
     this._said();
+    return last.words;
   }
 
   /** What is predicted for one input. */

@@ -1,0 +1,134 @@
+"""The page in a real browser, headless, on a server in a process of its own."""
+
+import base64
+import io
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from glyphs import Stroke, circle, cross
+from PIL import Image, ImageDraw
+
+import quickstudy as qs
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+GLYPHS = {"ring": circle, "kiss": cross}
+KINDS = ("red", "blue", *map(str, range(10)))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on the path: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *CAMERA])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of noise in a colour each; the first two are red and blue."""
+    root = tmp_path_factory.mktemp("photos")
+    draw = np.random.default_rng(0)
+    colours = [(180, 0, 0), (0, 0, 180), *draw.integers(0, 180, (10, 3))]
+    for kind, colour in zip(KINDS, colours, strict=True):
+        (root / kind).mkdir()
+        for number in range(3):
+            noise = draw.uniform(0, 60, (40, 40, 3))
+            Image.fromarray((np.array(colour) + noise).astype(np.uint8)).save(root / kind / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    """A folder with the run of a learner of photographs; beside it lies a page that is not for anybody."""
+    root = tmp_path_factory.mktemp("machine") / "runs"
+    config = qs.TrainConfig(steps=2, way=2, shot=1, query=1, validate_every=0, device="cpu")
+    tasks = f"images:path={photos}:size=16"
+    qs.train("protonet", tasks=tasks, config=config, settings={"width": 8}, out=root / "photos")
+    (root.parent / "secret.html").write_text("secret")
+    return root
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory, runs: Path) -> Iterator[str]:
+    """Where ``quickstudy play`` is."""
+    store = tmp_path_factory.mktemp("store") / "models.db"
+    command = [sys.executable, "-m", "quickstudy", "play", "--no-browser", "--port", "0", "--store", str(store)]
+    command += ["--runs", str(runs), "--weights", f"snaps={runs / 'photos'}"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    ) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().split()[-1]
+        server.terminate()
+        server.communicate()
+
+
+def remember(models: dict[str, str]) -> str:
+    """A script that makes a browser remember models by their slot, as if it had made them."""
+    kept = {f"quickstudy.{slot}": json.dumps({"id": id, "order": []}) for slot, id in models.items()}
+    return f"for (const [name, value] of Object.entries({json.dumps(kept)})) localStorage[name] ??= value"
+
+
+@pytest.fixture(scope="session")
+def drawings(address: str) -> str:
+    """The id of a model that knows rings and kisses from three drawings of each."""
+    chance = random.Random(0)
+    examples = [{"label": name, "image": image(glyph(chance))} for name, glyph in GLYPHS.items() for _ in range(3)]
+    id = post(f"{address}/v1/models", {"learner": "characters"})["id"]
+    post(f"{address}/v1/models/{id}/examples", {"examples": examples})
+    return str(id)
+
+
+def image(strokes: list[Stroke]) -> str:
+    """Base64 of a picture of strokes."""
+    paper, out = Image.new("L", (105, 105)), io.BytesIO()
+    for stroke in strokes:
+        ImageDraw.Draw(paper).line([(105 * x, 105 * y) for x, y in stroke], fill=255, width=3)
+    paper.save(out, "PNG")
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def post(url: str, body: object) -> Any:
+    """The JSON that a server answers."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+@pytest.fixture
+def visit(browser, address) -> Iterator[object]:
+    """Opens the page anew; whatever the browser complains of fails the test."""
+    contexts, complaints = [], []
+
+    def open_page(panel="draw", models=None, before=lambda page: None, ready="html[data-ready]", **options):
+        options.setdefault("viewport", {"width": 1280, "height": 900})
+        context = browser.new_context(**options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        context.add_init_script(remember(models or {}))
+        page = context.new_page()
+        page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        before(page)
+        page.goto(f"{address}/#{panel}")
+        page.wait_for_selector(ready)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not [one for one in complaints if "401" not in one], complaints  # where a test plays a door that is shut

@@ -1,0 +1,100 @@
+"""Drawing with a real pointer: two glyphs told apart from one another, and everything that can be done to classes."""
+
+import random
+
+from glyphs import answer, ask, circle, cross, draw, rename, teach, zigzag
+
+
+def taught(visit, **options):
+    """A page that knows two glyphs from two drawings of each."""
+    page, chance = visit(**options), random.Random(0)
+    for place, (name, glyph) in enumerate({"ring": circle, "kiss": cross}.items()):
+        teach(page, place, name, [glyph(chance) for _ in range(2)])
+    return page, chance
+
+
+def test_two_glyphs_are_told_apart_and_a_third_class_is_there_at_once_and_all_of_it_after_a_reload(visit):
+    page, chance = taught(visit)
+    for _ in range(3):
+        assert ask(page, circle(chance)) == "ring"
+        assert ask(page, cross(chance)) == "kiss"
+    page.get_by_role("button", name="Add a class").click()
+    teach(page, 2, "bolt", [zigzag(chance)])
+    assert [ask(page, glyph(chance)) for glyph in (zigzag, circle, cross)] == ["bolt", "ring", "kiss"]
+    shares = [int(words.split()[0]) for words in page.locator("#draw-ask .share").all_inner_texts()]
+    assert abs(sum(shares) - 100) <= 2
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    page.locator("#panel-draw img[src]").nth(4).wait_for()
+    assert [one.input_value() for one in page.locator("#panel-draw .name").all()] == ["ring", "kiss", "bolt"]
+    assert ask(page, zigzag(chance)) == "bolt"
+
+
+def test_the_answer_moves_while_one_draws_and_an_example_is_learnt_without_a_button(visit):
+    page, chance = taught(visit)
+    draw(page, page.locator("#draw-ask canvas"), circle(chance), lift=False)
+    page.locator("#draw-ask .word.swipe").wait_for()
+    assert answer(page) == "ring"
+    page.mouse.up()
+    pad = page.locator("#panel-draw .class").first.locator("canvas")
+    draw(page, pad, circle(chance))
+    page.locator("#panel-draw .class").first.locator("[data-id]").nth(2).wait_for()
+
+
+def test_what_was_drawn_last_is_an_example_of_the_class_that_one_says_it_was(visit):
+    page, chance = taught(visit)
+    ask(page, zigzag(chance))
+    page.locator("#draw-ask .keep").get_by_role("button", name="kiss").click()
+    page.locator("[data-class=kiss] [data-id]").nth(2).wait_for()
+
+
+def test_deleting_renaming_and_learning_are_undone_one_after_the_other(visit):
+    page, chance = taught(visit)
+    rings, kisses = (page.locator(f"[data-class={name}] [data-id]") for name in ("ring", "kiss"))
+    rings.first.click()
+    page.wait_for_function("() => document.querySelectorAll('[data-class=ring] [data-id]').length === 1")
+    page.get_by_role("button", name="Delete the class kiss").click()
+    page.locator("[data-class=kiss]").wait_for(state="detached")
+    rename(page.locator("[data-class=ring]"), "hoop")
+    page.locator("[data-class=hoop]").wait_for()
+    page.keyboard.press("Control+z")
+    page.locator("[data-class=ring]").wait_for()
+    page.keyboard.press("Control+z")
+    kisses.nth(1).wait_for()
+    page.get_by_role("button", name="Undo", exact=True).last.click()
+    rings.nth(1).wait_for()
+    assert ask(page, cross(chance)) == "kiss"
+
+
+def test_the_keyboard_draws_too(visit):
+    page = visit()
+    pad = page.locator("#panel-draw .class").first.locator("canvas")
+    pad.focus()
+    for key in ("Space", *["ArrowRight"] * 5, *["ArrowDown"] * 5, "Space", "Enter"):
+        pad.press(key)
+    page.locator("[data-class=this] [data-id]").wait_for()
+
+
+def test_a_finger_draws_at_the_width_of_a_phone(visit):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+    page, chance = visit(**phone), random.Random(0)
+    pad = page.locator("#panel-draw .class").first.locator("canvas")
+    box = pad.bounding_box()
+    touch = page.context.new_cdp_session(page)
+    for number, (x, y) in enumerate(circle(chance)[0]):
+        at = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+        kind = "touchMove" if number else "touchStart"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [at]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.locator("[data-class=this] [data-id] img[src]").wait_for()
+    assert page.evaluate("scrollY") == 0
+
+
+def test_a_label_is_words_whatever_stands_in_it(visit):
+    page, chance = visit(), random.Random(0)
+    name = "<img src=x onerror=document.title=1>"
+    teach(page, 0, name, [circle(chance)])
+    teach(page, 1, "kiss", [cross(chance)])
+    assert ask(page, circle(chance)) == name
+    assert page.locator("img[src=x]").count() == 0
+    assert page.title() == "quickstudy"

@@ -1,0 +1,77 @@
+"""What every panel owes everybody: room on a phone, light and dark, and no barriers that axe finds."""
+
+from pathlib import Path
+
+import pytest
+
+PANELS = ("draw", "photos", "table", "watch", "inside", "runs")
+AXE = (Path(__file__).parent / "axe.min.js").read_text()
+SERIOUS = ("serious", "critical")
+
+
+def open_panel(page, name: str) -> None:
+    page.evaluate(f"location.hash = '#{name}'")
+    page.locator(f"#panel-{name}").wait_for()
+    if name == "table":
+        page.get_by_role("button", name="Try the sample").click()
+        page.locator(".filled").first.wait_for()
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_nothing_is_wider_than_a_phone(visit, drawings, width):
+    page = visit("draw", {"draw": drawings}, viewport={"width": width, "height": 700}, is_mobile=True, has_touch=True)
+    for name in PANELS:
+        open_panel(page, name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_no_serious_barrier(visit, drawings, colours):
+    page = visit("draw", {"draw": drawings}, color_scheme=colours, reduced_motion="reduce")
+    page.evaluate(AXE)
+    for name in PANELS:
+        open_panel(page, name)
+        found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+        bad = [(one["id"], one["nodes"][0]["html"][:120]) for one in found if one["impact"] in SERIOUS]
+        assert not bad, (name, bad)
+
+
+def test_the_toggle_turns_colours_over_and_they_stay(visit):
+    page = visit(color_scheme="light")
+    paper = "() => getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(paper)
+    page.get_by_role("button", name="Dark colours").click()
+    dark = page.evaluate(paper)
+    assert dark != light
+    page.reload()
+    assert page.evaluate(paper) == dark
+    assert page.get_by_role("button", name="Dark colours").get_attribute("aria-pressed") == "true"
+
+
+def test_every_panel_is_reached_with_the_keyboard(visit):
+    page = visit()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.locator("#panel-photos").wait_for()
+    assert page.get_by_role("link", name="Photos").get_attribute("aria-current") == "page"
+
+
+def test_a_server_with_keys_is_asked_with_the_one_that_the_page_asks_for(visit):
+    def door(route):
+        if route.request.headers.get("authorization") == "Bearer sesame":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json={"error": "the request has no key that is known here."})
+
+    page = visit(before=lambda page: page.route("**/v1/**", door), ready="dialog[open]")
+    page.get_by_text("no key that is known here").wait_for()
+    for key in ("wrong", "sesame"):
+        page.get_by_label("Key", exact=True).fill(key)
+        page.get_by_role("button", name="Go on").click()
+    page.wait_for_selector("html[data-ready]")
+    page.get_by_role("link", name="Runs").click()
+    page.locator(".run").first.wait_for()
