@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar, cast
 
 from torch import nn
@@ -21,7 +22,10 @@ BACKBONES = {
     "resnet8": ("quickstudy.nets.resnet:ResNet8", "three residual blocks and an embedding, for drawn characters"),
     "resnet12": ("quickstudy.nets.resnet:ResNet12", "four residual blocks of three convolutions (Lee et al. 2019)"),
     "mlp": ("quickstudy.nets.mlp:MLP", "two hidden layers, for numbers (Finn et al. 2017)"),
+    "lite0": ("quickstudy.nets.lite0:Lite0", "EfficientNet-Lite0 of ImageNet, frozen, for photographs (extra: photos)"),
 }
+TIMM = "timm:"
+"""What the name of a net of the timm library begins with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,8 @@ class NetConfig:
     """Which backbone a learner uses."""
 
     backbone: str = "auto"
-    """Name of a backbone; auto is the learner's own for images (conv4, or conv4m if it compares maps), else mlp."""
+    """Name of a backbone, or timm:NAME for a frozen net of the timm library; auto is the learner's own for images
+    (conv4, or conv4m if it compares maps), else mlp."""
     width: int = 0
     """Filters or hidden units; 0 is the backbone's own default."""
     norm: str = "auto"
@@ -48,12 +53,12 @@ def settled(config: Config, shape: tuple[int, ...], norm: NormKind, images: str 
     name = config.backbone
     if name == "auto":
         name = images if len(shape) == 3 else "mlp"
-    if name not in BACKBONES:
+    if name not in BACKBONES and not name.startswith(TIMM):
         raise unknown("backbone", name, BACKBONES)
     if config.width < 0:
         raise UserError(f"--width is {config.width}; it must be 0 (the backbone's default) or more.")
     width = config.width or inspect.signature(_class(name)).parameters["width"].default
-    kind = config.norm if config.norm != "auto" else ("none" if name == "mlp" else norm)
+    kind = config.norm if config.norm != "auto" else ("none" if name == "mlp" or is_frozen(name) else norm)
     return replace(config, backbone=name, width=width, norm=kind)
 
 
@@ -62,7 +67,16 @@ def build(config: NetConfig, shape: tuple[int, ...]) -> Backbone:
     return _class(config.backbone)(shape, norm=config.norm, width=config.width)
 
 
+def is_frozen(name: str) -> bool:
+    """Whether the backbone of that name was trained elsewhere, and trains no more (see ``frozen.py``)."""
+    return name == "lite0" or name.startswith(TIMM)
+
+
 def _class(name: str) -> Callable[..., Backbone]:
+    if name.startswith(TIMM):
+        from quickstudy.nets.timm_net import TimmNet
+
+        return partial(TimmNet, name.removeprefix(TIMM))
     module, _, attribute = BACKBONES[name][0].partition(":")
     return cast(Callable[..., Backbone], getattr(importlib.import_module(module), attribute))
 
