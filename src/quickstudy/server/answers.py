@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from quickstudy.errors import UserError
@@ -25,6 +26,7 @@ def add_errors(app: FastAPI) -> None:
     app.add_exception_handler(UserError, _said)
     app.add_exception_handler(RequestValidationError, _wrong_parameter)
     app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _failed)
 
 
@@ -54,6 +56,11 @@ async def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentence = PLAIN.get(error.status_code, str(error.detail))
     return JSONResponse({"error": sentence}, error.status_code, error.headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """For nobody: whoever asked has hung up."""
+    return JSONResponse({"error": "the request ended before its body did."}, 400)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -1,0 +1,51 @@
+"""A small trained learner of drawings, and a server in this process."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drawn import client_of, example
+from fastapi.testclient import TestClient
+
+import quickstudy as qs
+from quickstudy.training import TrainConfig
+
+
+@pytest.fixture(scope="session")
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a learner of drawings."""
+    path = tmp_path_factory.mktemp("runs") / "drawings"
+    config = TrainConfig(way=5, query=2, steps=2, validate_every=0)
+    qs.train("protonet", "glyphs:classes=20", config, settings={"width": 8}, out=path)
+    return path
+
+
+@pytest.fixture
+def serving(drawings: Path, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+    """Starts a server on this test's store; limits may be given."""
+    started: list[TestClient] = []
+
+    def start(**limits: Any) -> TestClient:
+        client = client_of(tmp_path / "models.db", {"characters": str(drawings)}, **limits)
+        client.__enter__()
+        started.append(client)
+        return client
+
+    yield start
+    for client in started:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(serving: Callable[..., TestClient]) -> TestClient:
+    return serving()
+
+
+@pytest.fixture
+def pets(client: TestClient) -> TestClient:
+    """A server with a model of two labels, three examples."""
+    assert client.post("/v1/models", json={"id": "pets"}).status_code == 201
+    told = {"examples": [example("cat", 1), example("cat", 2), example("dog", 3)]}
+    assert client.post("/v1/models/pets/examples", json=told).status_code == 201
+    return client
