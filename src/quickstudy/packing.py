@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from quickstudy import runs
+from quickstudy import confidence, runs
 from quickstudy.errors import UserError
 
 
@@ -25,6 +25,8 @@ def pack(run: runs.Run, out: Path) -> runs.Run:
     tensors = {name: _half(name, value) for name, value in learner.state_dict().items()}
     runs.write_card(made)
     runs.write_tensors(out / runs.WEIGHTS, tensors)
+    if (known := confidence.read(run.path / confidence.FILE)) is not None:
+        confidence.write(known, out / confidence.FILE)
     return made
 
 

@@ -28,6 +28,7 @@ VERBS = {
     "predict": ("quickstudy.app.predict", "say what pictures show"),
     "add": ("quickstudy.app.add", "learn from more pictures, or a new label"),
     "list": ("quickstudy.app.list", "learners, task families, backbones, or your runs"),
+    "calibrate": ("quickstudy.app.calibrate", "how far a classifier's answers can be trusted, from held-out tasks"),
     "pack": ("quickstudy.app.pack", "a trained run in a few megabytes, to hand on"),
     "play": ("quickstudy.app.play", "draw a few examples in the browser, then anything: it knows them again"),
     "serve": ("quickstudy.app.serve", "models that learn over HTTP, and a page to try them on"),

@@ -18,6 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from quickstudy.confidence import Confidence
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.estimator import saved, source
@@ -31,6 +32,8 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
     """Base of both estimators."""
 
     kind: ClassVar[Kind]
+    confidence_: Confidence | None = None
+    """What is known of how far the learner's answers can be trusted."""
 
     def __init__(
         self,
@@ -72,8 +75,9 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         own = isinstance(self.weights, str) and self.weights == "default"
         weights = source.default(self.learner, self.kind, X) if own else self.weights
         if weights is None:
+            self.confidence_ = None
             return None, Numbers(0)
-        made = source.trained(weights, self.kind)
+        made, self.confidence_ = source.trained(weights, self.kind), source.confidence(weights)
         if self.learner not in (None, self._name(made)):
             raise UserError(f"learner is {self.learner!r}, and {self.weights} holds {self._name(made)}.")
         return made, reader(made.spec)

@@ -21,6 +21,10 @@ from quickstudy.estimator.base import FewShot
 from quickstudy.estimator.inputs import Array, Pictures, Reader
 from quickstudy.learners.base import Prediction
 from quickstudy.tasks.base import Kind, check_counts
+from quickstudy.typicality import FAR_OUT, features_of
+
+LOOKED_AT = 64
+"""Examples from which a support is judged to be usual or not."""
 
 
 class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
@@ -39,9 +43,11 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     Pillow images, paths), as the learner takes them. Labels are yours: words, numbers, anything that can be sorted.
 
     After ``fit``: ``classes_``, the labels in order; ``learner_``; ``adapted_``, what it found in the support;
-    ``examples_`` and ``y_``, the support as it was read, and the numbers of its classes.
+    ``examples_`` and ``y_``, the support as it was read, and the numbers of its classes; ``task_typicality_``, the
+    share of the validation tasks' supports that are as unusual as this one (None where the run is not calibrated).
     """
 
+    task_typicality_: float | None
     kind: ClassVar[Kind] = "classification"
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -96,15 +102,40 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
             self.classes_ = self.classes_[here]
             return self._shrink(stays)
 
-    def predict(self, X: Any) -> Array:
-        """[n] labels."""
-        best = self._logits(X).argmax(-1).numpy()
-        labels: Array = self.classes_[best]
-        return labels
+    def predict(self, X: Any, abstain: float | None = None) -> Array:
+        """[n] labels; with ``abstain`` None for what cannot be told.
+
+        ``abstain=0.9`` answers where exactly one label is in the set of ``answer_sets(X, 0.9)``.
+        """
+        if abstain is None:
+            best = self._logits(X).argmax(-1).numpy()
+            labels: Array = self.classes_[best]
+            return labels
+        sets = self.answer_sets(X, abstain)
+        certain = np.array(self.classes_[sets.argmax(1)], dtype=object)
+        certain[sets.sum(1) != 1] = None
+        return certain
 
     def predict_proba(self, X: Any) -> Array:
-        """[n, classes] probabilities, in the order of ``classes_``."""
-        return torch.softmax(self._logits(X).double(), -1).numpy()
+        """[n, classes] probabilities, in the order of ``classes_``; calibrated where the run is."""
+        return self._probabilities(self._logits(X))
+
+    def answer_sets(self, X: Any, coverage: float = 0.9) -> Array:
+        """[n, classes] bool: labels of which the right one is among those marked for that share of new examples.
+
+        That holds on average over tasks like those that the run was calibrated on. A row without any is of a class
+        that was not met. UserError where the run is not calibrated.
+        """
+        check_is_fitted(self, "adapted_")
+        if not 0 < coverage < 1:
+            raise UserError(f"the coverage is {coverage}; expected a share between 0 and 1, such as 0.9.")
+        if self.confidence_ is None:
+            raise UserError(
+                "nothing is known of how far this learner can be trusted. Measure it once: quickstudy calibrate RUN"
+            )
+        most = self.confidence_.threshold(len(self.classes_), self._shot(), coverage)
+        sets: Array = 1 - self.predict_proba(X) <= most
+        return sets
 
     def decision_function(self, X: Any) -> Array:
         """[n, classes] logits; of two classes [n], how much more there is for the second."""
@@ -121,7 +152,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         check_is_fitted(self, "adapted_")
         if len(self.classes_) < 2:
             raise UserError("with one class all examples are alike. Label some of another one first.")
-        best = torch.softmax(self._logits(X).double(), -1).topk(2, -1).values
+        best = torch.from_numpy(self.predict_proba(X)).topk(2, -1).values
         order: Array = (best[:, 0] - best[:, 1]).argsort(stable=True)[:count].numpy()
         return order
 
@@ -138,8 +169,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         kept = [one for one in read if not isinstance(one, str)]
         if not kept:
             return list(read)
-        answers = self._answers(np.stack(kept), self.adapted_, self.examples_)
-        rows = iter(torch.softmax(joined(answers).double(), -1).numpy())
+        rows = iter(self._probabilities(joined(self._answers(np.stack(kept), self.adapted_, self.examples_))))
         return [one if isinstance(one, str) else next(rows) for one in read]
 
     def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
@@ -157,6 +187,35 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         kept = reads.read(X, self, first)
         check_consistent_length(kept, labels)
         return kept, labels
+
+    def _keep(self, kept: Array, y: Array) -> None:
+        super()._keep(kept, y)
+        self.task_typicality_ = self._typicality(kept)
+        if self.task_typicality_ is not None and self.task_typicality_ < FAR_OUT:
+            warnings.warn(
+                f"these examples are unlike {1 - FAR_OUT:.0%} of the tasks that {self._name(self.learner_)} was "
+                f"validated on (task_typicality_ {self.task_typicality_:.3f}): do not expect it to know them apart.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    @torch.no_grad()
+    def _typicality(self, kept: Array) -> float | None:
+        known = self.confidence_.typical if self.confidence_ else None
+        if known is None:
+            return None
+        some = kept[np.linspace(0, len(kept) - 1, min(len(kept), LOOKED_AT)).astype(int)]
+        features = features_of(self.learner_, self._reader.inputs(some, kept).to(self._device()))
+        return None if features is None else known.typicality(features)
+
+    def _probabilities(self, logits: Tensor) -> Array:
+        degree = self.confidence_.degree(len(self.classes_), self._shot()) if self.confidence_ else 1.0
+        return torch.softmax(logits.double() / degree, -1).numpy()
+
+    def _shot(self) -> int:
+        """Examples of the class that has the fewest."""
+        counts = np.bincount(self.y_)
+        return int(counts[counts > 0].min())
 
     def _logits(self, X: Any) -> Tensor:
         """[n, classes]."""

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import quickstudy
 from quickstudy import learners, runs
+from quickstudy.confidence import Confidence, parse
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Rows, reader
@@ -45,9 +46,12 @@ def save(estimator: FewShot, path: Path) -> Path:
         "names": [str(name) for name in getattr(estimator, "feature_names_in_", ())],
         "levels": reads.levels if isinstance(reads, Rows) else {},
         "classes": _labels(estimator.classes_) if hasattr(estimator, "classes_") else None,
+        "confidence": estimator.confidence_.note() if estimator.confidence_ else None,
     }
     tensors = {f"learner/{name}": value for name, value in made.state_dict().items()}
     support = {"examples": torch.from_numpy(estimator.examples_), "y": torch.from_numpy(estimator.y_)}
+    if estimator.confidence_:
+        tensors |= {f"confidence/{name}": value for name, value in estimator.confidence_.tensors().items()}
     runs.write_tensors(path, tensors | support, note)
     return path
 
@@ -77,6 +81,7 @@ def _made(kind: type[E], tensors: dict[str, torch.Tensor], note: dict[str, Any],
         made.feature_names_in_ = np.array(note["names"], dtype=object)
     if note["classes"] is not None:
         made.classes_ = np.array(note["classes"]["labels"], dtype=note["classes"]["dtype"])
+    made.confidence_ = _confidence(tensors, note, path)
     made._keep(tensors["examples"].numpy(), tensors["y"].numpy())
     return made
 
@@ -86,6 +91,11 @@ def learner(path: Path) -> Learner:
     tensors, note = _read(path)
     with _undamaged(path):
         return _learner(tensors, note, path)
+
+
+def confidence(path: Path) -> Confidence | None:
+    """What is known of how far to trust the learner of the estimator in the file ``path``."""
+    return _confidence(*_read(path), path)
 
 
 @contextlib.contextmanager
@@ -104,9 +114,17 @@ def _undamaged(path: Path) -> Iterator[None]:
 def _learner(tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path) -> Learner:
     spec = Spec(**note["spec"] | {"shape": tuple(note["spec"]["shape"])})
     made = learners.build(note["learner"], spec, learners.configure(note["learner"], note["config"]), seed=0)
-    own = {name.removeprefix("learner/"): value for name, value in tensors.items() if name.startswith("learner/")}
-    runs.load_weights(made, own, path)
+    runs.load_weights(made, _below("learner/", tensors), path)
     return made.eval()
+
+
+def _confidence(tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path) -> Confidence | None:
+    own = note.get("confidence")
+    return parse(_below("confidence/", tensors), own, path) if own else None
+
+
+def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from quickstudy import learners, runs
+from quickstudy.confidence import FILE, Confidence, read
 from quickstudy.errors import UserError
 from quickstudy.estimator import saved
 from quickstudy.estimator.inputs import are_pictures
@@ -37,6 +38,12 @@ def trained(weights: str | Path, kind: Kind) -> Learner:
             f"--transductive."
         )
     return found
+
+
+def confidence(weights: str | Path) -> Confidence | None:
+    """What is known of how far to trust the learner of a run folder or of a saved estimator."""
+    path = Path(weights).expanduser()
+    return saved.confidence(path) if path.is_file() else read(runs.load(path).path / FILE)
 
 
 def untrained(name: str, kind: Kind, width: int, seed: int) -> Learner:

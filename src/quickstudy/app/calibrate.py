@@ -1,0 +1,65 @@
+"""``quickstudy calibrate``: what the answers of a run are worth, kept beside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tyro
+
+from quickstudy.app import output
+from quickstudy.app.flags import parse
+from quickstudy.tasks.base import Split
+
+DESCRIPTION = """Learn from held-out tasks how far the answers of a run can be trusted: a temperature for its
+probabilities and the sets of answers that hold the right one, for every way and shot, and what supports are usual.
+
+`fit` and FewShotClassifier use it: probabilities that can be believed, predict(..., abstain=0.9), task_typicality_."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """Which run, and on which tasks."""
+
+    run: tyro.conf.Positional[str]
+    """Run folder of a classifier."""
+    tasks: str = ""
+    """Task family with its options; by default that of the training."""
+    split: Split = "val"
+    """Which of its tasks; those of test are for judging."""
+    episodes: int = 200
+    """Tasks of every way (2, 5, 10, 20) and shot (1, 2, 5, 10)."""
+    seed: int = 0
+    """Seed of the episodes."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+
+
+def main(args: list[str]) -> int:
+    """Run the verb; the last line on stdout is the path of the file."""
+    flags = parse(Flags, args, prog="quickstudy calibrate", description=DESCRIPTION)
+    from quickstudy import confidence, runs
+    from quickstudy.devices import pick_device
+    from quickstudy.tasks import load as load_tasks
+
+    run = runs.load(flags.run)
+    family = load_tasks(flags.tasks or run.spec.name)
+    run.check_unseen(family.members(flags.split) if flags.split in family.splits else None, family.spec.name)
+    device = pick_device(flags.device)
+    found = confidence.measure(
+        run.learner().to(device),
+        family,
+        split=flags.split,
+        episodes=flags.episodes,
+        seed=flags.seed,
+        device=device,
+    )
+    rows = []
+    for way in found.ways:
+        degrees = [f"{found.degree(way, shot):.2f}" for shot in found.shots]
+        rows.append((str(way), *degrees, f"{1 - found.threshold(way, 1, 0.9):.2f}"))
+    shots = [f"temperature, {shot} shot{'s' * (shot > 1)}" for shot in found.shots]
+    output.print_table(("way", *shots, "in the 90 % set, 1 shot: p above"), rows)
+    path = run.path / confidence.FILE
+    confidence.write(found, path)
+    print(path)
+    return 0

@@ -1,0 +1,130 @@
+"""Answer sets hold the right label as often as they say, on tasks that were not calibrated on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import quickstudy as qs
+from quickstudy import FewShotClassifier, UserError, confidence, runs, scoring
+from quickstudy.calibration import Overheard, log_probabilities
+from quickstudy.confidence import Confidence
+from quickstudy.typicality import features_of
+
+TASKS = "glyphs:size=16:classes=40"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    out = tmp_path_factory.mktemp("runs") / "glyphs"
+    config = qs.TrainConfig(way=5, query=3, steps=20, validate_every=0)
+    made = qs.train("protonet", TASKS, config, settings={"width": 8}, out=out)
+    found = confidence.measure(made.learner(), qs.load_tasks(TASKS), ways=(2, 5), shots=(1, 4), episodes=100)
+    confidence.write(found, made.path / confidence.FILE)
+    return made
+
+
+@pytest.fixture
+def known(run: runs.Run) -> Confidence:
+    found = confidence.read(run.path / confidence.FILE)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("coverage", [0.6, 0.8, 0.9])
+@pytest.mark.parametrize(("way", "shot"), [(5, 1), (5, 4), (2, 1), (3, 2)])
+def test_sets_cover_what_they_promise(run: runs.Run, known: Confidence, way: int, shot: int, coverage: float) -> None:
+    heard = Overheard(qs.load_tasks(TASKS))
+    which = scoring.Episodes(split="test", way=way, shot=shot, query=5, episodes=200, seed=3)
+    scoring.score(run.learner(), heard, which)
+    answers = heard.answers()
+    p = log_probabilities(answers, known.degree(way, shot)).exp()
+    sets = 1 - p <= known.threshold(way, shot, coverage)
+    right = sets.gather(-1, answers.label.unsqueeze(-1)).float()
+    assert float(right.mean()) == pytest.approx(coverage, abs=0.07)
+    assert 0 < float(sets.float().mean()) < 1
+
+
+def test_between_measured_counts_it_is_between(known: Confidence) -> None:
+    low, high = known.degree(5, 1), known.degree(5, 4)
+    assert known.degree(5, 2) == pytest.approx((low * high) ** 0.5)
+    assert known.degree(50, 1) == known.degree(5, 1)
+    assert known.degree(1, 0.5) == known.degree(2, 1)
+    assert known.threshold(5, 1, 0.8) < known.threshold(5, 1, 0.9) < known.threshold(5, 1, 0.9999) == 1
+
+
+def test_noise_is_not_typical(run: runs.Run, known: Confidence) -> None:
+    learner, family = run.learner(), qs.load_tasks(TASKS)
+    assert known.typical is not None
+    usual = []
+    for task in scoring.batches(family, scoring.Episodes(way=5, query=1, episodes=100, seed=9), 20):
+        usual += [known.typical.typicality(features_of(learner, x)) for x in task.support.x]  # type: ignore[arg-type]
+    assert np.mean(usual) == pytest.approx(0.5, abs=0.12)
+    noise = torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert known.typical.typicality(features_of(learner, noise)) < 0.02  # type: ignore[arg-type]
+
+
+def episode(number: int = 7) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    task = qs.load_tasks(TASKS).sample("test", torch.tensor([number]), way=5, shot=2, query=20, seed=0)
+    names = np.array(["alif", "ba", "ta", "tha", "jim"])
+    parts = [(one.x[0, :, 0].numpy(), names[one.y[0].argmax(-1).numpy()]) for one in (task.support, task.query)]
+    return *parts[0], *parts[1]
+
+
+def test_the_estimator_knows_when_it_does_not_know(run: runs.Run, known: Confidence, tmp_path: Path) -> None:
+    x, y, new, truth = episode()
+    found = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
+    plain, careful = found.predict(new), found.predict(new, abstain=0.8)
+    told = np.array([label is not None for label in careful])
+    assert 0 < told.sum() < len(new)
+    assert np.array_equal(careful[told], plain[told])
+    sets = found.answer_sets(new, 0.8)
+    assert np.array_equal(sets.sum(1) == 1, told)
+    logits = torch.from_numpy(found.decision_function(new))
+    np.testing.assert_allclose(found.predict_proba(new), (logits / known.degree(5, 2)).softmax(-1), atol=1e-6)
+    again = FewShotClassifier.load(found.save(tmp_path / "mine.qs"))
+    assert np.array_equal(again.answer_sets(new, 0.8), sets)
+    assert again.task_typicality_ == found.task_typicality_
+    assert found.task_typicality_ is not None
+    assert 0 < found.task_typicality_ <= 1
+    more = FewShotClassifier(weights=tmp_path / "mine.qs", device="cpu").fit(x, y)
+    assert np.array_equal(more.answer_sets(new, 0.8), sets)
+
+
+def test_what_it_tells_is_right_more_often(run: runs.Run) -> None:
+    every, told = [], []
+    for number in range(20):
+        x, y, new, truth = episode(number)
+        found = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
+        answers = found.predict(new, abstain=0.7)
+        every.append(found.predict(new) == truth)
+        told.append((answers == truth)[[answer is not None for answer in answers]])
+    assert np.concatenate(told).mean() > np.concatenate(every).mean() + 0.05
+
+
+def test_it_warns_of_a_support_that_is_unlike_any(run: runs.Run) -> None:
+    noise = np.random.default_rng(0).random((10, 16, 16))
+    with pytest.warns(UserWarning, match="unlike 99% of the tasks"):
+        found = FewShotClassifier(weights=run.path, device="cpu").fit(noise, list("ababababab"))
+    assert found.task_typicality_ is not None
+    assert found.task_typicality_ < 0.01
+
+
+def test_what_is_not_known_is_said(run: runs.Run, tmp_path: Path) -> None:
+    x, y, new, _ = episode()
+    found = FewShotClassifier("nearest", weights=None).fit(x.reshape(len(x), -1), y)
+    assert found.task_typicality_ is None
+    with pytest.raises(UserError, match="quickstudy calibrate RUN"):
+        found.predict(new.reshape(len(new), -1), abstain=0.9)
+    with pytest.raises(UserError, match="coverage is 1.5"):
+        FewShotClassifier(weights=run.path, device="cpu").fit(x, y).predict(new, abstain=1.5)
+    damaged = tmp_path / confidence.FILE
+    runs.write_tensors(damaged, {"scores": torch.zeros(1)}, {"format": 1, "tasks": "x"})
+    with pytest.raises(UserError, match="Calibrate the run again"):
+        confidence.read(damaged)
+    runs.write_tensors(damaged, {}, {"format": 99})
+    with pytest.raises(UserError, match="Upgrade quickstudy"):
+        confidence.read(damaged)
+    with pytest.raises(UserError, match="confidence is of classifiers"):
+        confidence.measure(qs.Learner(qs.load_tasks("sinusoid").spec, None), qs.load_tasks("sinusoid"))
