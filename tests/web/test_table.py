@@ -21,14 +21,14 @@ def test_empty_cells_are_filled_in_with_an_honest_estimate_and_are_there_after_a
     paste(page, TABLE + "1.2;red;\n9.1;;\n8.8;red;\n;green;\n")
     filled = page.locator("#panel-table .filled")
     filled.nth(3).wait_for()
-    answers = [words.rsplit(maxsplit=2)[0] for words in filled.all_inner_texts()]
+    answers = filled.all_inner_texts()
     assert (answers[0], answers[2], answers[3]) == ("berry", "big; apple", "melon")
     assert page.locator("#panel-table .big").inner_text().split()[0] == "100"
     page.reload()
     filled.nth(3).wait_for()
     page.get_by_label("Column to fill in").select_option("colour")
     page.wait_for_function("() => document.querySelectorAll('#panel-table .filled').length === 1")
-    assert filled.inner_text().startswith("red") or filled.inner_text().startswith("green")
+    assert filled.inner_text() in ("red", "green")
 
 
 def test_code_for_a_row_runs(visit, tmp_path):

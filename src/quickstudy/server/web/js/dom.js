@@ -18,7 +18,7 @@ function filled(node, props, children) {
     else if (value === true) node.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
   }
-  node.append(...children.flat().filter((one) => one !== null && one !== undefined && one !== false));
+  node.append(...children.flat(2).filter((one) => one !== null && one !== undefined && one !== false));
   return node;
 }
 

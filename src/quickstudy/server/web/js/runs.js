@@ -77,7 +77,7 @@ class Card {
       this.about.textContent = error;
       return;
     }
-    this.about.textContent = `${learner} on ${tasks}`;
+    this.about.textContent = `${learner} on ${tasks.replace(/[:+,]/g, "$&\u200b")}`;
     this.done.hidden = state === "finished";
     this.bar.style.width = steps ? percent(step / steps).replace(" ", "") : "0";
     if (this.seen === step && state === this.was) return;

@@ -125,7 +125,8 @@ function filled(table, target, answers) {
   const cell = (row, at) => {
     const answer = at === target && answers.get(row);
     if (!answer) return el("td", { class: at === target ? "target" : "" }, row[at]);
-    return el("td", { class: "filled" }, String(answer.label), " ", el("small", {}, percent(answer.probability)));
+    return el("td", { class: "filled" }, String(answer.label),
+      answer.probability < 1 && [" ", el("small", {}, percent(answer.probability))]); // the vote of one neighbour is no probability
   };
   return el("div", { class: "answers", tabindex: "0", role: "region", "aria-label": "The table, filled in" },
     el("table", {}, el("thead", {}, el("tr", {}, order.map((at) => el("th", { scope: "col" }, table.columns[at])))),

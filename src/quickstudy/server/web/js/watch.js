@@ -51,7 +51,7 @@ function waves() {
   const play = button("Play", { class: "button slim", onclick: () => (shown.timer ? pause() : run()) }, "play");
   const ms = el("p", { class: "small soft" });
   const rows = new Map(KINDS.map((kind) => [kind[0], legend(kind, shown.hidden, () => plot.redraw())]));
-  const measure = el("p", { class: "small soft measure" });
+  const measure = el("p", { class: "small soft" });
 
   const rate = () => Number((10 ** Number(pace.value)).toPrecision(2));
   const said = () => {
@@ -136,8 +136,8 @@ function waves() {
         button("Clear", { class: "button", onclick: () => points.clear() })),
       el("div", { class: "dial" }, el("div", { class: "row apart" }, el("label", { for: "watch-steps" }, "Gradient steps"), stepWords), slider, play),
       el("div", { class: "dial" }, el("div", { class: "row apart" }, el("label", { for: "watch-rate" }, "Rate of a step"), rateWords), pace),
-      el("ul", { class: "legend" }, [...rows.values()].map((row) => row.node)), measure, ms,
-      el("p", { class: "small soft" }, "Click to put a point, drag it, click it again to take it away.")));
+      el("ul", { class: "legend" }, [...rows.values()].map((row) => row.node)), el("div", { class: "remarks" }, measure, ms,
+        el("p", { class: "small soft" }, "Click to put a point, drag it, click it again to take it away."))));
 }
 
 function legend([kind, name, about], hidden, changed) {
