@@ -9,6 +9,7 @@ from quickstudy.errors import UserError, unknown
 BENCHMARKS = {
     "speed": ("quickstudy.app.bench_speed", "meta-gradients here and in other libraries, on the same work"),
     "ladder": ("quickstudy.app.bench_ladder", "every learner trained at one budget, judged on the same episodes"),
+    "pictures": ("quickstudy.app.bench_pictures", "fit and predict on drawings with other pens, on other paper"),
     "serve": ("quickstudy.app.bench_serve", "the server under load: answers a second, how soon, in how much memory"),
 }
 
