@@ -61,7 +61,7 @@ def main(args: list[str]) -> int:
     from quickstudy.server import running
     from quickstudy.server.app import make_app
 
-    listening = running.listen(flags.host, flags.port)
-    app = make_app(settings)
-    running.run(app, listening, lambda: print(f"quickstudy serves at {running.address(listening)}", flush=True))
+    with running.listen(flags.host, flags.port) as listening:
+        app = make_app(settings)
+        running.run(app, listening, lambda: print(f"quickstudy serves at {running.address(listening)}", flush=True))
     return 0

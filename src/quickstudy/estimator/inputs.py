@@ -224,9 +224,13 @@ class Pictures(Reader):
     def inputs(self, kept: Array, support: Array) -> Tensor:
         return torch.tensor(kept, dtype=torch.float32) / 255
 
+    def of_bytes(self, content: bytes) -> Array | str:
+        """What is kept of the picture whose file has this ``content``, or why it cannot be read."""
+        return made_of(content, self._made, sheets.CLOSE if self.ink else self.size)
+
     def _one(self, one: Any, number: int) -> Array:
         if isinstance(one, str | os.PathLike):
-            return _file(Path(one).expanduser(), self._made, sheets.CLOSE if self.ink else self.size)
+            return _file(Path(one).expanduser(), self.of_bytes)
         return self._made(_image(one, number))
 
     def _made(self, image: Any) -> Array:
@@ -235,11 +239,11 @@ class Pictures(Reader):
         return shrunk(image, self.size, self.channels)
 
 
-def _file(path: Path, make: Callable[[Any], Array], size: int) -> Array:
+def _file(path: Path, read: Callable[[bytes], Array | str]) -> Array:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError("it is no file")
-        made = made_of(path.read_bytes(), make, size)
+        made = read(path.read_bytes())
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path} cannot be read ({said}). Give the path of a picture.") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import io
 import threading
 from collections.abc import Sequence
@@ -64,7 +65,7 @@ def picture(given: Given, reads: Pictures, limits: Limits) -> Array:
     """What is kept of one picture."""
     if not isinstance(given, bytes) and given.pixels is not None and given.image is None:
         try:
-            return _one(reads, np.array(given.pixels, dtype=np.float64), limits)
+            return _array(np.array(given.pixels, dtype=np.float64), reads, limits)
         except (ValueError, TypeError) as error:
             if isinstance(error, UserError):
                 raise
@@ -97,34 +98,40 @@ def _decoded(text: str) -> bytes:
 
 
 def _file(content: bytes, reads: Pictures, limits: Limits) -> Array:
+    width, height = _size(content)
+    _check_size(width, height, limits)
+    with contextlib.nullcontext() if width * height <= LARGE_PIXELS else _large:
+        found = reads.of_bytes(content)
+    if isinstance(found, str):
+        raise _unreadable(found)
+    return found
+
+
+def _size(content: bytes) -> tuple[int, int]:
+    """Width and height that a picture's file says it has."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content), formats=KINDS) as image:
-            _check_size(image.width, image.height, limits)
-            image.draft(None, (4 * reads.size, 4 * reads.size))  # a JPEG far too large is decoded at half or less
-            return _one(reads, image, limits)
-    except UserError:
-        raise
-    except UnidentifiedImageError:
-        said = "no picture of a known kind"
+            return image.size
+    except UnidentifiedImageError as error:
+        raise _unreadable("no picture of a known kind") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooLargeError(f"a picture is too large ({error}). Send a smaller one.") from error
     except Exception as error:  # a damaged picture raises whatever its reader stumbles over
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    raise RefusedError(f"a picture cannot be read ({said[:200]}). Expected {', '.join(KINDS)}.")
+        raise _unreadable(f"{type(error).__name__}: {error}") from error
 
 
-def _one(reads: Pictures, given: Any, limits: Limits) -> Array:
-    if isinstance(given, np.ndarray):
-        if given.ndim not in (2, 3):
-            raise RefusedError(f"pixels have {given.ndim} dimensions; expected [height][width] or [height][width][3].")
-        _check_size(given.shape[1], given.shape[0], limits)
-        return reads._one(given, 0)
-    if given.width * given.height <= LARGE_PIXELS:
-        return reads._one(given, 0)
-    with _large:
-        return reads._one(given, 0)
+def _unreadable(why: str) -> RefusedError:
+    return RefusedError(f"a picture cannot be read ({why[:200]}). Expected {', '.join(KINDS)}.")
+
+
+def _array(given: Array, reads: Pictures, limits: Limits) -> Array:
+    if given.ndim not in (2, 3):
+        raise RefusedError(f"pixels have {given.ndim} dimensions; expected [height][width] or [height][width][3].")
+    _check_size(given.shape[1], given.shape[0], limits)
+    found: Array = reads.read([given], _Columns(), True)[0]
+    return found
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:

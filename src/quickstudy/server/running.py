@@ -26,15 +26,21 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         # said to be TCP, so that asyncio sends answers at once (TCP_NODELAY): otherwise their ends wait for 40 ms
         made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except (OSError, UnicodeError) as error:
+        raise _taken(host, port, error) from error
+    try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
         made.listen(2048)
-    except (OSError, OverflowError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise UserError(
-            f"cannot listen at {host}:{port} ({said}). Give another --port, or --port 0 for any that is free."
-        ) from error
+    except OSError as error:
+        made.close()
+        raise _taken(host, port, error) from error
     return made
+
+
+def _taken(host: str, port: int, error: Exception) -> UserError:
+    said = getattr(error, "strerror", None) or str(error)
+    return UserError(f"cannot listen at {host}:{port} ({said}). Give another --port, or --port 0 for any that is free.")
 
 
 def address(listening: socket.socket) -> str:
