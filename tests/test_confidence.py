@@ -1,5 +1,6 @@
 """Answer sets hold the right label as often as they say, on tasks that were not calibrated on."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import quickstudy as qs
 from quickstudy import FewShotClassifier, UserError, confidence, runs, scoring
 from quickstudy.calibration import Overheard, log_probabilities
 from quickstudy.confidence import Confidence
+from quickstudy.estimator.estimate import HeldOut, held_out
+from quickstudy.estimator.outlook import outlook
 from quickstudy.typicality import features_of
 
 TASKS = "glyphs:size=16:classes=40"
@@ -73,7 +76,7 @@ def episode(number: int = 7) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 
 def test_the_estimator_knows_when_it_does_not_know(run: runs.Run, known: Confidence, tmp_path: Path) -> None:
-    x, y, new, truth = episode()
+    x, y, new, _ = episode()
     found = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
     plain, careful = found.predict(new), found.predict(new, abstain=0.8)
     told = np.array([label is not None for label in careful])
@@ -103,6 +106,33 @@ def test_what_it_tells_is_right_more_often(run: runs.Run) -> None:
     assert np.concatenate(told).mean() > np.concatenate(every).mean() + 0.05
 
 
+def test_what_more_examples_would_bring_is_foretold(run: runs.Run) -> None:
+    foretold, found = [], []
+    for number in range(30):
+        x, y, new, truth = episode(number)
+        made = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
+        now, more = outlook(made, held_out(made), (0, 2))
+        assert now.accuracy < more.accuracy
+        foretold.append((now.accuracy, more.accuracy))
+        first = np.isin(np.arange(len(new)) % 20, (0, 1))
+        score = made.score(new[~first], truth[~first])
+        found.append((score, made.partial_fit(new[first], truth[first]).score(new[~first], truth[~first])))
+    np.testing.assert_allclose(np.mean(foretold, 0), np.mean(found, 0), atol=0.05)
+    assert np.corrcoef(np.transpose(foretold)[0], np.transpose(found)[0])[0, 1] > 0.1
+
+
+@pytest.mark.parametrize(("errors", "harder"), [(100, 1.0), (0, 0.05), (300, 2.9)])
+def test_how_hard_classes_are_comes_from_their_errors(run: runs.Run, errors: int, harder: float) -> None:
+    x, y, _, _ = episode()
+    made = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
+    flat = torch.tensor([[0.5, 0.5], [0.5, 0.5]])
+    made.confidence_ = dataclasses.replace(made.confidence_, accuracy=flat)  # type: ignore[type-var]
+    truth = np.arange(200) % 5
+    guess = np.where(np.arange(200) < errors, (truth + 1) % 5, truth)
+    one = outlook(made, HeldOut(list("abcde"), truth, guess), (0,))[0]
+    assert 1 - one.accuracy == pytest.approx(min(0.5 * harder, 0.8), rel=0.05)
+
+
 def test_it_warns_of_a_support_that_is_unlike_any(run: runs.Run) -> None:
     noise = np.random.default_rng(0).random((10, 16, 16))
     with pytest.warns(UserWarning, match="unlike 99% of the tasks"):
@@ -117,7 +147,7 @@ def test_what_is_not_known_is_said(run: runs.Run, tmp_path: Path) -> None:
     assert found.task_typicality_ is None
     with pytest.raises(UserError, match="quickstudy calibrate RUN"):
         found.predict(new.reshape(len(new), -1), abstain=0.9)
-    with pytest.raises(UserError, match="coverage is 1.5"):
+    with pytest.raises(UserError, match="the coverage is 1"):
         FewShotClassifier(weights=run.path, device="cpu").fit(x, y).predict(new, abstain=1.5)
     damaged = tmp_path / confidence.FILE
     runs.write_tensors(damaged, {"scores": torch.zeros(1)}, {"format": 1, "tasks": "x"})

@@ -29,6 +29,7 @@ FILE = "confidence.safetensors"
 FORMAT = 1
 WAYS, SHOTS = (2, 5, 10, 20), (1, 2, 5, 10)
 QUERY = 5
+TABLES = ("accuracy", "temperature", "scores")
 _NONE = Typical(torch.empty(0), torch.empty(0, 0), torch.empty(0))
 LEVELS = 400
 """Quantiles of 1 - p_true that are kept, evenly from 0 to 1."""
@@ -48,6 +49,8 @@ class Confidence:
     seed: int
     ways: tuple[int, ...]
     shots: tuple[int, ...]
+    accuracy: Tensor
+    """[ways, shots]."""
     temperature: Tensor
     """[ways, shots]."""
     scores: Tensor
@@ -58,6 +61,10 @@ class Confidence:
     def degree(self, way: int, shot: float) -> float:
         """The temperature for tasks of that way and shot, geometrically between those that were measured."""
         return float(self._between(self.temperature.log(), way, shot).exp())
+
+    def expected(self, way: int, shot: float) -> float:
+        """The accuracy on validation tasks of that way and shot."""
+        return float(self._between(self.accuracy, way, shot))
 
     def threshold(self, way: int, shot: float, coverage: float) -> float:
         """The largest 1 - p of a label in the answer set."""
@@ -78,7 +85,7 @@ class Confidence:
 
     def tensors(self) -> dict[str, Tensor]:
         """What ``read`` makes it of, with ``note``."""
-        return {"temperature": self.temperature, "scores": self.scores} | (self.typical or _NONE)._asdict()
+        return {name: getattr(self, name) for name in TABLES} | (self.typical or _NONE)._asdict()
 
     def note(self) -> dict[str, Any]:
         """The rest, as JSON."""
@@ -115,12 +122,14 @@ def measure(
             f"{family.spec.name} has no {split} split. Name tasks that were not trained on, glyphs for example."
         )
     degrees, quantiles = torch.empty(len(ways), len(shots)), torch.empty(len(ways), len(shots), LEVELS + 1)
+    right = torch.empty_like(degrees)
     for row, way in enumerate(ways):
         for column, shot in enumerate(shots):
             which = scoring.Episodes(split=split, way=way, shot=shot, query=QUERY, episodes=episodes, seed=seed)
             heard = Overheard(family)
             scoring.score(learner, heard, which, device=device)
             answers = heard.answers()
+            right[row, column] = (answers.logits.argmax(-1) == answers.label).float().mean()
             degrees[row, column] = degree = max(temperature(answers), COLDEST)
             quantiles[row, column] = torch.quantile(_missed(answers, degree), torch.linspace(0, 1, LEVELS + 1).double())
     return Confidence(
@@ -129,6 +138,7 @@ def measure(
         seed=seed,
         ways=tuple(ways),
         shots=tuple(shots),
+        accuracy=right,
         temperature=degrees,
         scores=quantiles,
         typical=typical(learner, family, split, SUPPORTS * episodes, seed + 1, device),
@@ -161,6 +171,7 @@ def parse(tensors: dict[str, Tensor], note: dict[str, Any], path: Path) -> Confi
             **known,
             ways=tuple(note["ways"]),
             shots=tuple(note["shots"]),
+            accuracy=tensors["accuracy"],
             temperature=tensors["temperature"],
             scores=tensors["scores"],
             typical=like if len(like.distances) else None,

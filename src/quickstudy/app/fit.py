@@ -57,11 +57,13 @@ def main(args: list[str]) -> int:
 def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
     """What the classifier knows now, how sure that is, and where it lies."""
     from quickstudy.estimator.estimate import held_out
+    from quickstudy.estimator.outlook import outlook
 
     found = held_out(made)
     mean, ci95 = found.score
     counts = [found.of(number) for number in range(len(found.labels))]
     weakest = found.weakest()
+    coming = outlook(made, found) if made.confidence_ and len(found.labels) > 1 else []
     if as_json:
         value: dict[str, Any] = {
             "labels": {
@@ -69,6 +71,7 @@ def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
                 for label, (count, right) in zip(found.labels, counts, strict=True)
             },
             "held_out": {"accuracy": mean, "ci95": ci95},
+            "expected": [{"more": one.more, "accuracy": one.accuracy} for one in coming],
             "weakest": None if weakest is None else found.labels[weakest],
             "path": str(path),
         }
@@ -83,6 +86,10 @@ def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
         print("\nwith one label there is nothing to tell apart yet", file=sys.stderr)
     else:
         print(f"\neach predicted from the others: {output.score('accuracy', mean, ci95)}", file=sys.stderr)
+        if coming:
+            now, *later = (f"{one.accuracy:.1%}" for one in coming)
+            then = ", ".join(f"{score} with {one.more} more" for score, one in zip(later, coming[1:], strict=True))
+            print(f"to be expected of new ones: {now}; {then} of each label", file=sys.stderr)
         if weakest is not None:
             print(f"more pictures of {found.labels[weakest]} would help most", file=sys.stderr)
     print(path)
