@@ -75,3 +75,13 @@ def test_a_server_with_keys_is_asked_with_the_one_that_the_page_asks_for(visit):
     page.wait_for_selector("html[data-ready]")
     page.get_by_role("link", name="Runs").click()
     page.locator(".run").first.wait_for()
+
+
+def test_the_page_runs_nothing_but_its_own_files(visit, address):
+    page = visit()
+    sent = page.request.get(address).headers
+    assert "default-src 'self'" in sent["content-security-policy"]
+    assert "unsafe" not in sent["content-security-policy"]
+    assert not page.evaluate("[...document.querySelectorAll('script')].some((one) => one.textContent.trim())")
+    outside = "performance.getEntriesByType('resource').filter((one) => !one.name.startsWith(location.origin))"
+    assert page.evaluate(f"{outside}.map((one) => one.name).filter((one) => !one.startsWith('blob:'))") == []

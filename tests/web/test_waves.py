@@ -71,7 +71,7 @@ def test_what_is_out_of_range_is_refused_in_words(visit, address, body):
 
 def test_the_page_steps_and_takes_points_and_the_meta_trained_net_is_ahead(visit, drawings):
     page = visit("watch", {"draw": drawings}, reduced_motion="reduce")
-    page.wait_for_function("() => document.querySelector('.key.meta .error').textContent !== ''")
+    page.wait_for_function("() => document.querySelector('.key.meta .error')?.textContent")
     page.get_by_label("Gradient steps").fill("10")
     errors = {kind: float(page.locator(f".key.{kind} .error").inner_text()) for kind in ("meta", "scratch", "exact")}
     assert errors["exact"] <= errors["meta"] < errors["scratch"]

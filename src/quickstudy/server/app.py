@@ -1,38 +1,28 @@
-"""The application: routes below /v1, the page at /, and what they share.
-
-``watch`` and ``local_runs``, where they are installed, bring a ``router`` whose paths begin with /v1/watch and
-/v1/runs.
-"""
+"""The application: routes below /v1, the page at /, and what they share."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import models_json_schema
 from starlette.types import Receive, Scope, Send
 
 import quickstudy
 from quickstudy.errors import UserError
-from quickstudy.server import shapes
+from quickstudy.server import local_runs, shapes, watch
 from quickstudy.server.answers import add_errors
 from quickstudy.server.door import Door
+from quickstudy.server.page import add_page
 from quickstudy.server.quick import quick
 from quickstudy.server.routes import about, examples, models, questions
 from quickstudy.server.service import Service
 from quickstudy.server.settings import LOCAL, Settings
 
-WEB = Path(__file__).parent / "web"
 BODIES = (shapes.NewModel, shapes.NewExamples, shapes.Input, shapes.Inputs, shapes.NewLabel)
-PLAYGROUND = ("watch", "local_runs")
 DESCRIPTION = """Models that learn from a handful of examples. Make one, add examples with labels of your own, ask.
 
 Where keys are used, every request carries `Authorization: Bearer KEY`. What is refused is answered with
@@ -72,23 +62,11 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.service = service
     app.door = Door(app.inside, service, quick)
     add_errors(app)
-    for part in (about, models, examples, questions):
+    for part in (about, models, examples, questions, watch, local_runs):
         app.include_router(part.router)
-    for name in PLAYGROUND:
-        if (found := playground(name)) is not None:
-            app.include_router(found)
-    _add_page(app)
+    add_page(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
-
-
-def playground(name: str) -> APIRouter | None:
-    """The router of a part that may not be installed."""
-    module = f"quickstudy.server.{name}"
-    if importlib.util.find_spec(module) is None:
-        return None
-    router: APIRouter = importlib.import_module(module).router
-    return router
 
 
 def _described(app: FastAPI) -> dict[str, Any]:
@@ -104,13 +82,3 @@ def _described(app: FastAPI) -> dict[str, Any]:
         found["security"] = [{}, {"key": []}]
         app.openapi_schema = found
     return app.openapi_schema
-
-
-def _add_page(app: FastAPI) -> None:
-    if not (WEB / "index.html").is_file():
-        return
-    app.mount("/static", StaticFiles(directory=WEB), name="static")
-
-    @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(WEB / "index.html")

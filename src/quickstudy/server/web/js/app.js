@@ -23,6 +23,7 @@ async function show() {
   }
   if (LATER.includes(name) && !begun.has(name)) begun.set(name, import(`./${name}.js`).then((module) => module.start(models)));
   document.dispatchEvent(new CustomEvent("panel", { detail: name }));
+  await begun.get(name);
 }
 
 async function begin() {
@@ -39,4 +40,4 @@ async function begin() {
   call("GET", "/v1/runs").then(({ local }) => { document.querySelector('.tabs a[href="#runs"]').hidden = !local; }, failed);
 }
 
-begin();
+begin().catch(failed);
