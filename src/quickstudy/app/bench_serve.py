@@ -63,7 +63,7 @@ def show(found: Row) -> None:
         ("questions a batch", f"{found['questions_a_batch']:.1f}"),
         ("memory", f"{found['memory_mb']['after']:.0f} MB, at most {found['memory_mb']['peak']:.0f} MB"),
         ("CPU", f"server {found['cpu_s']['server']:.1f} s, users {found['cpu_s']['users']:.1f} s"),
-        ("the machine was busy", ", ".join(f"{name} {share:.0%}" for name, share in found["busy_with_others"].items())),
+        ("the machine was busy", ", ".join(f"{name} {share:.0%}" for name, share in found["machine_busy"].items())),
     ]
     output.print_table(("", ""), rows)
     if found["first_error"]:

@@ -31,6 +31,8 @@ class Flags:
     """A further learner, NAME=PATH of a run; may be given several times."""
     threads: int = 0
     """Threads of the arithmetic; 0 for one a core."""
+    decoders: int = 2
+    """Processes that read pictures; 0 for threads, which take less memory and more time."""
     memory_mb: float = 256.0
     """Megabytes of models that are kept at hand."""
     body_mb: float = Limits.body_mb
@@ -55,6 +57,7 @@ def main(args: list[str]) -> int:
         weights=given_weights(flags.weights),
         host=flags.host,
         threads=flags.threads,
+        decoders=flags.decoders,
         memory_mb=flags.memory_mb,
         limits=Limits(**{name: getattr(flags, name) for name in LIMITS}),
     )

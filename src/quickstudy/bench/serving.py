@@ -69,12 +69,13 @@ def measure(load: Load, weights: Sequence[str], threads: int, say: Callable[[str
             _ask(asked | {"seconds": min(3.0, load.seconds)}, folder)  # what is only done at first is not counted
             before, busy = server.facts(), busy_seconds()
             many = _ask(asked, folder)
-            after, others = server.facts(), others_share(busy, busy_seconds())
+            after, spent = server.facts(), busy_seconds()
             say(f"one user adds and asks {load.times} times ...")
             _ask(plan | {"alone": "warm", "times": 10}, folder)
             one = _ask(plan | {"alone": "alone", "times": load.times}, folder)
             batches = server.batches()
             facts = server.facts()
+    cpu = {"server": round(after["cpu_s"] - before["cpu_s"], 2), "users": round(many["cpu_s"], 2)}
     return {
         "work": "serving",
         "says": "predictions of many users' models of drawn characters, five ways, over HTTP",
@@ -87,8 +88,8 @@ def measure(load: Load, weights: Sequence[str], threads: int, say: Callable[[str
         "add_then_predict_ms": spread_ms(one["seconds"]),
         "questions_a_batch": batches,
         "memory_mb": {"before": before["memory_mb"], "after": after["memory_mb"], "peak": facts["peak_mb"]},
-        "cpu_s": {"server": after["cpu_s"] - before["cpu_s"], "users": many["cpu_s"]},
-        "busy_with_others": others,
+        "cpu_s": cpu,
+        "machine_busy": shares(busy, spent, cpu["server"] + cpu["users"]),
         "machine": machine(threads or os.cpu_count() or 1, "cpu"),
         "versions": versions([]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -123,15 +124,18 @@ class Server:
         self.process, self.url, self.key = process, url, key
 
     def facts(self) -> dict[str, float]:
-        """Memory and CPU seconds of its process, where the system tells them."""
-        place = Path(f"/proc/{self.process.pid}")
-        if not place.exists():
-            return {"memory_mb": 0.0, "peak_mb": 0.0, "cpu_s": 0.0}
-        status = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
-        times = (place / "stat").read_text().rpartition(")")[2].split()
-        ticks = (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
-        memory, peak = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
-        return {"memory_mb": round(memory, 1), "peak_mb": round(peak, 1), "cpu_s": ticks}
+        """Memory that is not shared, and CPU seconds, of its processes, where the system tells them."""
+        found = {"memory_mb": 0.0, "peak_mb": 0.0, "cpu_s": 0.0}
+        for pid in family(self.process.pid):
+            with contextlib.suppress(OSError, KeyError):  # it ends just now
+                place = Path(f"/proc/{pid}")
+                status = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
+                times = (place / "stat").read_text().rpartition(")")[2].split()
+                shared = int(status["RssFile"].split()[0]) if pid != self.process.pid else 0
+                found["memory_mb"] += (int(status["VmRSS"].split()[0]) - shared) / 1024
+                found["peak_mb"] += (int(status["VmHWM"].split()[0]) - shared) / 1024
+                found["cpu_s"] += (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+        return {name: round(value, 1) for name, value in found.items()}
 
     def batches(self) -> float:
         """Mean number of questions that were answered in one pass."""
@@ -140,6 +144,18 @@ class Server:
             lines = answer.read().decode().splitlines()
         values = dict(line.rsplit(" ", 1) for line in lines if line.startswith("quickstudy_batch"))
         return float(values["quickstudy_batch_questions_sum"]) / float(values["quickstudy_batch_questions_count"])
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it started, where the system tells them."""
+    parents = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(place.parent.name)] = int(place.read_text().rpartition(")")[2].split()[1])
+    found = [pid] if pid in parents else []
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
 
 
 @contextlib.contextmanager
@@ -172,7 +188,12 @@ def busy_seconds() -> tuple[float, float, float]:
     return every / tick, (every - idle - rest[0]) / tick, nice / tick
 
 
-def others_share(before: tuple[float, float, float], after: tuple[float, float, float]) -> dict[str, float]:
-    """Shares of the machine's time between two looks: how busy it was with everything, and with niced work."""
+def shares(before: tuple[float, float, float], after: tuple[float, float, float], ours: float) -> dict[str, float]:
+    """Shares of the machine's time between two looks: what it was busy, what of it was not ``ours``, or niced."""
     every, busy, niced = (b - a for a, b in zip(before, after, strict=True))
-    return {"machine": round(busy / every, 3), "niced": round(niced / every, 3)} if every else {}
+    if not every:
+        return {}
+    return {
+        name: round(max(part, 0) / every, 3)
+        for name, part in (("all", busy), ("others", busy - ours), ("niced", niced))
+    }

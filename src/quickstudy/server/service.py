@@ -19,11 +19,12 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from quickstudy.estimator.inputs import Array, Reader
+from quickstudy.estimator.inputs import Array, Pictures, Reader
 from quickstudy.server import arithmetic, inputs, knowledge, labels
 from quickstudy.server.arithmetic import Question
 from quickstudy.server.database import Database
-from quickstudy.server.inputs import Given
+from quickstudy.server.decoders import Decoders
+from quickstudy.server.inputs import Given, Read
 from quickstudy.server.keyring import Keyring
 from quickstudy.server.knowledge import Ready, Support
 from quickstudy.server.labels import Label
@@ -32,7 +33,7 @@ from quickstudy.server.metrics import Metrics
 from quickstudy.server.refusals import ClashError, NotThereError, TooLargeError
 from quickstudy.server.served import DEFAULT, Catalogue, Served, depends_on_support
 from quickstudy.server.settings import Settings
-from quickstudy.server.store import Change, Model, Store
+from quickstudy.server.store import Change, Model, Note, Store
 from quickstudy.server.together import Together
 
 TRIES = 50
@@ -71,7 +72,7 @@ class Service:
         threads = settings.threads or cores
         self._torch = ThreadPoolExecutor(1, "arithmetic", partial(torch.set_num_threads, threads))
         self._aside = ThreadPoolExecutor(1, "aside", partial(torch.set_num_threads, 1))
-        self._decoders = ThreadPoolExecutor(max(cores, 2), "decoder")
+        self._decoders = Decoders(settings.decoders, cores)
         self._database = ThreadPoolExecutor(4, "database")
         half = int(settings.memory_mb * 1e6 / 2)
         self.states: Memory[Ready] = Memory(half)
@@ -90,7 +91,8 @@ class Service:
 
     def close(self) -> None:
         """Let what is under way end, and close the store."""
-        for pool in (self._torch, self._aside, self._decoders, self._database):
+        self._decoders.close()
+        for pool in (self._torch, self._aside, self._database):
             pool.shutdown(wait=True, cancel_futures=True)
         self.store.database.close()
 
@@ -143,7 +145,7 @@ class Service:
 
         async def plan(served: Served, before: Support) -> Plan:
             reads, earlier = knowledge.reader_of(served, before.note), before.kept
-            read = await self.on_decoders(inputs.read, given, reads, before.note, self.limits, earlier)
+            read = await self.read(given, reads, before.note, earlier)
             rewritten = (
                 ()
                 if read.earlier is None
@@ -238,7 +240,13 @@ class Service:
         """[n, ...] inputs as they are kept, by which reader, and what was learnt from where that says what they are."""
         reads = knowledge.reader_of(self.served(model), model.note)
         beside = (await self.support(model)).kept if depends_on_support(reads) else None
-        return (await self.on_decoders(inputs.read, given, reads, model.note, self.limits)).kept, reads, beside
+        return (await self.read(given, reads, model.note)).kept, reads, beside
+
+    async def read(self, given: Sequence[Given], reads: Reader, note: Note, earlier: Array | None = None) -> Read:
+        """Inputs as they are kept."""
+        if isinstance(reads, Pictures):
+            return await self._decoders.run(inputs.read, given, reads, note, self.limits)
+        return await self.on_threads(inputs.read, given, reads, note, self.limits, earlier)
 
     async def support(self, model: Model) -> Support:
         """All examples of the model, of its version or a later one."""
@@ -293,9 +301,9 @@ class Service:
         """``work`` on a thread that may wait for the database."""
         return await asyncio.get_running_loop().run_in_executor(self._database, partial(work, *args))
 
-    async def on_decoders(self, work: Callable[..., T], *args: Any) -> T:
-        """``work`` on a thread that reads pictures."""
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, partial(work, *args))
+    async def on_threads(self, work: Callable[..., T], *args: Any) -> T:
+        """``work`` on a thread of no special kind."""
+        return await asyncio.get_running_loop().run_in_executor(self._decoders.threads, partial(work, *args))
 
     async def on_torch(self, work: Callable[..., T], *args: Any) -> T:
         """``work`` on the thread that adapts and predicts."""

@@ -36,6 +36,8 @@ class Settings:
     """Address that it listens at; others than this machine's own need keys."""
     threads: int = 0
     """Threads of the arithmetic; 0 for one a core."""
+    decoders: int = 0
+    """Processes that read pictures; 0 for threads of the server's own."""
     window_ms: float = 2.0
     """How long a prediction waits for others that are on their way."""
     memory_mb: float = 256.0
@@ -45,10 +47,10 @@ class Settings:
     """Folder of the runs that the page shows to this machine."""
 
     def __post_init__(self) -> None:
-        if self.threads < 0 or self.window_ms < 0 or self.memory_mb < 1:
+        if min(self.threads, self.decoders, self.window_ms) < 0 or self.memory_mb < 1:
             raise UserError(
-                f"threads is {self.threads}, window_ms {self.window_ms}, memory_mb {self.memory_mb}; expected 0 or "
-                f"more, 0 or more, and 1 or more."
+                f"threads is {self.threads}, decoders {self.decoders}, window_ms {self.window_ms} and memory_mb "
+                f"{self.memory_mb}; expected 0 or more, and 1 or more of memory_mb."
             )
 
     @property

@@ -73,7 +73,7 @@ async def image(asking: Asking, id: ModelId, example: str) -> Response:
     if asking.service.shown(model)["input"] != "pictures":
         raise OtherKindError(f"the model {id} learns from numbers, which have no picture.")
     reads = reader_of(asking.service.served(model), model.note)
-    content = await asking.service.on_decoders(_png, unpacked([found.kept], reads, 0)[0])
+    content = await asking.service.on_threads(_png, unpacked([found.kept], reads, 0)[0])
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=31536000"})
 
 
