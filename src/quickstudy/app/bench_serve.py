@@ -14,7 +14,7 @@ from quickstudy.app.flags import parse
 from quickstudy.bench import serving
 from quickstudy.bench.process import WorkerError
 from quickstudy.bench.rows import Row
-from quickstudy.bench.serving import Load
+from quickstudy.bench.serving import Load, Serve
 from quickstudy.errors import UserError
 from quickstudy.server.settings import given_weights
 
@@ -31,6 +31,8 @@ class Flags:
     """A learner in place of the bundled one: characters=PATH of a run."""
     threads: int = 0
     """Threads of the server's arithmetic; 0 for one a core."""
+    decoders: int = 2
+    """Processes of the server that read pictures; 0 for threads."""
     out: Path | None = None
     """File for the row."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -41,8 +43,9 @@ def main(args: list[str]) -> int:
     """Run the benchmark; 1 where an answer was an error."""
     flags = parse(Flags, args, prog="quickstudy bench serve", description=DESCRIPTION)
     given_weights(flags.weights)
+    serve = Serve(flags.weights, flags.threads, flags.decoders)
     try:
-        found = serving.measure(flags.load, flags.weights, flags.threads, lambda line: print(line, file=sys.stderr))
+        found = serving.measure(flags.load, serve, lambda line: print(line, file=sys.stderr))
     except WorkerError as lost:
         raise UserError(f"{lost}. Look whether `quickstudy serve` runs here.") from lost
     if flags.out is not None:
@@ -61,7 +64,7 @@ def show(found: Row) -> None:
         ("a prediction", times(found["predict_ms"])),
         ("example added, then asked", times(found["add_then_predict_ms"])),
         ("questions a batch", f"{found['questions_a_batch']:.1f}"),
-        ("memory", f"{found['memory_mb']['after']:.0f} MB, at most {found['memory_mb']['peak']:.0f} MB"),
+        ("memory", f"{found['memory_mb']['before']:.0f} MB before, {found['memory_mb']['after']:.0f} MB after"),
         ("CPU", f"server {found['cpu_s']['server']:.1f} s, users {found['cpu_s']['users']:.1f} s"),
         ("the machine was busy", ", ".join(f"{name} {share:.0%}" for name, share in found["machine_busy"].items())),
     ]

@@ -53,16 +53,32 @@ class Load:
             raise UserError("expected numbers above 0, and at least as many --models as --users.")
 
 
-def measure(load: Load, weights: Sequence[str], threads: int, say: Callable[[str], None]) -> Row:
+@dataclass(frozen=True)
+class Serve:
+    """How the server is started."""
+
+    weights: tuple[str, ...] = ()
+    """Learners in place of the bundled ones, each NAME=PATH."""
+    threads: int = 0
+    decoders: int = 2
+
+    @property
+    def flags(self) -> list[str]:
+        """For its command line."""
+        named = [part for word in self.weights for part in ("--weights", word)]
+        return ["--threads", str(self.threads), "--decoders", str(self.decoders), *named]
+
+
+def measure(load: Load, serve: Serve, say: Callable[[str], None]) -> Row:
     """Fill a store, start a server on it, load it; the row of what was found."""
     with tempfile.TemporaryDirectory(prefix="quickstudy-") as folder:
         store = Path(folder) / "models.db"
-        named = dict(word.split("=", 1) for word in weights)
+        named = dict(word.split("=", 1) for word in serve.weights)
         say(f"filling a store with {load.models:,} models ...")
         users = crowd.fill(Database(str(store)), Catalogue(named).get(DEFAULT), DEFAULT, load.users, load.models)
         plan = {"seed": load.seed, "users": [asdict(user) for user in users]}
         plan |= {"pictures": crowd.questions(crowd.characters(0))}
-        with serving(store, weights, threads) as server:
+        with serving(store, serve) as server:
             plan["url"] = server.url
             say(f"{load.users} users ask {load.rate:g} times a second for {load.seconds:g} s ...")
             asked = plan | {"rate": load.rate, "seconds": load.seconds}
@@ -80,6 +96,7 @@ def measure(load: Load, weights: Sequence[str], threads: int, say: Callable[[str
         "work": "serving",
         "says": "predictions of many users' models of drawn characters, five ways, over HTTP",
         **asdict(load),
+        "decoders": serve.decoders,
         "answered_per_s": len(many["seconds"]) / load.seconds,
         "errors": len(many["errors"]) + len(one["errors"]),
         "first_error": next(iter(many["errors"] + one["errors"]), None),
@@ -87,10 +104,10 @@ def measure(load: Load, weights: Sequence[str], threads: int, say: Callable[[str
         "predict_ms": spread_ms(many["seconds"]),
         "add_then_predict_ms": spread_ms(one["seconds"]),
         "questions_a_batch": batches,
-        "memory_mb": {"before": before["memory_mb"], "after": after["memory_mb"], "peak": facts["peak_mb"]},
+        "memory_mb": {"before": before["memory_mb"], "after": after["memory_mb"], "end": facts["memory_mb"]},
         "cpu_s": cpu,
         "machine_busy": shares(busy, spent, cpu["server"] + cpu["users"]),
-        "machine": machine(threads or os.cpu_count() or 1, "cpu"),
+        "machine": machine(serve.threads or os.cpu_count() or 1, "cpu"),
         "versions": versions([]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
@@ -124,17 +141,15 @@ class Server:
         self.process, self.url, self.key = process, url, key
 
     def facts(self) -> dict[str, float]:
-        """Memory that is not shared, and CPU seconds, of its processes, where the system tells them."""
-        found = {"memory_mb": 0.0, "peak_mb": 0.0, "cpu_s": 0.0}
+        """Memory (what processes share is counted once) and CPU seconds, where the system tells them."""
+        found = {"memory_mb": 0.0, "cpu_s": 0.0}
         for pid in family(self.process.pid):
-            with contextlib.suppress(OSError, KeyError):  # it ends just now
+            with contextlib.suppress(OSError, IndexError):  # it ends just now
                 place = Path(f"/proc/{pid}")
-                status = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
                 times = (place / "stat").read_text().rpartition(")")[2].split()
-                shared = int(status["RssFile"].split()[0]) if pid != self.process.pid else 0
-                found["memory_mb"] += (int(status["VmRSS"].split()[0]) - shared) / 1024
-                found["peak_mb"] += (int(status["VmHWM"].split()[0]) - shared) / 1024
                 found["cpu_s"] += (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+                pss = (place / "smaps_rollup").read_text().partition("Pss:")[2]
+                found["memory_mb"] += int(pss.split()[0]) / 1024
         return {name: round(value, 1) for name, value in found.items()}
 
     def batches(self) -> float:
@@ -159,10 +174,10 @@ def family(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def serving(store: Path, weights: Sequence[str], threads: int) -> Iterator[Server]:
+def serving(store: Path, serve: Serve) -> Iterator[Server]:
     """A server on ``store``, gone at the end; WorkerError where it does not start."""
     command = [sys.executable, "-m", "quickstudy", "serve", "--port", "0", "--store", str(store)]
-    command += ["--threads", str(threads), *(part for word in weights for part in ("--weights", word))]
+    command += serve.flags
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         try:
