@@ -15,6 +15,7 @@ import quickstudy as qs
 from quickstudy import UserError, learners, nets, runs
 from quickstudy.nets import NetConfig, lite0
 from quickstudy.nets.frozen import Frozen
+from quickstudy.nets.remembered import Remembered
 from quickstudy.tasks.base import Examples, Spec, Task
 
 SHAPE = (3, 64, 64)
@@ -63,6 +64,22 @@ def test_features_pass_through_and_many_pictures_go_in_parts() -> None:
     assert net(features, mask)[0] is features
     torch.testing.assert_close(net(x[40:41], mask[:1])[0], features[40:41], atol=1e-4, rtol=1e-4)
     assert net(x[:0], mask[:0])[0].shape == (0, 1280)
+
+
+def test_pictures_that_come_again_are_remembered() -> None:
+    net = build()
+    x, mask = pictures(6)
+    plain = net(x, mask)[0]
+    net.remember()
+    seen: list[int] = []
+    net.stem.register_forward_hook(lambda module, given, result: seen.append(len(result)))
+    torch.testing.assert_close(net(x[:4], mask[:4])[0], plain[:4], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(net(x.flip(0), mask)[0], plain.flip(0), atol=1e-4, rtol=1e-4)
+    net(x, mask)
+    assert seen == [4, 2]
+    few = Remembered(most=3)
+    assert few.features(x, lambda some: some.mean((2, 3))).equal(x.mean((2, 3)))
+    assert len(few.known) == 3
 
 
 def test_weights_are_the_same_wherever_they_are_loaded() -> None:
@@ -147,6 +164,7 @@ def test_a_net_of_timm_is_frozen_and_sees_its_own_units(monkeypatch: pytest.Monk
 
 def test_a_run_with_a_net_of_timm_is_read_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stand_in(monkeypatch)
+    monkeypatch.setenv("QUICKSTUDY_CACHE", str(tmp_path / "cache"))
     config = qs.TrainConfig(way=3, shot=1, query=2, steps=3, validate_every=0)
     settings = {"backbone": "timm:stand_in", "distance": "cosine"}
     for number in range(60):

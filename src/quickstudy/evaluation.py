@@ -14,6 +14,7 @@ from torch import Tensor
 import quickstudy
 from quickstudy import cost, runs
 from quickstudy.devices import pick_device
+from quickstudy.embedding import embedded
 from quickstudy.errors import UserError, unknown
 from quickstudy.intervals import finite, interval
 from quickstudy.learners.base import Learner
@@ -24,6 +25,9 @@ from quickstudy.tasks.base import Split, TaskFamily
 
 CURVES: dict[str, tuple[int, ...]] = {"shots": (1, 2, 5, 10), "steps": (0, 1, 2, 3, 5, 10), "ways": (2, 5, 10, 20)}
 """Where each curve is measured, as far as the split has so many."""
+
+TIMED = 5
+"""Episodes that say what tasks cost among many, where the score comes from features that are kept."""
 
 
 class CurvePoint(NamedTuple):
@@ -135,7 +139,10 @@ def evaluate(
         raise UserError(f"--inner-steps is {inner_steps}; it must be 0 or more.")
     place = pick_device(device)
     learner = learner.to(place)
-    scored = score(learner, family, which, steps=inner_steps, device=place)
+    seen = embedded(learner, family)
+    scored = timed = score(learner, seen, which, steps=inner_steps, device=place)
+    if seen is not family:  # what tasks cost has the frozen net in it
+        timed = score(learner, family, replace(which, episodes=min(episodes, TIMED)), steps=inner_steps, device=place)
     mean, ci95 = interval(scored.values, scored.units)
     best = None if scored.oracle is None else interval(scored.oracle, scored.units)
     few = next(batches(family, replace(which, episodes=cost.REPEATS), cost.REPEATS)).to(place)
@@ -155,15 +162,15 @@ def evaluate(
         transductive=learner.transductive,
         inner_steps=inner_steps,
         **costs._asdict(),
-        adapt_batched_ms=scored.adapt_ms,
-        predict_batched_ms=scored.predict_ms,
+        adapt_batched_ms=timed.adapt_ms,
+        predict_batched_ms=timed.predict_ms,
         parameters=sum(value.numel() for value in learner.parameters()),
         device=place.type,
         version=quickstudy.__version__,
         torch=torch.__version__,
         manifest=scored.manifest,
         training={} if isinstance(run, Learner) else run.trained(),
-        curves={curve: measure_curve(learner, family, which, curve, place) for curve in curves},
+        curves={curve: measure_curve(learner, seen, which, curve, place) for curve in curves},
         scores=scored.values,
         unit_ids=scored.units,
     )

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from quickstudy import nets, parallel, scoring
+from quickstudy.embedding import embedded
 from quickstudy.errors import UserError
 from quickstudy.inner import batch, choosing
 from quickstudy.intervals import finite, interval
@@ -52,7 +53,8 @@ class Training:
         device: torch.device,
         world: parallel.World = parallel.ALONE,
     ) -> None:
-        self.learner, self.family, self.config, self.device = learner.to(device), family, config, device
+        self.learner, self.config, self.device = learner.to(device), config, device
+        self.family = embedded(self.learner, family)
         self.params = {name: value for name, value in learner.named_parameters() if value.requires_grad}
         nets.train_in_bfloat16(learner, config.precision == "bfloat16")
         self.optimizer = self._optimizer() if self.params else None

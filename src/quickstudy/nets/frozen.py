@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from quickstudy.errors import UserError
 from quickstudy.nets.backbone import Backbone
+from quickstudy.nets.layout import batched
 from quickstudy.nets.norm import Moments
+from quickstudy.nets.remembered import Remembered
 
 TOGETHER = 32
 """Pictures that go through at once: memory does not grow with their number."""
@@ -36,6 +38,11 @@ class Frozen(Backbone):
     def __init__(self, features: int, source: str) -> None:
         super().__init__([])
         self.features, self.source = features, source
+        self.remembered: Remembered | None = None
+
+    def remember(self) -> None:
+        """From now on keep the features of the last pictures, for they will come again."""
+        self.remembered = Remembered()
 
     def _through_net(self, x: Tensor) -> Tensor:
         """Features of a few pictures."""
@@ -49,10 +56,14 @@ class Frozen(Backbone):
     def _through_blocks(self, x: Tensor, mask: Tensor, moments: Mapping[str, Tensor] | None) -> tuple[Tensor, Moments]:
         if x.dim() == 2:
             return x, {}
-        return torch.cat([self._through_net(part) for part in x.split(TOGETHER)]) if len(x) else self._none(x), {}
+        if not len(x):
+            return x.new_zeros(0, self.features), {}
+        if self.remembered is None or batched(x):
+            return self._in_parts(x), {}
+        return self.remembered.features(x, self._in_parts), {}
 
-    def _none(self, x: Tensor) -> Tensor:
-        return x.new_zeros(0, self.features)
+    def _in_parts(self, x: Tensor) -> Tensor:
+        return torch.cat([self._through_net(part) for part in x.split(TOGETHER)])
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *rest: Any
