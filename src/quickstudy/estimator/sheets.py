@@ -10,6 +10,7 @@ over Omniglot's background alphabets.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,7 +107,9 @@ class Paper(NamedTuple):
 def otsu(values: Array) -> float:
     """The threshold that parts ``values`` best into two (Otsu 1979): between-class variance is largest."""
     low, high = float(values.min()), float(values.max())
-    count, edges = np.histogram(values, 128, (low, high if high > low else low + 1))
+    step = (high - low or 1.0) / 128
+    count = np.bincount(((values - low) * (1 / step)).astype(np.intp).ravel().clip(max=127), minlength=128)
+    edges = low + step * np.arange(129)
     middle = (edges[1:] + edges[:-1]) / 2
     below, mass = count.cumsum(), (count * middle).cumsum()
     above = below[-1] - below
@@ -116,7 +119,18 @@ def otsu(values: Array) -> float:
 
 def stroke_width(solid: Array) -> float:
     """Of [h, w] bool, in pixels; 0 where there is nothing."""
-    return _width(ndimage.distance_transform_edt(solid)) if solid.any() else 0.0
+    return _width(_depth(solid)) if solid.any() else 0.0
+
+
+def _depth(solid: Array) -> Array:
+    """[h, w] distance of what is solid to the nearest that is not; only as far around as that can be is looked at."""
+    edges = _edges(solid)
+    assert edges is not None
+    left, upper, right, lower = edges
+    here = slice(max(upper - 1, 0), lower + 1), slice(max(left - 1, 0), right + 1)
+    found = np.zeros(solid.shape)
+    found[here] = ndimage.distance_transform_edt(solid[here])
+    return found
 
 
 def _width(inside: Array) -> float:
@@ -145,6 +159,7 @@ def _fitted(terms: Array, values: Array, paper: Array) -> Array:
     return weights
 
 
+@functools.lru_cache(maxsize=16)
 def _terms(shape: tuple[int, ...], box: Box) -> Array:
     """[h * w, 6]: 1, x, y, xy, x^2, y^2 at the pixels of ``box``."""
     x = np.linspace(box[0], box[2], shape[1], dtype=np.float32)
@@ -205,7 +220,7 @@ def _penned(ink: Array) -> Array:
     solid = ink > 0.5
     if not solid.any():
         return ink
-    inside = ndimage.distance_transform_edt(solid)
+    inside = _depth(solid)
     width = _width(inside)
     if WIDTHS[0] <= width / len(ink) <= WIDTHS[1]:
         return ink
