@@ -63,6 +63,7 @@ def show(found: Row) -> None:
         ("answers a second", f"{found['answered_per_s']:.1f}, {found['errors']} errors, {found['right']:.1%} right"),
         ("a prediction", times(found["predict_ms"])),
         ("example added, then asked", times(found["add_then_predict_ms"])),
+        ("users were kept waiting", f"by their own process, at most {found['users_late_ms']:.0f} ms"),
         ("questions a batch", f"{found['questions_a_batch']:.1f}"),
         ("memory", f"{found['memory_mb']['before']:.0f} MB before, {found['memory_mb']['after']:.0f} MB after"),
         ("CPU", f"server {found['cpu_s']['server']:.1f} s, users {found['cpu_s']['users']:.1f} s"),

@@ -27,6 +27,8 @@ class Found:
     """Answers whose label is that of the picture's class."""
     errors: list[str] = field(default_factory=list)
     """Answers that are none."""
+    late: float = 0.0
+    """The longest, in seconds, that this process itself was kept from running."""
 
 
 class Connection:
@@ -40,7 +42,14 @@ class Connection:
         self.reader, self.writer = await asyncio.open_connection(self.host, self.port)
 
     async def post(self, path: str, key: str, body: bytes) -> tuple[int, bytes]:
-        """Status and body of the answer."""
+        """Status and body of the answer; a connection that was idle so long that it was closed is opened anew."""
+        try:
+            return await self._post(path, key, body)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            await self.open()
+            return await self._post(path, key, body)
+
+    async def _post(self, path: str, key: str, body: bytes) -> tuple[int, bytes]:
         head = f"POST {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: application/json\r\n"
         auth = f"Authorization: Bearer {key}\r\n" if key else ""
         self.writer.write(f"{head}{auth}Content-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -55,8 +64,17 @@ async def crowd(plan: dict[str, Any]) -> Found:
     pictures = [(label, json.dumps({"image": image}).encode()) for label, image in plan["pictures"]]
     start = time.perf_counter() + 1.0
     users = [_user(plan, user, pictures, random.Random(draw.random()), start, found) for user in plan["users"]]
+    watch = asyncio.create_task(_watch(found))
     await asyncio.gather(*users)
+    watch.cancel()
     return found
+
+
+async def _watch(found: Found) -> None:
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(0.02)
+        found.late = max(found.late, time.perf_counter() - before - 0.02)
 
 
 async def _user(

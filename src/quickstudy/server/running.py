@@ -15,6 +15,8 @@ from quickstudy.errors import UserError
 
 PATIENCE_S = 10
 """Seconds that requests under way have when the server is told to stop."""
+IDLE_S = 30
+"""Seconds after which a connection that nobody uses is closed."""
 SWITCH_S = 0.0005
 """How long one thread may keep others from running Python. Arithmetic asks for that between all its operators: with the
 usual 5 ms each batch would wait longer than it takes."""
@@ -70,6 +72,11 @@ def run(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> No
         signal.signal(number, stopped)
     sys.setswitchinterval(SWITCH_S)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=PATIENCE_S, server_header=False
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_S,
+        timeout_graceful_shutdown=PATIENCE_S,
     )
     _Server(config, ready).run(sockets=[listening])
