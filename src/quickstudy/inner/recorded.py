@@ -25,6 +25,7 @@ from quickstudy.errors import UserError
 from quickstudy.inner import forward
 from quickstudy.inner.capturing import capturable, captured
 from quickstudy.inner.compiling import translated
+from quickstudy.inner.interpreted import interpreted
 
 MOST = 16
 """Recordings that are kept; the oldest goes first."""
@@ -84,7 +85,7 @@ class Recording:
             return _filled(self.out, self.plays[compiled](*leaves))
 
     def _play(self, leaves: list[Tensor], compiled: bool) -> Function:
-        play = translated(self.graph, leaves) if compiled else self.graph.forward
+        play = translated(self.graph, leaves) if compiled else interpreted(self.graph)
         return captured(play, leaves) if capturable(leaves) else play
 
 
