@@ -18,13 +18,15 @@ import pytest
 from glyphs import Stroke, circle, cross
 from PIL import Image, ImageDraw
 
-import quickstudy as qs
+from quickstudy import learners
+from quickstudy.runs import METRICS, WEIGHTS, describe, write_card, write_tensors, write_text
+from quickstudy.tasks.base import Spec
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 GLYPHS = {"ring": circle, "kiss": cross}
-KINDS = ("red", "blue", *map(str, range(10)))
+KINDS = {"red": (180, 0, 0), "blue": (0, 0, 180)}
 
 
 @pytest.fixture(scope="session")
@@ -39,11 +41,10 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of noise in a colour each; the first two are red and blue."""
+    """Folders of noise in a colour each."""
     root = tmp_path_factory.mktemp("photos")
     draw = np.random.default_rng(0)
-    colours = [(180, 0, 0), (0, 0, 180), *draw.integers(0, 180, (10, 3))]
-    for kind, colour in zip(KINDS, colours, strict=True):
+    for kind, colour in KINDS.items():
         (root / kind).mkdir()
         for number in range(3):
             noise = draw.uniform(0, 60, (40, 40, 3))
@@ -52,12 +53,15 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
-    """A folder with the run of a learner of photographs; beside it lies a page that is not for anybody."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run of a learner of photographs, untrained; beside it lies a page that is not for anybody."""
     root = tmp_path_factory.mktemp("machine") / "runs"
-    config = qs.TrainConfig(steps=2, way=2, shot=1, query=1, validate_every=0, device="cpu")
-    tasks = f"images:path={photos}:size=16"
-    qs.train("protonet", tasks=tasks, config=config, settings={"width": 8}, out=root / "photos")
+    spec = Spec(name="images", kind="classification", shape=(3, 16, 16))
+    made = learners.build("protonet", spec, learners.configure("protonet", {"width": 8}), seed=0)
+    run = describe(root / "photos", "protonet", made.config, spec, {"steps": 2}, None)
+    write_card(run)
+    write_tensors(run.path / WEIGHTS, made.state_dict())
+    write_text(run.path / METRICS, '{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n')
     (root.parent / "secret.html").write_text("secret")
     return root
 
@@ -83,7 +87,7 @@ def remember(models: dict[str, str]) -> str:
     return f"for (const [name, value] of Object.entries({json.dumps(kept)})) localStorage[name] ??= value"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def drawings(address: str) -> str:
     """The id of a model that knows rings and kisses from three drawings of each."""
     chance = random.Random(0)

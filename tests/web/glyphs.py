@@ -11,7 +11,7 @@ Stroke = list[tuple[float, float]]
 def circle(chance: random.Random) -> list[Stroke]:
     across, start = chance.uniform(0.22, 0.34), chance.uniform(0, 6)
     x, y = chance.uniform(0.42, 0.58), chance.uniform(0.42, 0.58)
-    turn = [start + 6.5 * number / 20 for number in range(21)]
+    turn = [start + 6.5 * number / 14 for number in range(15)]
     return [[(x + across * math.cos(a), y + 1.1 * across * math.sin(a)) for a in turn]]
 
 
@@ -31,7 +31,7 @@ def zigzag(chance: random.Random) -> list[Stroke]:
 
 
 def line(start: tuple[float, float], end: tuple[float, float]) -> Stroke:
-    steps = [number / 6 for number in range(7)]
+    steps = [number / 3 for number in range(4)]
     return [(start[0] + t * (end[0] - start[0]), start[1] + t * (end[1] - start[1])) for t in steps]
 
 
@@ -77,4 +77,5 @@ def ask(page, strokes: list[Stroke]) -> str:
     page.wait_for_function("() => !document.querySelector('#draw-ask .word').classList.contains('swipe')")
     draw(page, page.locator("#draw-ask canvas"), strokes)
     page.locator("#draw-ask .because .thumb").first.wait_for()
+    page.locator("#draw-ask [aria-busy=false]").wait_for()
     return answer(page)

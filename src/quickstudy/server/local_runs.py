@@ -14,8 +14,9 @@ from fastapi.responses import HTMLResponse
 from quickstudy import locks, runs
 from quickstudy.errors import UserError
 from quickstudy.server.refusals import NotThereError
+from quickstudy.server.routes.common import ERRORS
 
-router = APIRouter(prefix="/v1/runs", tags=["playground"])
+router = APIRouter(prefix="/v1/runs", tags=["playground"], responses=ERRORS)
 MOST_POINTS = 1000
 """Lines of metrics in one answer; of more, every second one or fewer are told."""
 MOST_FILES, MOST_BYTES = 200, 2_000_000
@@ -70,7 +71,7 @@ def metrics(folder: Folder, name: Name, after: Annotated[int, Query(ge=0)] = 0) 
     return {"lines": kept, "next": max(after, len(lines))}
 
 
-@router.get("/page")
+@router.get("/page", response_class=HTMLResponse)
 def page(folder: Folder, name: Name) -> HTMLResponse:
     """A page that ``quickstudy compare`` or ``demo`` wrote."""
     path = inside(folder, name)

@@ -25,11 +25,12 @@ from torch import Tensor
 from quickstudy import learners, runs, weights
 from quickstudy.inner import sgd, trajectory
 from quickstudy.learners.base import Adapted, Learner
+from quickstudy.server.routes.common import ERRORS
 from quickstudy.tasks.base import Examples, masked_mean
 from quickstudy.tasks.endless import INPUT
 from quickstudy.tasks.sinusoid import AMPLITUDE
 
-router = APIRouter(prefix="/v1/watch", tags=["playground"])
+router = APIRouter(prefix="/v1/watch", tags=["playground"], responses=ERRORS)
 RUN = Path(weights.__file__).parent / "sine"
 SCRATCH_SEED = 1
 PLACES = 121

@@ -2,10 +2,10 @@
 
 import { Answer } from "./answer.js";
 import { Because } from "./because.js";
+import { fromFile } from "./camera.js";
 import { Classes } from "./classes.js";
 import { button, duration, el } from "./dom.js";
 import { latest } from "./latest.js";
-import { base64 } from "./model.js";
 import { failed, note } from "./notes.js";
 import { Pad } from "./pad.js";
 
@@ -48,9 +48,9 @@ function padOf(label, give) {
   pad.node.style.setProperty("--wait", `${WAIT}ms`);
   const files = el("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", tabindex: "-1", "aria-hidden": "true" });
   files.addEventListener("change", async () => {
-    const inputs = await Promise.all([...files.files].map(async (file) => ({ image: await base64(file) })));
+    const inputs = await Promise.all([...files.files].map(fromFile)).catch(failed);
     files.value = "";
-    give(inputs);
+    if (inputs) give(inputs);
   });
   const below = el("div", { class: "row small soft" },
     button("or from files", { class: "link", onclick: () => files.click() }), files, pad.tools);
@@ -83,7 +83,7 @@ function asking(model) {
     if (pad.empty) return;
     answer.show(told.predictions[0]);
     trip.textContent = `Answered in ${duration(told.trip)}`;
-  }, failed);
+  }, failed, (busy) => answer.node.setAttribute("aria-busy", String(busy)));
 
   const finish = () => {
     if (pad.empty || !model.known.length) return;

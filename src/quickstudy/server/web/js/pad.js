@@ -49,6 +49,7 @@ export class Pad {
   undo() {
     this.strokes.pop();
     this._change();
+    if (!this.empty) this.lifted();
   }
 
   redraw() {

@@ -6,6 +6,7 @@ import { failed } from "./notes.js";
 import { Plot } from "./plot.js";
 
 const EVERY = 2000; // milliseconds between looks
+const AFTER_FAILURE = 15_000;
 const SMOOTH = 0.85; // of a loss, that its noise does not hide its way
 
 /** Fill the panel, and look again while it is shown. */
@@ -20,6 +21,7 @@ export function start() {
 
   const look = async () => {
     clearTimeout(timer);
+    let pause = EVERY;
     try {
       const found = await call("GET", "/v1/runs");
       where.textContent = `Folder: ${found.folder}`;
@@ -29,8 +31,9 @@ export function start() {
       rest.replaceChildren(...[evaluations(found.evaluations), pages(found.pages)].filter(Boolean));
     } catch (error) {
       failed(error);
+      pause = AFTER_FAILURE;
     }
-    if (!place.closest(".panel").hidden && !document.hidden) timer = setTimeout(look, EVERY);
+    if (!place.closest(".panel").hidden && !document.hidden) timer = setTimeout(look, pause);
   };
   const again = () => place.closest(".panel").hidden || document.hidden || look();
   document.addEventListener("panel", again);
