@@ -29,7 +29,8 @@ class Flags:
     folder: tyro.conf.Positional[Path]
     """Folder that has a folder of pictures for each label."""
     weights: str = "default"
-    """Run of a learner of pictures, as `quickstudy train` makes it; by default that of drawn characters."""
+    """Run of a learner of pictures, as `quickstudy train` makes it, or characters or photos, which come with the
+    package; by default one of these, by the look of the pictures."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """File to write; by default that of the folder's name with .qs."""
     inner_steps: int | None = None

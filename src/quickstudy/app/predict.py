@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -18,6 +19,7 @@ from quickstudy.errors import UserError
 
 if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier
+    from quickstudy.estimator.inputs import Array
 
 DESCRIPTION = """Say what pictures show. MODEL is a file that `quickstudy fit` wrote; PICTURES are files and folders.
 
@@ -98,9 +100,8 @@ def answers(made: FewShotClassifier, paths: list[Path]) -> Iterator[Answer]:
     known = [str(label) for label in made.classes_]
     seen = 0
     with progress("Looking at the pictures", len(paths)) as advance:
-        for start in range(0, len(paths), AT_ONCE):
-            part = paths[start : start + AT_ONCE]
-            for path, row in zip(part, made.judge_files(part), strict=True):
+        for part, read in ahead(made, paths):
+            for path, row in zip(part, made.judge_read(read), strict=True):
                 if isinstance(row, str):
                     print(f"skipped: {row}", file=sys.stderr)
                     continue
@@ -109,6 +110,18 @@ def answers(made: FewShotClassifier, paths: list[Path]) -> Iterator[Answer]:
             advance(len(part))
     if not seen:
         raise UserError(f"none of the {len(paths)} files can be read as a picture.")
+
+
+def ahead(made: FewShotClassifier, paths: list[Path]) -> Iterator[tuple[list[Path], list[Array | str]]]:
+    """``AT_ONCE`` paths at a time, and what they hold; the next ones are read while these are looked at."""
+    parts = [paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)]
+    with ThreadPoolExecutor(1) as reading:
+        coming = reading.submit(made.pictures().readable, parts[0])
+        for part, following in zip(parts, [*parts[1:], None], strict=True):
+            read = coming.result()
+            if following is not None:
+                coming = reading.submit(made.pictures().readable, following)
+            yield part, read
 
 
 def show(made: FewShotClassifier, paths: list[Path], how: Literal["json", "csv", "words"]) -> None:

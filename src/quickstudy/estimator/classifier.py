@@ -33,8 +33,8 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     Args:
         learner: a name from ``quickstudy list learners``; None takes that of ``weights``, or ``nearest``.
         weights: the folder of a run, a file that ``save`` wrote, or the name of weights that come with the package
-            (``characters``); ``default`` takes ``characters`` for pictures, and none for rows; None is for a learner
-            that needs no training.
+            (``characters``, ``photos``); ``default`` takes ``photos`` for pictures that look like photographs,
+            ``characters`` for others, and none for rows; None is for a learner that needs no training.
         inner_steps: gradient steps on the support, where the learner takes any; None is its own number.
         device: auto, cpu, cuda or mps.
         random_state: seed of what a learner without weights draws.
@@ -163,9 +163,8 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
             raise UserError("this learner takes no pictures. Give weights of one that does.")
         return self._reader
 
-    def judge_files(self, paths: Sequence[Path]) -> list[Array | str]:
-        """Of each picture its probabilities [classes], or why it cannot be read: one that is damaged stops nothing."""
-        read = self.pictures().readable(paths)
+    def judge_read(self, read: Sequence[Array | str]) -> list[Array | str]:
+        """Of each picture that ``Pictures.readable`` read its probabilities [classes], or why it could not be read."""
         kept = [one for one in read if not isinstance(one, str)]
         if not kept:
             return list(read)

@@ -19,6 +19,7 @@ from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Rows, reader
 from quickstudy.learners.base import Learner
+from quickstudy.nets.frozen import frozen
 from quickstudy.tasks.base import Spec
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def _learner(tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path)
     spec = Spec(**note["spec"] | {"shape": tuple(note["spec"]["shape"])})
     made = learners.build(note["learner"], spec, learners.configure(note["learner"], note["config"]), seed=0)
     runs.load_weights(made, _below("learner/", tensors), path)
+    if net := frozen(made):
+        net.remember()  # the examples go through it again whenever there is one more
     return made.eval()
 
 

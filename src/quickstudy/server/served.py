@@ -20,9 +20,11 @@ from quickstudy.estimator.inputs import Array, Numbers, Pictures, Reader, Rows, 
 from quickstudy.inner.batch import convolves_on_cpu
 from quickstudy.learners.base import Learner
 from quickstudy.learners.heads import halves
+from quickstudy.nets import lite0
 from quickstudy.nets.backbone import Backbone
 from quickstudy.server.padding import Pads, pads
 from quickstudy.tasks.base import Kind
+from quickstudy.weights import BUNDLED
 
 KIND: Kind = "classification"
 DEFAULT = "characters"
@@ -98,12 +100,16 @@ def digest_of(name: str, config: Mapping[str, Any], spec: Mapping[str, Any], wei
 
 
 class Catalogue:
-    """Learners by name: those that come with the package, and those that were named at the start."""
+    """Learners by name: those that come with the package, and those that were named at the start.
+
+    ``photos`` is there where its net is installed.
+    """
 
     def __init__(self, weights: Mapping[str, str]) -> None:
         self.trained: dict[str, Served] = {}
         self._digests: dict[str, set[str]] = {}
-        for name, place in ({DEFAULT: DEFAULT} | dict(weights)).items():
+        own = {name: name for name in BUNDLED if name != "photos" or lite0.installed()}
+        for name, place in (own | dict(weights)).items():
             if name == source.PLAIN:
                 raise UserError(f"--weights names {name}, which needs none. Give them another name.")
             whole = source.trained(place, KIND)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-BUNDLED = {"characters": "drawn characters of any alphabet, one example of each and more"}
+BUNDLED = {
+    "characters": "drawn characters of any alphabet, one example of each and more",
+    "photos": "photographs of anything, on a frozen net of ImageNet (extra: photos)",
+}
 
 
 def bundled(name: str) -> Path | None:
