@@ -187,12 +187,12 @@ def read(path: Path | str) -> tuple[Path, Any]:
     path = Path(path)
     if not path.exists() and (RUNS / path).exists():
         path = RUNS / path
-    elif not path.exists() and (own := bundled(str(path))):
+    elif not (path / CARD).is_file() and (own := bundled(str(path))):  # a folder of pictures may be called photos
         path = own
     if not (path / CARD).is_file():
         raise UserError(
             f"{path} is not a run folder: it has no run.json. `quickstudy list runs` shows those there are; "
-            f"{', '.join(BUNDLED)} comes with the package."
+            f"{' and '.join(BUNDLED)} come with the package."
         )
     try:
         return path, json.loads((path / CARD).read_text(encoding="utf-8"))

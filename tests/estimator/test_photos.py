@@ -1,6 +1,7 @@
 """Photographs: told from drawings, and learnt on a frozen net."""
 
 import io
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -208,18 +209,32 @@ def test_grey_of_sixteen_bits_and_one_that_lies_down_are_learnt_too() -> None:
     assert found.predict(new).tolist() == ["brick", "leaves"]
 
 
-def test_a_folder_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for kind in KINDS:
-        (tmp_path / "walls" / kind).mkdir(parents=True)
+        (tmp_path / "photos" / kind).mkdir(parents=True)
         for at in range(2):
-            photograph(kind, at).save(tmp_path / "walls" / kind / f"{at}.jpg")
+            photograph(kind, at).save(tmp_path / "photos" / kind / f"{at}.jpg")
         photograph(kind, 9).save(tmp_path / f"new-{kind}.jpg")
     (tmp_path / "new-torn.jpg").write_bytes(b"torn")
-    assert main(["fit", str(tmp_path / "walls"), "--weights", "photos", "-o", str(tmp_path / "walls.qs")]) == 0
+    assert main(["fit", "photos", "--weights", "photos"]) == 0
     capsys.readouterr()
-    assert main(["predict", str(tmp_path / "walls.qs"), *map(str, sorted(tmp_path.glob("new-*.jpg")))]) == 0
+    assert main(["predict", str(tmp_path / "photos.qs"), *map(str, sorted(tmp_path.glob("new-*.jpg")))]) == 0
     said = capsys.readouterr()
     lines = [line.split("  ") for line in said.out.splitlines()]
     assert [Path(path).stem.removeprefix("new-") for path, *_ in lines] == sorted(KINDS)
     assert sum(Path(path).stem == f"new-{label}" for path, label, _ in lines) >= 3
     assert "skipped" in said.err
+
+
+def test_a_row_of_the_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "row.json"
+    args = ["bench", "photos", "--pictures", "8", "--way", "2", "--shot", "1", "--out", str(out), "--json"]
+    assert main(args) == 0
+    row = json.loads(out.read_text())
+    assert json.loads(capsys.readouterr().out) == row
+    assert row["predict_per_s"] > 0
+    assert row["quarter_peak_mb"] <= row["peak_mb"]
+    assert main([*args[:3], "3", *args[4:]]) == 2

@@ -10,6 +10,7 @@ BENCHMARKS = {
     "speed": ("quickstudy.app.bench_speed", "meta-gradients here and in other libraries, on the same work"),
     "ladder": ("quickstudy.app.bench_ladder", "every learner trained at one budget, judged on the same episodes"),
     "pictures": ("quickstudy.app.bench_pictures", "fit and predict on drawings with other pens, on other paper"),
+    "photos": ("quickstudy.app.bench_photos", "photographs learnt and looked at: how fast, in how much memory"),
     "serve": ("quickstudy.app.bench_serve", "the server under load: answers a second, how soon, in how much memory"),
 }
 

@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -19,13 +18,10 @@ from quickstudy.errors import UserError
 
 if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier
-    from quickstudy.estimator.inputs import Array
 
 DESCRIPTION = """Say what pictures show. MODEL is a file that `quickstudy fit` wrote; PICTURES are files and folders.
 
 One line for each picture, as soon as it is known. What cannot be read is named and skipped."""
-AT_ONCE = 128
-"""Pictures that are read, and go through the net, together: memory does not grow with their number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,33 +91,21 @@ def files(places: tuple[Path, ...]) -> list[Path]:
 
 def answers(made: FewShotClassifier, paths: list[Path]) -> Iterator[Answer]:
     """For every picture that can be read; the others are named on stderr. UserError where none can be."""
+    from quickstudy.estimator.stream import judged
     from quickstudy.tasks.places import progress
 
     known = [str(label) for label in made.classes_]
     seen = 0
     with progress("Looking at the pictures", len(paths)) as advance:
-        for part, read in ahead(made, paths):
-            for path, row in zip(part, made.judge_read(read), strict=True):
-                if isinstance(row, str):
-                    print(f"skipped: {row}", file=sys.stderr)
-                    continue
-                seen += 1
-                yield Answer(path, known[int(row.argmax())], dict(zip(known, map(float, row), strict=True)))
-            advance(len(part))
+        for path, row in judged(made, paths):
+            advance(1)
+            if isinstance(row, str):
+                print(f"skipped: {row}", file=sys.stderr)
+                continue
+            seen += 1
+            yield Answer(path, known[int(row.argmax())], dict(zip(known, map(float, row), strict=True)))
     if not seen:
         raise UserError(f"none of the {len(paths)} files can be read as a picture.")
-
-
-def ahead(made: FewShotClassifier, paths: list[Path]) -> Iterator[tuple[list[Path], list[Array | str]]]:
-    """``AT_ONCE`` paths at a time, and what they hold; the next ones are read while these are looked at."""
-    parts = [paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)]
-    with ThreadPoolExecutor(1) as reading:
-        coming = reading.submit(made.pictures().readable, parts[0])
-        for part, following in zip(parts, [*parts[1:], None], strict=True):
-            read = coming.result()
-            if following is not None:
-                coming = reading.submit(made.pictures().readable, following)
-            yield part, read
 
 
 def show(made: FewShotClassifier, paths: list[Path], how: Literal["json", "csv", "words"]) -> None:
