@@ -19,6 +19,7 @@ from quickstudy.learners.base import Learner
 from quickstudy.scoring import Episodes
 from quickstudy.tasks import TaskFamily
 from quickstudy.tasks import load as load_tasks
+from quickstudy.weights import BUNDLED
 
 DESCRIPTION = """Judge runs on held-out tasks: the mean score with its 95 % interval, and what an adaptation costs.
 
@@ -93,13 +94,13 @@ def judge(flags: Flags, curves: Sequence[str]) -> list[Evaluation]:
 
 
 def find(name: str) -> runs.Run | None:
-    """The run in a folder, or None for the name of a learner; UserError if ``name`` is neither."""
+    """The run in a folder, or in the package, or None for a learner's name; UserError if ``name`` is none of these."""
     is_run = any((folder / runs.CARD).is_file() for folder in (Path(name), runs.RUNS / name))
     if not is_run and learners.is_named(name):
         return None
-    if not is_run and not Path(name).exists() and not (runs.RUNS / name).exists():
+    if not (is_run or name in BUNDLED or Path(name).exists() or (runs.RUNS / name).exists()):
         known = [run.name for run in runs.RUNS.iterdir()] if runs.RUNS.is_dir() else []
-        raise unknown("run or learner", name, [*known, *LEARNERS])
+        raise unknown("run or learner", name, [*known, *BUNDLED, *LEARNERS])
     return runs.load(name)
 
 
