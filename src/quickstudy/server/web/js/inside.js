@@ -71,9 +71,9 @@ function more(found, model) {
   const measure = button("Measure it", { class: "button", disabled: !found || model.slot === "table", onclick: async () => {
     measure.disabled = true;
     try {
-      const rows = await gains(model, found.accuracy, (done, all) => { said.textContent = `Leaving out one after the other: ${done} of ${all} …`; });
+      const rows = await gains(model, found, (done, all) => { said.textContent = `Leaving out one after the other: ${done} of ${all} …`; });
       list.replaceChildren(...rows.map(gain));
-      said.textContent = "What the last example of each class brought, on average over which one is left out. The next one rarely brings more.";
+      said.textContent = "What the last example of each class brought: of the others, so many more are right with it, on average over which one is left out. The next one rarely brings more.";
     } catch (error) {
       failed(error);
     }
@@ -90,7 +90,7 @@ function weakest(found, model) {
 }
 
 function gain({ label, points }) {
-  const words = points === null ? "needs a second one" : `${points >= 0.0005 ? "+" : ""}${(100 * points).toFixed(1)} points`;
+  const words = points === null ? "needs three" : `${points >= 0.0005 ? "+" : ""}${(100 * points).toFixed(1).replace("-0.0", "0.0")} points`;
   const fill = el("span", { class: "fill" });
   fill.style.width = `${Math.min(100, Math.max(0, 300 * (points ?? 0)))}%`;
   return el("li", {}, el("span", { class: "label" }, String(label)), el("span", { class: "track" }, fill), el("span", {}, words));

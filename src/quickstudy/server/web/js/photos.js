@@ -10,6 +10,7 @@ import { chosen, dropped } from "./folders.js";
 import { latest } from "./latest.js";
 import { failed, note } from "./notes.js";
 
+const BUNDLED = "photos"; // a run that was named on the command line comes before it
 const EVERY = 160; // milliseconds between pictures while a button is held
 const MOST = 200; // pictures of one folder
 
@@ -19,7 +20,7 @@ export async function start({ photos: model }) {
   const learners = await call("GET", "/v1/learners");
   const able = learners.filter((one) => one.input === "pictures" && Array.isArray(one.size) && one.size[0] === 3);
   if (!able.length) return place.replaceChildren(hint());
-  model.learner = able[0].name;
+  model.learner = (able.find((one) => one.name !== BUNDLED) ?? able[0]).name;
   const video = el("video", { muted: true, playsinline: true, "aria-label": "What the camera sees" });
   const camera = new Camera(video);
   const classes = new Classes(model, { drawn: false, source: (label, give) => collecting(label, give, camera) });
@@ -31,12 +32,14 @@ export async function start({ photos: model }) {
 }
 
 function hint() {
-  const commands = `quickstudy train protonet --tasks images:path=PHOTOS:size=64 --out runs/photos
-quickstudy play --weights photos=runs/photos`;
+  const install = "pip install 'quickstudy[photos]'\nquickstudy play";
+  const own = "quickstudy train protonet --tasks images:path=PHOTOS:size=64 --out runs/photos\nquickstudy play --weights mine=runs/photos";
+  const code = (words, name) => el("pre", { class: "code", tabindex: "0", "aria-label": name }, el("code", {}, words));
   return el("div", { class: "hint" }, el("h2", {}, "No learner of photographs yet"),
-    el("p", {}, "The net that comes along has seen drawn characters only, and would guess here. Train one on photographs first: PHOTOS is a folder with a folder for each label, the more labels the better. Or learn from CIFAR-100 with --tasks cifar_fs, which downloads 169 MB."),
-    el("pre", { class: "code", tabindex: "0", "aria-label": "Commands" }, el("code", {}, commands)),
-    el("p", { class: "soft" }, "Then this panel has a camera, and takes files and folders."));
+    el("p", {}, "The net that comes along has seen drawn characters only, and would guess here. One for photographs of anything is an extra, of 17 MB:"),
+    code(install, "Commands to install it"),
+    el("p", {}, "Or train one of your own. PHOTOS is a folder that has a folder of pictures for each label, the more labels the better:"),
+    code(own, "Commands to train one"), el("p", { class: "soft" }, "Then this panel has a camera, and takes files and folders."));
 }
 
 function collecting(label, give, camera) {
