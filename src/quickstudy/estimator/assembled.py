@@ -7,17 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from quickstudy.confidence import Confidence
 from quickstudy.estimator.classifier import FewShotClassifier
 from quickstudy.estimator.inputs import Array, Reader
 from quickstudy.learners.base import Learner
 
 
 def assembled(
-    learner: Learner, reads: Reader, examples: Array, labels: Sequence[Any], names: Sequence[str] = ()
+    learner: Learner,
+    reads: Reader,
+    examples: Array,
+    labels: Sequence[Any],
+    names: Sequence[str] = (),
+    confidence: Confidence | None = None,
 ) -> FewShotClassifier:
     """The classifier that ``fit`` would have made of ``examples`` [n, ...], as ``reads`` read them, and ``labels``.
 
-    ``names`` are those of the columns of rows, where they have any.
+    ``names`` are those of the columns of rows, where they have any; ``confidence`` is what is known of the learner.
     """
     made = FewShotClassifier(weights=None)
     made.learner_, made._reader = learner, reads
@@ -27,4 +33,5 @@ def assembled(
         made.feature_names_in_ = np.array(names, dtype=object)
     made.classes_, numbers = np.unique(np.array(labels), return_inverse=True)
     made._keep(examples, numbers)
+    made.confidence_ = confidence  # after it learnt: nobody is there to be warned
     return made

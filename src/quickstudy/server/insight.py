@@ -28,7 +28,7 @@ def predictions(answer: Answer) -> list[dict[str, Any]]:
     """Each input's label and probabilities, as JSON."""
     names = [labels.key(label) for label in answer.classes]
     found = []
-    for row in torch.softmax(answer.logits.double(), -1).tolist():
+    for row in torch.softmax(answer.logits.double() / answer.degree, -1).tolist():
         best = max(range(len(row)), key=row.__getitem__)
         about = {"label": answer.classes[best], "probability": row[best]}
         found.append(about | {"probabilities": dict(zip(names, row, strict=True))})

@@ -65,13 +65,23 @@ class Ready:
     """A model that can be asked."""
 
     version: int
-    classes: list[Label]
+    labels: list[tuple[Label, int]]
+    """Of each class its label, and how many examples there are."""
     adapted: Adapted
+
+    @property
+    def classes(self) -> list[Label]:
+        """Their labels."""
+        return [label for label, _ in self.labels]
+
+    def degree(self, served: Served) -> float:
+        """The temperature of probabilities."""
+        return served.degree(len(self.labels), min(count for _, count in self.labels))
 
     @property
     def bytes(self) -> int:
         """What it takes of the memory, about."""
-        return 1000 + 60 * len(self.classes) + sum(200 + value.nbytes for value in self.adapted.values())
+        return 1000 + 60 * len(self.labels) + sum(200 + value.nbytes for value in self.adapted.values())
 
 
 def reader_of(served: Served, note: Note) -> Reader:
@@ -123,7 +133,7 @@ def written(served: Served, adapted: Adapted) -> State:
 
 def ready(model: Model, state: State) -> Ready:
     """From the store."""
-    return Ready(model.version, [label for label, _ in model.labels], safetensors.torch.load(state.tensors))
+    return Ready(model.version, model.labels, safetensors.torch.load(state.tensors))
 
 
 def check_learnt(model: Model) -> None:

@@ -44,7 +44,7 @@ async def export(service: Service, owner: int, id: str) -> bytes:
 def _file(served: Served, support: Support) -> bytes:
     assert support.kept is not None
     reads = knowledge.reader_of(served, support.note)
-    made = assembled(served.learner, reads, support.kept, support.labels, support.note.names)
+    made = assembled(served.learner, reads, support.kept, support.labels, support.note.names, served.confidence)
     with tempfile.TemporaryDirectory(prefix="quickstudy-") as folder:
         return made.save(Path(folder) / "model.qs").read_bytes()
 

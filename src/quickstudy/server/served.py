@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from quickstudy import learners
+from quickstudy.confidence import Confidence
 from quickstudy.errors import UserError, unknown
 from quickstudy.estimator import source
 from quickstudy.estimator.inputs import Array, Numbers, Pictures, Reader, Rows, reader
@@ -48,6 +49,12 @@ class Served:
     """How far its tasks can be padded and stacked."""
     digest: str
     """Hash of what decides its answers."""
+    confidence: Confidence | None = None
+    """How far to trust its probabilities, if that was measured."""
+
+    def degree(self, way: int, shot: int) -> float:
+        """The temperature of its probabilities for so many classes, of which the smallest has ``shot`` examples."""
+        return self.confidence.degree(way, shot) if self.confidence else 1.0
 
     @property
     def stacks(self) -> bool:
@@ -76,11 +83,11 @@ class Served:
         return nn.functional.normalize(x, dim=-1) if getattr(self.learner.config, "distance", "") == "cosine" else x
 
 
-def served(name: str, learner: Learner) -> Served:
+def served(name: str, learner: Learner, confidence: Confidence | None = None) -> Served:
     """``learner`` made ready."""
     found = halves(learner)
     head = found.head if found else learner
-    return Served(name, learner, head, found.net if found else None, pads(head), digest(learner))
+    return Served(name, learner, head, found.net if found else None, pads(head), digest(learner), confidence)
 
 
 def digest(learner: Learner) -> str:
@@ -113,7 +120,7 @@ class Catalogue:
             if name == source.PLAIN:
                 raise UserError(f"--weights names {name}, which needs none. Give them another name.")
             whole = source.trained(place, KIND)
-            self.trained[name] = served(name, whole.lean())
+            self.trained[name] = served(name, whole.lean(), source.confidence(place))
             self._digests[name] = {digest(whole), self.trained[name].digest}
 
     def names(self) -> list[str]:

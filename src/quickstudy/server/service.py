@@ -49,6 +49,8 @@ class Answer(NamedTuple):
     classes: list[Label]
     logits: Tensor
     """[n, classes]."""
+    degree: float
+    """The temperature of their probabilities."""
     version: int
 
 
@@ -217,7 +219,7 @@ class Service:
         if adapted is None:
             self.states.forget(model.pk)
         else:
-            found = Ready(model.version, [label for label, _ in model.labels], adapted)
+            found = Ready(model.version, model.labels, adapted)
             self.states.put(model.pk, found, found.bytes)
 
     # questions
@@ -232,9 +234,9 @@ class Service:
                 found = await self._loads.ask(model)
             kept, reads, beside = await self.inputs(model, given)
             arrived()
-            question = Question(served, found.adapted, len(found.classes), kept, reads, beside)
+            question = Question(served, found.adapted, len(found.labels), kept, reads, beside)
             logits = await self._predictions.ask(question)
-            return Answer(found.classes, logits, found.version)
+            return Answer(found.classes, logits, found.degree(served), found.version)
 
     async def inputs(self, model: Model, given: Sequence[Given]) -> tuple[Array, Reader, Array | None]:
         """[n, ...] inputs as they are kept, by which reader, and what was learnt from where that says what they are."""
@@ -293,7 +295,7 @@ class Service:
         support = knowledge.support_of(served, now, examples)
         _, adapted = self._torch.submit(knowledge.learnt, served, support).result()
         self.store.settle(now, knowledge.written(served, adapted))
-        return Ready(now.version, [label for label, _ in now.labels], adapted)
+        return Ready(now.version, now.labels, adapted)
 
     # threads
 
