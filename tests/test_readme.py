@@ -33,7 +33,7 @@ def is_recipe(command: str) -> bool:
     return any(word in command for word in ("omniglot", "runs/sine", "runs/glyphs"))
 
 
-SLOW = 0
+SLOW = 1
 """The snippet that trains for a minute."""
 
 
