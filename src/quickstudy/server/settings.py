@@ -38,7 +38,7 @@ class Settings:
     """Threads of the arithmetic; 0 for one a core."""
     decoders: int = 0
     """Processes that read pictures; 0 for threads of the server's own."""
-    window_ms: float = 2.0
+    window_ms: float = 10.0
     """How long a prediction waits for others that are on their way."""
     memory_mb: float = 256.0
     """Megabytes of adapted models and examples that are kept at hand."""
