@@ -22,8 +22,9 @@ from quickstudy.nets.layout import batched
 from quickstudy.nets.norm import Moments
 from quickstudy.nets.remembered import Remembered
 
-TOGETHER = 32
-"""Pictures that go through at once: memory does not grow with their number."""
+TOGETHER = 8
+"""Pictures that go through at once on a processor, where more are no faster and take more memory."""
+ON_A_GPU = 128
 
 
 class Frozen(Backbone):
@@ -63,7 +64,7 @@ class Frozen(Backbone):
         return self.remembered.features(x, self._in_parts), {}
 
     def _in_parts(self, x: Tensor) -> Tensor:
-        return torch.cat([self._through_net(part) for part in x.split(TOGETHER)])
+        return torch.cat([self._through_net(part) for part in x.split(TOGETHER if x.is_cpu else ON_A_GPU)])
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *rest: Any
