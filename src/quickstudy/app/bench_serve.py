@@ -30,7 +30,7 @@ class Flags:
     weights: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """A learner in place of the bundled one: characters=PATH of a run."""
     threads: int = 0
-    """Threads of the server's arithmetic; 0 for one a core."""
+    """Threads of the server's arithmetic; 0 for its default."""
     decoders: int = 2
     """Processes of the server that read pictures; 0 for threads."""
     out: Path | None = None

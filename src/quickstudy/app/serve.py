@@ -30,7 +30,7 @@ class Flags:
     weights: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """A further learner, NAME=PATH of a run; may be given several times."""
     threads: int = 0
-    """Threads of the arithmetic; 0 for one a core."""
+    """Threads of the arithmetic; 0 for one a core that reads no pictures."""
     decoders: int = 2
     """Processes that read pictures; 0 for threads, which take less memory and more time."""
     memory_mb: float = 256.0

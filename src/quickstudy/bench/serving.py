@@ -108,7 +108,7 @@ def measure(load: Load, serve: Serve, say: Callable[[str], None]) -> Row:
         "memory_mb": {"before": before["memory_mb"], "after": after["memory_mb"], "end": facts["memory_mb"]},
         "cpu_s": cpu,
         "machine_busy": shares(busy, spent, cpu["server"] + cpu["users"]),
-        "machine": machine(serve.threads or os.cpu_count() or 1, "cpu"),
+        "machine": machine(serve.threads or max((os.cpu_count() or 1) - serve.decoders, 1), "cpu"),
         "versions": versions([]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import sys
@@ -71,6 +72,8 @@ def run(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> No
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopped)
     sys.setswitchinterval(SWITCH_S)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: looking through it again and again would stop everything for 0.2 s each time
     config = uvicorn.Config(
         app,
         log_level="warning",

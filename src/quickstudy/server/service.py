@@ -71,7 +71,8 @@ class Service:
         database = Database(settings.store)
         self.store, self.keyring, self.metrics = Store(database), Keyring(database), Metrics()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        threads = settings.threads or cores
+        # operators of several threads wait for the slowest of them, which must not be one that reads pictures
+        threads = settings.threads or max(cores - settings.decoders, 1)
         self._torch = ThreadPoolExecutor(1, "arithmetic", partial(torch.set_num_threads, threads))
         self._aside = ThreadPoolExecutor(1, "aside", partial(torch.set_num_threads, 1))
         self._decoders = Decoders(settings.decoders, cores)

@@ -35,7 +35,7 @@ class Settings:
     host: str = "127.0.0.1"
     """Address that it listens at; others than this machine's own need keys."""
     threads: int = 0
-    """Threads of the arithmetic; 0 for one a core."""
+    """Threads of the arithmetic; 0 for one a core that reads no pictures."""
     decoders: int = 0
     """Processes that read pictures; 0 for threads of the server's own."""
     window_ms: float = 10.0
