@@ -21,7 +21,7 @@ from torch import Tensor
 from quickstudy.confidence import Confidence
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
-from quickstudy.estimator import saved, source
+from quickstudy.estimator import hub, saved, source
 from quickstudy.estimator.inputs import Array, Numbers, Reader, reader
 from quickstudy.learners.base import Adapted, Learner, Prediction
 from quickstudy.scoring import EXAMPLES
@@ -58,6 +58,18 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
     def load(cls, path: Path | str) -> Self:
         """The estimator that ``save`` wrote; UserError for a file that is none, or of the other kind."""
         return saved.load(Path(path).expanduser(), cls)
+
+    @classmethod
+    def from_pretrained(cls, name: Path | str, *, device: str = "auto") -> Self:
+        """An estimator with weights that are there, or fetched now; it has still to be fitted.
+
+        ``name`` is that of weights that come with the package, the path of a run folder or of a saved estimator, or an
+        entry of the Hugging Face hub (owner/name, or owner/name@revision). UserError where it is none of these, or of
+        the other kind of task.
+        """
+        place = hub.fetched(str(name)) if hub.is_id(str(name)) else name
+        source.trained(place, cls.kind)
+        return cls(weights=place if isinstance(place, Path) else str(place), device=device)
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:
