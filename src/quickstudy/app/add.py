@@ -1,4 +1,4 @@
-"""``quickstudy add``: more pictures of a label, or of a new one, for a file that ``quickstudy fit`` wrote."""
+"""``quickstudy add``: more examples of a label, or of a new one, for a file that ``quickstudy fit`` wrote."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from quickstudy.tasks.places import lock
 if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier
 
-DESCRIPTION = """Learn from more pictures. MODEL is a file that `quickstudy fit` wrote; it changes whole, or not at all.
+DESCRIPTION = """Learn from more pictures, or rows of tables (CSV). MODEL is a file that `quickstudy fit` wrote; it
+changes whole, or not at all.
 
 The same as having fitted all of them at once; --label may be a new one."""
 
@@ -31,10 +32,12 @@ class Flags:
 
     model: tyro.conf.Positional[Path]
     """File that `quickstudy fit` wrote."""
-    pictures: tyro.conf.Positional[tuple[Path, ...]]
-    """Pictures, or folders of them."""
+    examples: tyro.conf.Positional[tuple[Path, ...]]
+    """Pictures or folders of them, or CSV files with the columns that were learnt from."""
     label: str = ""
-    """What they show."""
+    """What they show, or are."""
+    target: str = ""
+    """Column of tables that has the labels, in place of --label."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """One JSON object, as of `quickstudy fit`."""
 
@@ -42,13 +45,18 @@ class Flags:
 def main(args: list[str]) -> int:
     """Run the verb; the last line on stdout is the path of the file."""
     flags = parse(Flags, args, prog="quickstudy add", description=DESCRIPTION)
-    if not flags.label:
-        raise UserError("say what the pictures show: --label dog.")
-    if not flags.pictures:
-        raise UserError("say which pictures to add: files, or folders of them.")
+    if bool(flags.label) == bool(flags.target):
+        raise UserError("say what the examples show: --label dog. Tables may have it in a column: --target NAME.")
+    if not flags.examples:
+        raise UserError("say which pictures to add, files or folders of them, or which tables.")
     with alone(flags.model):
         made = load(flags.model)
-        add(made, files(flags.pictures), flags.label)
+        if not made.takes_pictures:
+            add_rows(made, flags.examples, flags.label, flags.target)
+        elif flags.target:
+            raise UserError("--target is for tables, and this model was learnt from pictures. Say --label.")
+        else:
+            add(made, files(flags.examples), flags.label)
         report(made, made.save(flags.model), flags.json)
     return 0
 
@@ -64,6 +72,19 @@ def add(made: FewShotClassifier, paths: list[Path], text: str) -> None:
     if not good:
         raise UserError(f"none of the {len(paths)} files can be read as a picture.")
     made.partial_fit(good, [label] * len(good))
+
+
+def add_rows(made: FewShotClassifier, paths: tuple[Path, ...], text: str, target: str) -> None:
+    """Learn the rows of tables ``paths``, which are what ``text`` says, or their column ``target``."""
+    from quickstudy.app import table_files
+
+    known = [str(name) for name in made.feature_names_in_]
+    for path in paths:
+        frame = table_files.read(path)
+        rows, labels = (
+            table_files.parted(frame, target, path) if target else (frame, [label_of(made, text)] * len(frame))
+        )
+        made.partial_fit(table_files.columns_of(rows, known, path), labels)
 
 
 def label_of(made: FewShotClassifier, text: str) -> Any:

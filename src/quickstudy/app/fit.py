@@ -1,4 +1,4 @@
-"""``quickstudy fit``: a classifier of one's own pictures, in one file."""
+"""``quickstudy fit``: a classifier of one's own pictures or rows, in one file."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from quickstudy.app import output
+from quickstudy.app import output, table_files
 from quickstudy.app.flags import parse
 from quickstudy.errors import UserError
 
 if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier
 
-DESCRIPTION = """Learn to tell pictures apart from a handful of each: FOLDER has a folder of pictures for each label.
+DESCRIPTION = """Learn to tell things apart from a handful of each: EXAMPLES is a folder that has a folder of pictures
+for each label, or a table (CSV) with a column of labels, --target.
 
-Says how each label does when every picture is predicted from the others, and writes everything that `quickstudy
+Says how each label does when every example is predicted from the others, and writes everything that `quickstudy
 predict` and `quickstudy add` need into one file."""
 
 
@@ -26,13 +27,15 @@ predict` and `quickstudy add` need into one file."""
 class Flags:
     """What to learn from, and where it goes."""
 
-    folder: tyro.conf.Positional[Path]
-    """Folder that has a folder of pictures for each label."""
+    examples: tyro.conf.Positional[Path]
+    """Folder that has a folder of pictures for each label, or a CSV file with a header."""
+    target: str = ""
+    """Column of a table that is to be told from the others."""
     weights: str = "default"
-    """Run of a learner of pictures, as `quickstudy train` makes it, or characters or photos, which come with the
-    package; by default one of these, by the look of the pictures."""
+    """Run of a learner of such examples, as `quickstudy train` makes it, or characters or photos, which come with the
+    package; by default one of these, by the look of the pictures, and nearest neighbours for rows."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """File to write; by default that of the folder's name with .qs."""
+    """File to write; by default that of the examples' name with .qs."""
     inner_steps: int | None = None
     """Gradient steps of an adaptation; by default the learner's own."""
     device: str = "auto"
@@ -46,11 +49,17 @@ def main(args: list[str]) -> int:
     flags = parse(Flags, args, prog="quickstudy fit", description=DESCRIPTION)
     from quickstudy.estimator import FewShotClassifier
 
-    out = flags.out or Path(f"{flags.folder.resolve().name}.qs")
+    table = table_files.is_table(flags.examples)
+    out = flags.out or Path(f"{flags.examples.stem if table else flags.examples.resolve().name}.qs")
     if out.is_dir():
         raise UserError(f"{out} is a folder; expected the file to write, for example {out / 'mine.qs'}.")
     made = FewShotClassifier(weights=flags.weights, inner_steps=flags.inner_steps, device=flags.device)
-    made.fit(str(flags.folder))
+    if table:
+        made.fit(*table_files.parted(table_files.read(flags.examples), flags.target, flags.examples))
+    elif flags.target:
+        raise UserError(f"--target is for tables, and {flags.examples} is none. Leave it out, or name a CSV file.")
+    else:
+        made.fit(str(flags.examples))
     report(made, made.save(out), flags.json)
     return 0
 
@@ -78,11 +87,12 @@ def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
         }
         output.print_json(value)
         return
+    what = "pictures" if made.takes_pictures else "rows"
     rows = []
     for number, (label, (count, right)) in enumerate(zip(found.labels, counts, strict=True)):
         other = found.taken_for(number)
         rows.append((label, str(count), f"{right} of {count}", "" if other is None else found.labels[other]))
-    output.print_table(("label", "pictures", "right", "taken for"), rows)
+    output.print_table(("label", what, "right", "taken for"), rows)
     if len(found.labels) < 2:
         print("\nwith one label there is nothing to tell apart yet", file=sys.stderr)
     else:
@@ -92,5 +102,5 @@ def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
             then = ", ".join(f"{score} with {one.more} more" for score, one in zip(later, coming[1:], strict=True))
             print(f"to be expected of new ones: {now}; {then} of each label", file=sys.stderr)
         if weakest is not None:
-            print(f"more pictures of {found.labels[weakest]} would help most", file=sys.stderr)
+            print(f"more {what} of {found.labels[weakest]} would help most", file=sys.stderr)
     print(path)

@@ -1,4 +1,4 @@
-"""``quickstudy predict``: the labels of pictures, by a file that ``quickstudy fit`` wrote."""
+"""``quickstudy predict``: the labels of pictures or rows, by a file that ``quickstudy fit`` wrote."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import tyro
 
+from quickstudy.app import table_files
 from quickstudy.app.flags import parse
 from quickstudy.errors import UserError
 
 if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier
 
-DESCRIPTION = """Say what pictures show. MODEL is a file that `quickstudy fit` wrote; PICTURES are files and folders.
+DESCRIPTION = """Say what pictures show, or what rows are. MODEL is a file that `quickstudy fit` wrote; EXAMPLES are
+pictures and folders of them, or tables (CSV).
 
-One line for each picture, as soon as it is known. What cannot be read is named and skipped."""
+One line for each picture, as soon as it is known, or row, which is named by its file and number. Pictures that cannot
+be read are named and skipped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +33,8 @@ class Flags:
 
     model: tyro.conf.Positional[Path]
     """File that `quickstudy fit` wrote."""
-    pictures: tyro.conf.Positional[tuple[Path, ...]]
-    """Pictures, or folders of them."""
+    examples: tyro.conf.Positional[tuple[Path, ...]]
+    """Pictures or folders of them, or CSV files with the columns that were learnt from."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """One JSON object a line, with the probability of every label."""
     csv: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -39,9 +42,10 @@ class Flags:
 
 
 class Answer(NamedTuple):
-    """Of one picture."""
+    """Of one picture or row."""
 
-    path: Path
+    name: str
+    """Its path, or file:number, where the first row is 1."""
     label: str
     probabilities: dict[str, float]
 
@@ -49,24 +53,24 @@ class Answer(NamedTuple):
 def main(args: list[str]) -> int:
     """Run the verb."""
     flags = parse(Flags, args, prog="quickstudy predict", description=DESCRIPTION)
-    if not flags.pictures:
-        raise UserError("say which pictures to look at: files, or folders of them.")
+    if not flags.examples:
+        raise UserError("say which pictures to look at, files or folders of them, or which tables.")
     if flags.json and flags.csv:
         raise UserError("--json and --csv are two ways to say it. Leave one out.")
     made = load(flags.model)
-    show(made, files(flags.pictures), "json" if flags.json else "csv" if flags.csv else "words")
+    found = answers(made, files(flags.examples)) if made.takes_pictures else of_rows(made, flags.examples)
+    show(made, found, "json" if flags.json else "csv" if flags.csv else "words")
     return 0
 
 
 def load(path: Path) -> FewShotClassifier:
-    """The classifier of pictures in the file ``path``."""
+    """The classifier in the file ``path``; UserError where its rows have no names."""
     from quickstudy.estimator import FewShotClassifier
-    from quickstudy.estimator.inputs import Pictures
 
     made = FewShotClassifier.load(path)
-    if not isinstance(made._reader, Pictures):
+    if not made.takes_pictures and not hasattr(made, "feature_names_in_"):
         raise UserError(
-            f"{path} holds no learner of pictures. Load it in Python: FewShotClassifier.load({str(path)!r})."
+            f"{path} was learnt from rows without names. Use it in Python: FewShotClassifier.load({str(path)!r})."
         )
     return made
 
@@ -103,21 +107,31 @@ def answers(made: FewShotClassifier, paths: list[Path]) -> Iterator[Answer]:
                 print(f"skipped: {row}", file=sys.stderr)
                 continue
             seen += 1
-            yield Answer(path, known[int(row.argmax())], dict(zip(known, map(float, row), strict=True)))
+            yield Answer(str(path), known[int(row.argmax())], dict(zip(known, map(float, row), strict=True)))
     if not seen:
         raise UserError(f"none of the {len(paths)} files can be read as a picture.")
 
 
-def show(made: FewShotClassifier, paths: list[Path], how: Literal["json", "csv", "words"]) -> None:
-    """One line for each picture."""
+def of_rows(made: FewShotClassifier, paths: tuple[Path, ...]) -> Iterator[Answer]:
+    """For every row of the tables ``paths``."""
+    known = [str(label) for label in made.classes_]
+    for path in paths:
+        frame = table_files.columns_of(table_files.read(path), [str(name) for name in made.feature_names_in_], path)
+        for number, row in enumerate(made.predict_proba(frame), 1):
+            yield Answer(f"{path}:{number}", known[int(row.argmax())], dict(zip(known, map(float, row), strict=True)))
+
+
+def show(made: FewShotClassifier, found: Iterator[Answer], how: Literal["json", "csv", "words"]) -> None:
+    """One line for each answer."""
     writer = csv.writer(sys.stdout)
     known = [str(label) for label in made.classes_]
+    place = "path" if made.takes_pictures else "row"
     if how == "csv":
-        writer.writerow(("path", "label", *known))
-    for path, label, probabilities in answers(made, paths):
+        writer.writerow((place, "label", *known))
+    for name, label, probabilities in found:
         if how == "json":
-            print(json.dumps({"path": str(path), "label": label, "probabilities": probabilities}))
+            print(json.dumps({place: name, "label": label, "probabilities": probabilities}))
         elif how == "csv":
-            writer.writerow((str(path), label, *(f"{probabilities[name]:.4f}" for name in known)))
+            writer.writerow((name, label, *(f"{probabilities[one]:.4f}" for one in known)))
         else:
-            print(f"{path}  {label}  {probabilities[label]:.0%}")
+            print(f"{name}  {label}  {probabilities[label]:.0%}")

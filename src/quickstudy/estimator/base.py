@@ -22,7 +22,7 @@ from quickstudy.confidence import Confidence
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.estimator import hub, saved, source
-from quickstudy.estimator.inputs import Array, Numbers, Reader, reader
+from quickstudy.estimator.inputs import Array, Reader, plain, reader
 from quickstudy.learners.base import Adapted, Learner, Prediction
 from quickstudy.scoring import EXAMPLES
 from quickstudy.tasks.base import Examples, Kind
@@ -88,7 +88,7 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         weights = source.default(self.learner, self.kind, X) if own else self.weights
         if weights is None:
             self.confidence_ = None
-            return None, Numbers(0)
+            return None, plain(X)
         made, self.confidence_ = source.trained(weights, self.kind), source.confidence(weights)
         if self.learner not in (None, self._name(made)):
             raise UserError(f"learner is {self.learner!r}, and {self.weights} holds {self._name(made)}.")
@@ -98,7 +98,7 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         """Take ``made``, or a learner that needs no training for examples such as ``kept``."""
         name = self._name(made) if made else self.learner or source.PLAIN
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        made = made or source.untrained(name, self.kind, kept.shape[1], seed)
+        made = made or source.untrained(name, self.kind, reads.shape(kept), reads.form, seed)
         steps: Any = self.inner_steps
         if steps is not None and not (made.traits.gradient and isinstance(steps, int | np.integer) and steps >= 0):
             takes = "a whole number of 0 or more" if made.traits.gradient else f"None, for {name} takes no inner steps"

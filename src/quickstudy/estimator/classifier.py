@@ -156,6 +156,12 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         order: Array = (best[:, 0] - best[:, 1]).argsort(stable=True)[:count].numpy()
         return order
 
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether its examples are pictures; of a fitted one."""
+        check_is_fitted(self, "adapted_")
+        return isinstance(self._reader, Pictures)
+
     def pictures(self) -> Pictures:
         """How pictures are read; UserError where the learner takes none."""
         check_is_fitted(self, "adapted_")
@@ -180,6 +186,8 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         if y is None:
             raise ValueError("FewShotClassifier requires y to be passed, but the target y is None.")
         labels: Array = np.array(column_or_1d(y, warn=True))
+        if labels.dtype == object and all(isinstance(label, str) for label in labels):
+            labels = labels.astype(str)  # words of pandas are words
         with warnings.catch_warnings():  # that there are few examples of each class is the point
             warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
             check_classification_targets(labels)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator import sheets
-from quickstudy.tasks.base import Spec
+from quickstudy.tasks.base import Form, Spec
 from quickstudy.tasks.columns import in_units, scale
 from quickstudy.tasks.folders import listing
 from quickstudy.tasks.pictures import KINDS, made_of, shrunk, upright
@@ -35,6 +35,9 @@ Array = np.ndarray[Any, Any]
 class Reader(ABC):
     """How examples become numbers."""
 
+    form: ClassVar[Form] = "numbers"
+    """Of a learner without training for such examples."""
+
     @abstractmethod
     def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
         """[n, ...] what is kept of each example; ``first`` says that nothing was seen before.
@@ -45,6 +48,10 @@ class Reader(ABC):
     @abstractmethod
     def inputs(self, kept: Array, support: Array) -> Tensor:
         """[n, *shape] what the learner takes, where ``support`` is what was kept of all that it learns from."""
+
+    def shape(self, kept: Array) -> tuple[int, ...]:
+        """That of an input, where ``kept`` [n, ...] was read."""
+        return kept.shape[1:]
 
     def extended(self, X: Any, kept: Array) -> Array:
         """Make room for what is new in ``X``; what was ``kept`` before, as it is read from now on."""
@@ -60,6 +67,11 @@ def reader(spec: Spec) -> Reader:
     if len(spec.shape) == 3 and spec.shape[1] == spec.shape[2]:
         return Pictures(spec.shape[0], spec.shape[1], ink=spec.form == "drawings")
     raise UserError(f"the learner takes inputs of shape {spec.shape} ({spec.name}), into which nothing is turned here.")
+
+
+def plain(X: Any) -> Reader:
+    """The one for a learner that needs no training: pandas frames are tables, all else numbers."""
+    return Rows(X.shape[1]) if hasattr(X, "select_dtypes") else Numbers(0)
 
 
 class Numbers(Reader):
@@ -81,6 +93,8 @@ class Numbers(Reader):
 
 class Rows(Reader):
     """Rows of a table with room for ``columns`` columns: numbers or words, with gaps (NaN or None)."""
+
+    form: ClassVar[Form] = "rows"
 
     def __init__(self, columns: int) -> None:
         self.columns = columns
@@ -105,6 +119,9 @@ class Rows(Reader):
         x, seen = torch.from_numpy(values), torch.from_numpy(known)
         mean, spread = scale(seen.nan_to_num(0.0), (~seen.isnan()).double())
         return in_units(x.nan_to_num(0.0), (~x.isnan()).double(), mean, spread).float()
+
+    def shape(self, kept: Array) -> tuple[int, ...]:
+        return (2 * self.columns,)
 
     def extended(self, X: Any, kept: Array) -> Array:
         """``kept`` with words numbered as if those of the frame ``X`` had been there at first."""

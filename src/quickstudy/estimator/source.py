@@ -14,7 +14,7 @@ from quickstudy.estimator.looks import photographs
 from quickstudy.learners.base import Learner
 from quickstudy.nets import lite0
 from quickstudy.nets.frozen import frozen
-from quickstudy.tasks.base import Kind, Spec
+from quickstudy.tasks.base import Form, Kind, Spec
 
 BY_LEARNER = {"protonet": "characters", "r2d2": "photos"}
 """The weights of each learner that comes with the package."""
@@ -67,9 +67,9 @@ def confidence(weights: str | Path) -> Confidence | None:
     return saved.confidence(path) if path.is_file() else read(runs.load(path).path / FILE)
 
 
-def untrained(name: str, kind: Kind, width: int, seed: int) -> Learner:
-    """The learner ``name`` for rows of ``width`` numbers; UserError if it has anything that training would find."""
-    spec = Spec(name="own rows", kind=kind, shape=(width,), outputs=int(kind == "regression"))
+def untrained(name: str, kind: Kind, shape: tuple[int, ...], form: Form, seed: int) -> Learner:
+    """The learner ``name`` for inputs of ``shape``; UserError if it has anything that training would find."""
+    spec = Spec(name="own rows", kind=kind, shape=shape, outputs=int(kind == "regression"), form=form)
     able = kind in learners.learner_class(name).traits.kinds
     try:
         made = learners.build(name, spec, learners.configure(name, {}), seed)

@@ -162,7 +162,7 @@ class Catalogue:
 @functools.lru_cache(maxsize=64)
 def plain(width: int) -> Served:
     """The learner that needs no training, for ``width`` numbers."""
-    return served(source.PLAIN, source.untrained(source.PLAIN, KIND, max(width, 1), 0))
+    return served(source.PLAIN, source.untrained(source.PLAIN, KIND, (max(width, 1),), "numbers", 0))
 
 
 def form_of(reads: Reader) -> InputForm:

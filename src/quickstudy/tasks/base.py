@@ -18,6 +18,7 @@ from quickstudy.devices import memory_bytes
 from quickstudy.errors import UserError
 
 Kind = Literal["classification", "regression"]
+Form = Literal["numbers", "rows", "drawings", "photographs"]
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -72,7 +73,7 @@ class Spec:
     metric: str = "accuracy"
     """The primary metric: ``accuracy`` (higher is better) or ``mse`` (lower is better)."""
     shot_unit: str = "example of each class"
-    form: Literal["numbers", "rows", "drawings", "photographs"] = "numbers"
+    form: Form = "numbers"
     """What an input is: plain numbers, values and flags of a table's columns, ink of 1 on 0, or light from 0 to 1."""
     fingerprint: str = ""
     """Hash of the data behind the family; empty where the data are computed."""
