@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import quickstudy as qs
 from quickstudy import UserError, runs
 from quickstudy.estimator import FewShotClassifier, FewShotRegressor
-from quickstudy.estimator.inputs import Rows
+from quickstudy.estimator.rows import Rows
 from quickstudy.evaluation import evaluate
 from quickstudy.tasks.columns import rows, standardised
 

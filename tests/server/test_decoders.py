@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from drawn import file
 
-from quickstudy.estimator.inputs import Pictures
+from quickstudy.estimator.pictures import Pictures
 from quickstudy.server import inputs
 from quickstudy.server.decoders import Decoders
 from quickstudy.server.limits import Limits

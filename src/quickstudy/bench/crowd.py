@@ -12,7 +12,8 @@ import torch
 from sklearn.base import BaseEstimator
 from sqlalchemy import insert
 
-from quickstudy.estimator.inputs import Array, Pictures
+from quickstudy.estimator.inputs import Array
+from quickstudy.estimator.pictures import Pictures
 from quickstudy.server import knowledge, labels
 from quickstudy.server.database import Database
 from quickstudy.server.keyring import hashed

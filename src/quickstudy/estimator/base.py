@@ -22,7 +22,8 @@ from quickstudy.confidence import Confidence
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.estimator import hub, saved, source
-from quickstudy.estimator.inputs import Array, Reader, plain, reader
+from quickstudy.estimator.inputs import Array, Reader
+from quickstudy.estimator.readers import plain, reader
 from quickstudy.learners.base import Adapted, Learner, Prediction
 from quickstudy.scoring import EXAMPLES
 from quickstudy.tasks.base import Examples, Kind

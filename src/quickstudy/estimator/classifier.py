@@ -18,7 +18,8 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.base import FewShot
-from quickstudy.estimator.inputs import Array, Pictures, Reader
+from quickstudy.estimator.inputs import Array, Reader
+from quickstudy.estimator.pictures import Pictures
 from quickstudy.learners.base import Prediction
 from quickstudy.tasks.base import Kind, check_counts
 from quickstudy.typicality import FAR_OUT, features_of

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from quickstudy.errors import UserError
-from quickstudy.estimator.inputs import Array, Pictures
+from quickstudy.estimator.inputs import Array
+from quickstudy.estimator.pictures import Pictures
 from quickstudy.estimator.sheets import WHOLE, Paper
 from quickstudy.tasks.folders import listing
 from quickstudy.tasks.pictures import upright

@@ -17,7 +17,8 @@ from quickstudy import learners, runs
 from quickstudy.confidence import Confidence, parse
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
-from quickstudy.estimator.inputs import Rows, reader
+from quickstudy.estimator.readers import reader
+from quickstudy.estimator.rows import Rows
 from quickstudy.learners.base import Learner
 from quickstudy.nets.frozen import frozen
 from quickstudy.tasks.base import Spec

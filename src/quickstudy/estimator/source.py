@@ -9,8 +9,8 @@ from quickstudy import learners, runs
 from quickstudy.confidence import FILE, Confidence, read
 from quickstudy.errors import UserError
 from quickstudy.estimator import saved
-from quickstudy.estimator.inputs import are_pictures
 from quickstudy.estimator.looks import photographs
+from quickstudy.estimator.pictures import are_pictures
 from quickstudy.learners.base import Learner
 from quickstudy.nets import lite0
 from quickstudy.nets.frozen import frozen

@@ -15,7 +15,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from quickstudy.errors import UserError
-from quickstudy.estimator.inputs import Array, Numbers, Pictures, Reader, Rows
+from quickstudy.estimator.inputs import Array, Numbers, Reader
+from quickstudy.estimator.pictures import Pictures
+from quickstudy.estimator.rows import Rows
 from quickstudy.server.limits import Limits
 from quickstudy.server.refusals import RefusedError, TooLargeError
 from quickstudy.server.shapes import Cell, Input

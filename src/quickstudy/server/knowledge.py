@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from quickstudy.estimator.inputs import Array, Numbers, Reader, Rows
+from quickstudy.estimator.inputs import Array, Numbers, Reader
+from quickstudy.estimator.rows import Rows
 from quickstudy.estimator.source import PLAIN
 from quickstudy.learners.base import Adapted
 from quickstudy.server import arithmetic, labels

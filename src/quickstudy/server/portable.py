@@ -18,7 +18,7 @@ from torch import Tensor
 from quickstudy import runs
 from quickstudy.errors import UserError
 from quickstudy.estimator.assembled import assembled
-from quickstudy.estimator.inputs import Rows
+from quickstudy.estimator.rows import Rows
 from quickstudy.server import knowledge, labels
 from quickstudy.server.inputs import LARGEST_NUMBER
 from quickstudy.server.knowledge import Support

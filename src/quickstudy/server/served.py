@@ -17,7 +17,10 @@ from quickstudy import learners
 from quickstudy.confidence import Confidence
 from quickstudy.errors import UserError, unknown
 from quickstudy.estimator import source
-from quickstudy.estimator.inputs import Array, Numbers, Pictures, Reader, Rows, reader
+from quickstudy.estimator.inputs import Array, Numbers, Reader
+from quickstudy.estimator.pictures import Pictures
+from quickstudy.estimator.readers import reader
+from quickstudy.estimator.rows import Rows
 from quickstudy.inner.batch import convolves_on_cpu
 from quickstudy.learners.base import Learner
 from quickstudy.learners.heads import halves

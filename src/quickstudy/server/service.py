@@ -19,7 +19,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from quickstudy.estimator.inputs import Array, Pictures, Reader
+from quickstudy.estimator.inputs import Array, Reader
+from quickstudy.estimator.pictures import Pictures
 from quickstudy.server import arithmetic, inputs, knowledge, labels
 from quickstudy.server.arithmetic import Question
 from quickstudy.server.database import Database

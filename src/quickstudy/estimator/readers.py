@@ -1,0 +1,27 @@
+"""Which reader a learner has its examples from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quickstudy.errors import UserError
+from quickstudy.estimator.inputs import Numbers, Reader
+from quickstudy.estimator.pictures import Pictures
+from quickstudy.estimator.rows import Rows
+from quickstudy.tasks.base import Spec
+
+
+def reader(spec: Spec) -> Reader:
+    """The one for a learner of ``spec``."""
+    if spec.form == "rows":
+        return Rows(spec.shape[0] // 2)
+    if len(spec.shape) == 1:
+        return Numbers(spec.shape[0])
+    if len(spec.shape) == 3 and spec.shape[1] == spec.shape[2]:
+        return Pictures(spec.shape[0], spec.shape[1], ink=spec.form == "drawings")
+    raise UserError(f"the learner takes inputs of shape {spec.shape} ({spec.name}), into which nothing is turned here.")
+
+
+def plain(X: Any) -> Reader:
+    """The one for a learner that needs no training: pandas frames are tables, all else numbers."""
+    return Rows(X.shape[1]) if hasattr(X, "select_dtypes") else Numbers(0)
