@@ -76,6 +76,22 @@ def test_tasks_that_are_drawn_ahead_are_those_of_their_meta_step() -> None:
     assert all(torch.equal(one, other) for one, other in zip(trained(False), trained(True), strict=True))
 
 
+def test_ways_are_drawn_anew_for_each_meta_step() -> None:
+    family = tasks.load("glyphs:classes=20")
+    config = resolve(TrainConfig(way=2, most_ways=4, max_shot=2, query=2, tasks_per_step=1), "protonet", family.spec)
+    learner = learners.build("protonet", family.spec, learners.configure("protonet", {"width": 4}), seed=0)
+    made = Training(learner, family, config, torch.device("cpu"))
+    found = set()
+    for made.step in range(60):
+        way, shot = made.way(made.step), made.shot(made.step)
+        found.add((way, shot))
+        if made.step < 4:
+            assert made.episodes().support.y.shape[1:] == (way * shot, way)
+    assert found == {(way, shot) for way in (2, 3, 4) for shot in (1, 2)}
+    with pytest.raises(UserError, match="--way is 5 and --most-ways 3"):
+        resolve(TrainConfig(way=5, most_ways=3), "protonet", family.spec)
+
+
 def test_inner_steps_refuse_bfloat16() -> None:
     with pytest.raises(UserError, match="inner steps of maml"):
         resolve(TrainConfig(precision="bfloat16"), "maml", tasks.load("sinusoid").spec)

@@ -19,6 +19,8 @@ class TrainConfig:
 
     way: int | None = None
     """Classes in a training episode."""
+    most_ways: int | None = None
+    """Each meta-step draws its ways from those up to this number; 0: always way."""
     shot: int | None = None
     """Support examples of each class, or of a task."""
     max_shot: int | None = None
@@ -58,7 +60,7 @@ class TrainConfig:
     or loop."""
 
 
-FALLBACK = {"way": 5, "shot": 1, "max_shot": 0, "query": 15, "tasks_per_step": 4, "steps": 4000}
+FALLBACK = {"way": 5, "most_ways": 0, "shot": 1, "max_shot": 0, "query": 15, "tasks_per_step": 4, "steps": 4000}
 
 
 def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
@@ -72,7 +74,17 @@ def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
     config = replace(config, **{name: value for name, value in recipe.items() if name in unset})
     sizes = {name: getattr(config, name) for name in ("way", "query", "tasks_per_step", "validate_episodes")}
     check_counts(**{name.replace("_", "-"): count for name, count in sizes.items()})
-    for name in ("max_shot", "steps", "budget", "weight_decay", "clip", "validate_every", "patience", "rate"):
+    for name in (
+        "most_ways",
+        "max_shot",
+        "steps",
+        "budget",
+        "weight_decay",
+        "clip",
+        "validate_every",
+        "patience",
+        "rate",
+    ):
         if not 0 <= (getattr(config, name) or 0) < math.inf:
             raise UserError(f"{flag(name)} is {getattr(config, name)}; expected a finite number that is 0 or more.")
     least = 1 if spec.kind == "classification" else 0
@@ -80,6 +92,11 @@ def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
         raise UserError(
             f"--shot is {config.shot} and --max-shot {config.max_shot}; expected shots from {least} up to --max-shot, "
             f"which is 0 to draw none."
+        )
+    if config.most_ways and not (config.way or 0) <= config.most_ways:
+        raise UserError(
+            f"--way is {config.way} and --most-ways {config.most_ways}; expected ways up to --most-ways, which "
+            f"is 0 to draw none."
         )
     if not -(2**63) <= config.seed < 2**63:
         raise UserError(f"--seed is {config.seed}; it must fit into 64 bits.")

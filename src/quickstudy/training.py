@@ -90,15 +90,15 @@ class Training:
         """Meta-steps in all; a learner without parameters needs none."""
         return int(self.config.steps or 0) if self.params else 0
 
-    def episodes(self, shot: int | None = None) -> Any:
-        """The tasks of the current meta-step that are this process's, on the device; its shots, or those given."""
-        return self._drawn(self.step, self.shot(self.step) if shot is None else shot).to(self.device)
+    def episodes(self) -> Any:
+        """The tasks of the current meta-step that are this process's, on the device."""
+        return self._drawn(self.step, self.way(self.step), self.shot(self.step)).to(self.device)
 
-    def _drawn(self, step: int, shot: int) -> Any:
+    def _drawn(self, step: int, way: int, shot: int) -> Any:
         c = self.config
         share, first = self.world.share(c.tasks_per_step or 1), step * (c.tasks_per_step or 1)
         index = torch.arange(first + share.start, first + share.stop)
-        size = {"way": c.way or 0, "shot": shot, "query": c.query or 0}
+        size = {"way": way, "shot": shot, "query": c.query or 0}
         check_room(self.family.spec, len(index), **size)
         return self.family.sample("train", index, **size, seed=c.seed)
 
@@ -109,13 +109,19 @@ class Training:
         now = self._ahead[1].result() if self._ahead and self._ahead[0] == self.step else None
         coming = self.step + 1
         if coming < self.steps:
-            self._ahead = coming, self._drawer.submit(self._drawn, coming, self.shot(coming))
+            self._ahead = coming, self._drawer.submit(self._drawn, coming, self.way(coming), self.shot(coming))
         return self.episodes() if now is None else now.to(self.device)
 
     def shot(self, step: int) -> int:
         """Support examples of each class, or of a task, in that meta-step."""
-        least, most = self.config.shot or 0, self.config.max_shot or 0
-        drawn = int(draw.bits(draw.keys(torch.tensor(step), "shot", self.config.seed), 1, "shot"))
+        return self._between("shot", step, self.config.shot or 0, self.config.max_shot or 0)
+
+    def way(self, step: int) -> int:
+        """Classes in that meta-step's tasks."""
+        return self._between("way", step, self.config.way or 0, self.config.most_ways or 0)
+
+    def _between(self, what: str, step: int, least: int, most: int) -> int:
+        drawn = int(draw.bits(draw.keys(torch.tensor(step), what, self.config.seed), 1, what))
         return least + drawn % (most - least + 1) if most else least
 
     def choose_batching(self) -> None:
@@ -245,7 +251,8 @@ class Training:
 
     def check_episodes(self) -> None:
         """UserError, before the first step, if train or val cannot give the episodes that will be asked of them."""
-        self.episodes(self.config.max_shot or self.config.shot)
+        c = self.config
+        self._drawn(self.step, c.most_ways or c.way or 0, c.max_shot or c.shot or 0)
         if self.validates:
             next(scoring.batches(self.family, self.validation(), 1))
 

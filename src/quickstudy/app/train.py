@@ -154,7 +154,8 @@ def plan(name: str, family: TaskFamily, config: TrainConfig, path: Path) -> str:
     counts = ((config.tasks_per_step, "task", "tasks"), (config.query, "query", "queries"))
     tasks, queries = (output.count(*one) for one in counts)
     steps = f"{config.budget:g} CPU seconds" if config.budget else output.count(config.steps, "step", "steps")
-    classes = f"{config.way}-way " if spec.kind == "classification" else ""
+    ways = f"{config.way} to {config.most_ways}" if (config.most_ways or 0) > (config.way or 0) else f"{config.way}"
+    classes = f"{ways}-way " if spec.kind == "classification" else ""
     shots = f"{config.shot} to {config.max_shot}" if (config.max_shot or 0) > (config.shot or 0) else f"{config.shot}"
     each = " of each class" if spec.kind == "classification" else ""
     world = parallel.world()
