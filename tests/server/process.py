@@ -4,23 +4,28 @@ import contextlib
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def serve(
-    store: Path | str, *more: str, env: dict[str, str] | None = None
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and its URL; killed at the end if it is still there."""
+def serve(store: Path | str, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, and its URL; killed at the end if it is still there. What it logged is shown if a test fails."""
     command: Sequence[str] = [sys.executable, "-m", "quickstudy", "serve", "--port", "0", "--store", str(store), *more]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            assert "http://" in line, process.communicate()
+            assert "http://" in line, "the server did not start"
             yield process, line.split()[-1]
+        except BaseException:
+            log.seek(0)
+            print(log.read())
+            raise
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
