@@ -99,19 +99,22 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
 
     ``inside`` says that the loss itself takes gradients (``Traits.gradient``).
     """
+    written = None
     if inside and how in WRITTEN:
         now = _moment(module, progress)
         if now is None:
             how = usual(module)
         else:
             # before anything else: small nets take as long to be looked at as to be computed with
-            known = fingerprint(module, []), now.stage
-            found: tuple[Tensor, Gradients] | None = play(
-                (_detached(module), batch, *now.given), known, how == "compiled"
-            )
+            kept = list[Any]()
+            written = Written(now, (fingerprint(module, kept), now.stage), kept, how == "compiled")
+            params = _detached(module)
+            found: tuple[Tensor, Gradients] | None = play((params, batch, *now.given), written.known, written.compiled)
+            if found is None and convolves_on_cpu(module):
+                found = _played_singly(params, batch, written)
             if found is not None:
                 return found
-    return _computed(module, batch, progress, how, inside)
+    return _computed(module, batch, progress, how, inside, written)
 
 
 class Moment(NamedTuple):
@@ -121,6 +124,16 @@ class Moment(NamedTuple):
     """Progress, where it is a tensor like any other."""
     stage: Hashable
     """What the loss makes of it, where it decides by it what to compute."""
+
+
+class Written(NamedTuple):
+    """What a recording is made of, or found by."""
+
+    now: Moment
+    known: Hashable
+    """What it depends on beside its tensors, which are the objects in ``kept``."""
+    kept: list[Any]
+    compiled: bool
 
 
 def _moment(module: nn.Module, progress: float) -> Moment | None:
@@ -137,7 +150,9 @@ def _detached(module: nn.Module) -> Gradients:
 
 
 @plain_attention
-def _computed(module: nn.Module, batch: Any, progress: float, how: How, inside: bool) -> tuple[Tensor, Gradients]:
+def _computed(
+    module: nn.Module, batch: Any, progress: float, how: How, inside: bool, written: Written | None
+) -> tuple[Tensor, Gradients]:
     keep_freed_memory()
     module = quicker(module)
     params: Gradients = {name: value for name, value in module.named_parameters() if value.requires_grad}
@@ -145,13 +160,15 @@ def _computed(module: nn.Module, batch: Any, progress: float, how: How, inside: 
         how = "loop"
     if inside or how in ("threads", "loop"):
         with full_float32(module):
-            return _inside(module, params, batch, progress, how)
+            return _inside(module, params, batch, progress, how, written)
     losses = map_tasks(lambda learner, task: learner(task, progress), module, (batch,), "vmap")
     values = torch.autograd.grad(losses.mean(), list(params.values()), allow_unused=True)
     return losses.detach(), _filled(params, values)
 
 
-def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, how: How) -> tuple[Tensor, Gradients]:
+def _inside(
+    module: nn.Module, params: Gradients, batch: Any, progress: float, how: How, written: Written | None
+) -> tuple[Tensor, Gradients]:
     def check_room() -> None:
         tasks = size(batch)
         singly = how == "threads" or (how in WRITTEN and convolves_on_cpu(module))
@@ -160,8 +177,8 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
         gradients = tasks * sum(value.nbytes for value in params.values())
         room.check(module, take(batch, 0), progress, tasks, at_once, rest=gradients)
 
-    if how in WRITTEN and (now := _moment(module, progress)):
-        return _recorded(module, batch, progress, now, check_room, how == "compiled")
+    if written is not None:
+        return _recorded(module, batch, progress, written, check_room)
     check_room()
     if how in VECTORISED:
         return _vectorised(module, CHUNK if how == "chunks" else None, progress, _detached(module), batch)
@@ -176,16 +193,10 @@ def _inside(module: nn.Module, params: Gradients, batch: Any, progress: float, h
 
 
 def _recorded(
-    module: nn.Module,
-    batch: Any,
-    progress: float,
-    now: Moment,
-    check_room: Callable[[], None],
-    compiled: bool,
+    module: nn.Module, batch: Any, progress: float, written: Written, check_room: Callable[[], None]
 ) -> tuple[Tensor, Gradients]:
     """All tasks at once; one after the other on threads where convolutions are on a CPU, which lose by the former."""
-    params, kept = _detached(module), list[Any]()
-    known = fingerprint(module, kept), now.stage
+    params, (now, known, kept, compiled) = _detached(module), written
     if compiled and convolves(module):
         raise UserError(
             "convolutional nets gain nothing by being compiled: nearly all their time goes into PyTorch's "
@@ -194,8 +205,7 @@ def _recorded(
     if not convolves_on_cpu(module):
         all_tasks = partial(_vectorised, module, None, progress)
         return replay(all_tasks, (params, batch, *now.given), known, kept, check_room, compiled)
-    flags = [leaf for leaf in pytree.tree_leaves(batch) if leaf.dtype == torch.bool]
-    full = all(bool(flag.all()) for flag in flags)
+    full = _is_full(batch)
 
     def one(own: nn.Module, task: Any) -> tuple[Tensor, Gradients]:
         played: tuple[Tensor, Gradients] = replay(
@@ -203,11 +213,47 @@ def _recorded(
         )
         return played
 
-    if not is_recorded((params, take(batch, 0), *now.given), (known, full)):
-        with fused.blind(full):
-            one(module, take(batch, 0))
+    with fused.blind(full):
+        one(module, take(batch, 0))
+    found = _played_singly(params, batch, written)
+    if found is not None:
+        return found
     losses, grads = map_tasks(one, module, (batch,), "threads")
     return losses, {name: value.mean(0) for name, value in grads.items()}
+
+
+def _is_full(batch: Any) -> bool:
+    """Whether no example of any task is padding."""
+    return all(bool(leaf.all()) for leaf in pytree.tree_leaves(batch) if leaf.dtype == torch.bool)
+
+
+def _played_singly(params: Gradients, batch: Any, written: Written) -> tuple[Tensor, Gradients] | None:
+    """A playback for each task, on one thread a core; None if there is no recording of such a task."""
+    known, given = (written.known, _is_full(batch)), written.now.given
+    if not is_recorded((params, take(batch, 0), *given), known):
+        return None
+    threads = min(torch.get_num_threads(), size(batch))
+
+    def work(first: int) -> list[tuple[Tensor, Gradients] | None]:
+        if threads > 1:
+            torch.set_num_threads(1)
+        return [play((params, take(batch, i), *given), known, False) for i in range(first, size(batch), threads)]
+
+    if threads == 1:
+        dealt = [work(0)]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            dealt = list(pool.map(work, range(threads)))
+    played = [dealt[i % threads][i // threads] for i in range(size(batch))]
+    found = [one for one in played if one is not None]
+    if len(found) < len(played):
+        return None
+    with torch.no_grad():
+        sums = [values.clone() for values in found[0][1].values()]
+        for _, grads in found[1:]:
+            torch._foreach_add_(sums, list(grads.values()))
+        torch._foreach_div_(sums, len(found))
+        return torch.stack([loss for loss, _ in found]), dict(zip(found[0][1], sums, strict=True))
 
 
 def _one_task(
