@@ -16,6 +16,7 @@ from quickstudy.errors import UserError
 from quickstudy.server import local_runs, shapes, watch
 from quickstudy.server.answers import add_errors
 from quickstudy.server.door import Door
+from quickstudy.server.manual import add_manual
 from quickstudy.server.page import add_page
 from quickstudy.server.quick import quick
 from quickstudy.server.routes import about, examples, models, questions
@@ -58,13 +59,21 @@ def make_app(settings: Settings) -> FastAPI:
         yield
         service.close()
 
-    app = _Application(title="quickstudy", version=quickstudy.__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = _Application(
+        title="quickstudy",
+        version=quickstudy.__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # the framework's own pages load their scripts from elsewhere
+        redoc_url=None,
+    )
     app.state.service = service
     app.door = Door(app.inside, service, quick)
     add_errors(app)
     for part in (about, models, examples, questions, watch, local_runs):
         app.include_router(part.router)
     add_page(app)
+    add_manual(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from quickstudy.server.settings import ID
 
-DOT = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAFElEQVR42mP4DwEMQPwfChio" + "xAAAtFU/wXsTn6UAAAAASUVORK5CYII="
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAG0lEQVR42mNgQAeMDAz/GRgYGBmYYCKYDEwAADRSAQiRgurpAAAAAElFTkSuQmCC"
+"""A square as a picture's file."""
 LabelIn = Annotated[str | int | FiniteFloat, Field(description="a word or a number")]
 Pixels = list[list[FiniteFloat | list[FiniteFloat]]]
 Cell = str | int | FiniteFloat | bool | None

@@ -46,6 +46,8 @@ async def _asker(request: Request) -> Asker:
 
 Asking = Annotated[Asker, Depends(_asker)]
 ModelId = Annotated[str, Path(pattern=f"^{ID.pattern}$", examples=["pets"])]
+ExampleId = Annotated[str, Path(examples=["1"])]
+LabelName = Annotated[str, Path(examples=["cat"], description="as it is written in JSON, without its quotes")]
 NewId = Annotated[str | None, Query(pattern=f"^{ID.pattern}$", examples=["pets"])]
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many to give at most")]
 

@@ -16,6 +16,8 @@ from quickstudy.server.refusals import NotThereError, OtherKindError
 from quickstudy.server.routes.common import (
     ERRORS,
     Asking,
+    ExampleId,
+    LabelName,
     Limit,
     ModelId,
     body,
@@ -66,7 +68,7 @@ async def examples(
 
 
 @router.get("/examples/{example}/image", response_class=Response, responses={200: PNG})
-async def image(asking: Asking, id: ModelId, example: str) -> Response:
+async def image(asking: Asking, id: ModelId, example: ExampleId) -> Response:
     """A picture as the learner sees it."""
     model = await asking.model(id)
     found = await asking.service.on_database(asking.service.store.example, model.pk, number_of(example))
@@ -78,7 +80,7 @@ async def image(asking: Asking, id: ModelId, example: str) -> Response:
 
 
 @router.delete("/examples/{example}", response_model=Model)
-async def forget(asking: Asking, id: ModelId, example: str) -> JSONResponse:
+async def forget(asking: Asking, id: ModelId, example: ExampleId) -> JSONResponse:
     """Unlearn one example: the model is then as if it had never met it."""
     number = number_of(example)
 
@@ -92,8 +94,9 @@ async def forget(asking: Asking, id: ModelId, example: str) -> JSONResponse:
 
 
 @router.patch("/labels/{label:path}", response_model=Model, openapi_extra=body(json_body("NewLabel")))
-async def rename(asking: Asking, request: Request, id: ModelId, label: str) -> JSONResponse:
-    """Call a label otherwise. Where there is one of that name, both become one."""
+async def rename(asking: Asking, request: Request, id: ModelId, label: LabelName) -> JSONResponse:
+    """Call a label otherwise. Where there is one of that name already, both become one, without a warning: examples of
+    the two cannot be told apart afterwards."""
     new = await bodies.json_of(request, NewLabel)
     old = named(await asking.model(id), label)
     changed = await asking.service.rename(asking.owner, id, old, new.label)
@@ -101,7 +104,7 @@ async def rename(asking: Asking, request: Request, id: ModelId, label: str) -> J
 
 
 @router.delete("/labels/{label:path}", response_model=Model)
-async def drop(asking: Asking, id: ModelId, label: str) -> JSONResponse:
+async def drop(asking: Asking, id: ModelId, label: LabelName) -> JSONResponse:
     """Unlearn a label and all its examples."""
     old = named(await asking.model(id), label)
 
