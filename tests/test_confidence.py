@@ -9,6 +9,7 @@ import torch
 
 import quickstudy as qs
 from quickstudy import FewShotClassifier, UserError, confidence, runs, scoring
+from quickstudy.app.cli import main
 from quickstudy.calibration import Overheard, log_probabilities
 from quickstudy.confidence import Confidence
 from quickstudy.estimator.estimate import HeldOut, held_out
@@ -139,6 +140,18 @@ def test_it_warns_of_a_support_that_is_unlike_any(run: runs.Run) -> None:
         found = FewShotClassifier(weights=run.path, device="cpu").fit(noise, list("ababababab"))
     assert found.task_typicality_ is not None
     assert found.task_typicality_ < 0.01
+
+
+def test_what_comes_with_the_package_is_not_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path.name for path in runs.load("characters").path.iterdir()}
+    assert main(["calibrate", "characters", "--tasks", "glyphs:size=48"]) == 2
+    assert "comes with the package" in capsys.readouterr().err
+    assert {path.name for path in runs.load("characters").path.iterdir()} == before
+
+
+def test_few_episodes_are_refused(run: runs.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calibrate", str(run.path), "--episodes", "5"]) == 2
+    assert "fewer than 20" in capsys.readouterr().err
 
 
 def test_what_is_not_known_is_said(run: runs.Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ answer sets     all labels k with 1 - p_k <= q, where q is the quantile at ``cov
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,7 @@ def measure(
     episodes: int = 200,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    advance: Callable[[], None] = lambda: None,
 ) -> Confidence:
     """From ``episodes`` tasks of every way and shot; UserError where the learner or the tasks are of another kind."""
     if learner.spec.kind != "classification":
@@ -132,6 +133,7 @@ def measure(
             right[row, column] = (answers.logits.argmax(-1) == answers.label).float().mean()
             degrees[row, column] = degree = max(temperature(answers), COLDEST)
             quantiles[row, column] = torch.quantile(_missed(answers, degree), torch.linspace(0, 1, LEVELS + 1).double())
+            advance()
     return Confidence(
         tasks=family.spec.name,
         episodes=episodes,

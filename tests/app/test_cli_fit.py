@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import binomtest
 
 import quickstudy as qs
-from quickstudy.estimator import FewShotClassifier, held_out
+from quickstudy.estimator import FewShotClassifier, HeldOut, held_out
 
 LABELS = ("alif", "ba", "ta")
 
@@ -89,7 +90,7 @@ def test_what_cannot_be_read_is_named_and_skipped(cli: Callable[..., Any], weigh
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("fit", "nowhere", "--weights", "RUN"), "there is no nowhere"),
+        (("fit", "nowhere", "--weights", "RUN"), "nowhere is not there; expected a folder"),
         (("fit", "mine", "--weights", "lost"), "lost is not a run folder"),
         (("fit", "mine", "--weights", "RUN", "-o", "new"), "new is a folder"),
         (("predict", "mine.qs", "new"), "mine.qs is not there"),
@@ -131,6 +132,27 @@ def test_a_label_that_is_no_word_is_meant_by_how_it_is_written(
     answer = cli("add", "is.qs", "--label", "banana", str(paths[0]))
     assert answer.code == 2
     assert "the labels there are False, True" in answer.err
+
+
+def test_a_file_that_changes_keeps_its_permissions_and_links(
+    cli: Callable[..., Any], weights: Path, drawings: Path
+) -> None:
+    assert cli("fit", "mine", "--weights", str(weights)).code == 0
+    Path("mine.qs").chmod(0o600)
+    Path("link.qs").symlink_to("mine.qs")
+    assert cli("add", "link.qs", "--label", "ba", "new/ba").code == 0
+    assert Path("link.qs").is_symlink()
+    assert Path("mine.qs").stat().st_mode & 0o777 == 0o600
+    assert len(FewShotClassifier.load("mine.qs").y_) > 15
+
+
+def test_the_bounds_are_those_of_the_binomial_distribution() -> None:
+    for right, count in ((0, 4), (9, 9), (7, 10), (50, 300)):
+        found = HeldOut(["a", "b"], np.zeros(count, int), np.where(np.arange(count) < right, 0, 1))
+        exact = binomtest(right, count).proportion_ci(0.95, "exact")
+        assert found.bounds == pytest.approx((exact.low, exact.high))
+        assert found.accuracy == right / count
+    assert HeldOut(["a", "b"], np.array([0, 0, 1]), np.array([0, 0, -1])).alone == ["b"]
 
 
 def test_a_folder_of_splits_is_refused(cli: Callable[..., Any], weights: Path, drawings: Path) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import tyro
 
 from quickstudy.app import output
 from quickstudy.app.flags import parse
+from quickstudy.errors import UserError
 from quickstudy.tasks.base import Split
 
 DESCRIPTION = """Learn from held-out tasks how far the answers of a run can be trusted: a temperature for its
 probabilities and the sets of answers that hold the right one, for every way and shot, and what supports are usual.
 
 `fit` and FewShotClassifier use it: probabilities that can be believed, predict(..., abstain=0.9), task_typicality_."""
+
+FEWEST = 20
+"""Tasks of a way and shot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +42,33 @@ class Flags:
 def main(args: list[str]) -> int:
     """Run the verb; the last line on stdout is the path of the file."""
     flags = parse(Flags, args, prog="quickstudy calibrate", description=DESCRIPTION)
-    from quickstudy import confidence, runs
+    from quickstudy import confidence, runs, weights
     from quickstudy.devices import pick_device
     from quickstudy.tasks import load as load_tasks
+    from quickstudy.tasks.places import progress
 
     run = runs.load(flags.run)
+    if run.path.parent == Path(weights.__file__).parent:
+        raise UserError(
+            f"{flags.run} comes with the package, whose files are not changed. Calibrate a run of your own, or a copy: "
+            f"quickstudy pack {flags.run} -o copy"
+        )
+    if flags.episodes < FEWEST:
+        raise UserError(f"--episodes is {flags.episodes}; fewer than {FEWEST} say nothing of one answer in ten.")
     family = load_tasks(flags.tasks or run.spec.name)
     run.check_unseen(family.members(flags.split) if flags.split in family.splits else None, family.spec.name)
     device = pick_device(flags.device)
-    found = confidence.measure(
-        run.learner().to(device),
-        family,
-        split=flags.split,
-        episodes=flags.episodes,
-        seed=flags.seed,
-        device=device,
-    )
+    parts = len(confidence.WAYS) * len(confidence.SHOTS) + 1
+    with progress(f"Calibrating {run.name} on {family.spec.name}", parts) as advance:
+        found = confidence.measure(
+            run.learner().to(device),
+            family,
+            split=flags.split,
+            episodes=flags.episodes,
+            seed=flags.seed,
+            device=device,
+            advance=lambda: advance(1),
+        )
     rows = []
     for way in found.ways:
         degrees = [f"{found.degree(way, shot):.2f}" for shot in found.shots]

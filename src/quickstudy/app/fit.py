@@ -60,8 +60,21 @@ def main(args: list[str]) -> int:
         raise UserError(f"--target is for tables, and {flags.examples} is none. Leave it out, or name a CSV file.")
     else:
         made.fit(str(flags.examples))
+    print(f"learnt by {learnt_by(made)}", file=sys.stderr)
     report(made, made.save(out), flags.json)
     return 0
+
+
+def learnt_by(made: FewShotClassifier) -> str:
+    """The learner, and the tasks that it was trained on."""
+    from quickstudy.learners import name_of
+
+    name, spec = name_of(type(made.learner_)), made.learner_.spec
+    return name if spec.name == "own rows" else f"{name}, which was trained on {spec.name}"
+
+
+def _few(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
@@ -70,7 +83,7 @@ def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
     from quickstudy.estimator.outlook import outlook
 
     found = held_out(made)
-    mean, ci95 = found.score
+    low, high = found.bounds
     counts = [found.of(number) for number in range(len(found.labels))]
     weakest = found.weakest()
     coming = outlook(made, found) if made.confidence_ and len(found.labels) > 1 else []
@@ -80,7 +93,7 @@ def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
                 label: {"examples": count, "right": right}
                 for label, (count, right) in zip(found.labels, counts, strict=True)
             },
-            "held_out": {"accuracy": mean, "ci95": ci95},
+            "held_out": {"accuracy": found.accuracy, "low95": low, "high95": high},
             "expected": [{"more": one.more, "accuracy": one.accuracy} for one in coming],
             "weakest": None if weakest is None else found.labels[weakest],
             "path": str(path),
@@ -96,7 +109,13 @@ def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
     if len(found.labels) < 2:
         print("\nwith one label there is nothing to tell apart yet", file=sys.stderr)
     else:
-        print(f"\neach predicted from the others: {output.score('accuracy', mean, ci95)}", file=sys.stderr)
+        print(
+            f"\neach predicted from the others: {int(found.right.sum())} of {len(found.right)} right, which says that "
+            f"of new ones {low:.0%} to {high:.0%} would be (95 %)",
+            file=sys.stderr,
+        )
+        if found.alone:
+            print(f"one example only, which counts as wrong: {_few(found.alone)}", file=sys.stderr)
         if coming:
             now, *later = (f"{one.accuracy:.1%}" for one in coming)
             then = ", ".join(f"{score} with {one.more} more" for score, one in zip(later, coming[1:], strict=True))

@@ -128,7 +128,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         that was not met. UserError where the run is not calibrated.
         """
         check_is_fitted(self, "adapted_")
-        if not 0 < coverage < 1:
+        if not isinstance(coverage, float) or not 0 < coverage < 1:
             raise UserError(f"the coverage is {coverage}; expected a share between 0 and 1, such as 0.9.")
         if self.confidence_ is None:
             raise UserError(
@@ -186,6 +186,8 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
             return reads.read_folder(Path(X).expanduser())
         if y is None:
             raise ValueError("FewShotClassifier requires y to be passed, but the target y is None.")
+        if isinstance(y, Sequence) and {isinstance(label, str) for label in y} == {True, False}:
+            raise UserError("some labels are words and some are not. Make all of them words, or all numbers.")
         labels: Array = np.array(column_or_1d(y, warn=True))
         if labels.dtype == object and all(isinstance(label, str) for label in labels):
             labels = labels.astype(str)  # words of pandas are words

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from scipy.stats import beta
 
 from quickstudy.estimator.classifier import FewShotClassifier, joined
 from quickstudy.estimator.inputs import Array
-from quickstudy.intervals import interval
 
 FOLDS = 20
 
@@ -34,9 +33,23 @@ class HeldOut:
         return right
 
     @property
-    def score(self) -> tuple[float, float]:
-        """Share that is right, and the half width of its 95 % interval."""
-        return interval(torch.from_numpy(self.right).double(), torch.arange(len(self.truth)))
+    def accuracy(self) -> float:
+        """Share that is right."""
+        return float(self.right.mean())
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which the accuracy on new examples lies, as exact as so few tell (Clopper and Pearson 1934, 95 %)."""
+        right, count = int(self.right.sum()), len(self.right)
+        low = beta.ppf(0.025, right, count - right + 1) if right else 0.0
+        high = beta.ppf(0.975, right + 1, count - right) if right < count else 1.0
+        return float(low), float(high)
+
+    @property
+    def alone(self) -> list[str]:
+        """Labels that have one example only, which cannot be predicted from others of its kind."""
+        counts = np.bincount(self.truth, minlength=len(self.labels))
+        return [label for label, count in zip(self.labels, counts, strict=True) if count == 1]
 
     def of(self, number: int) -> tuple[int, int]:
         """Examples of a class, and how many of them are right."""

@@ -21,6 +21,9 @@ from quickstudy.tasks.folders import listing
 from quickstudy.tasks.pictures import KINDS, made_of, shrunk, upright
 from quickstudy.tasks.places import notice
 
+MOST = 5
+"""Skipped files that are named."""
+
 
 def are_pictures(X: Any) -> bool:
     """Whether ``X`` is pictures, or the path of a folder of them, by the look of the first."""
@@ -28,6 +31,8 @@ def are_pictures(X: Any) -> bool:
         return True
     if isinstance(X, np.ndarray) and X.dtype.kind in "buif":
         return X.ndim in (3, 4)
+    if getattr(X, "ndim", 0) == 1 and hasattr(X, "to_numpy"):
+        X = X.to_numpy()  # a pandas column of paths
     first: Any = X[0] if isinstance(X, Sequence | np.ndarray) and len(X) else None
     return isinstance(first, str | os.PathLike) or hasattr(first, "convert") or np.ndim(first) in (2, 3)
 
@@ -66,8 +71,9 @@ class Pictures(Reader):
 
         Files that cannot be read are skipped, with a notice. Raises UserError where none can be.
         """
-        if root.is_file():
-            raise UserError(f"{root} is a file; expected a folder that has a folder of pictures for each label.")
+        if not root.is_dir():
+            what = "is a file" if root.exists() else "is not there"
+            raise UserError(f"{root} {what}; expected a folder that has a folder of pictures for each label.")
         found = listing(root)
         if found.splits:
             first = next(iter(found.splits))
@@ -77,7 +83,8 @@ class Pictures(Reader):
         read = self.readable([file.source / file.name for file in found.files])
         skipped = [*found.odd, *(one for one in read if isinstance(one, str))]
         if skipped:
-            notice(f"skipped {len(skipped)} of {len(read) + len(found.odd)} files in {root} ({skipped[0]})")
+            named = "; ".join(map(str, skipped[:MOST])) + " ..." * (len(skipped) > MOST)
+            notice(f"skipped {len(skipped)} of {len(read) + len(found.odd)} files in {root}: {named}")
         kept = [(one, label) for one, label in zip(read, found.labels, strict=True) if not isinstance(one, str)]
         if not kept:
             raise UserError(f"none of the {len(read)} pictures in {root} can be read. {skipped[-1]}")

@@ -135,7 +135,13 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
         raise UserError(f"{path} {what}; expected a file that save, or quickstudy fit, wrote.")
-    tensors, note = runs.read_tensors(path)
+    try:
+        tensors, note = runs.read_tensors(path)
+    except UserError as error:
+        raise UserError(
+            f"{path} is damaged, or no model at all ({error.__cause__}). Expected a file that save, or quickstudy fit, "
+            f"wrote."
+        ) from error
     if "estimator" not in note or not {"examples", "y"} <= tensors.keys():
         raise UserError(f"{path} holds no estimator. Expected a file that save wrote.")
     if not isinstance(note.get("format"), int) or note["format"] > FORMAT:

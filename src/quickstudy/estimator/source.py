@@ -44,6 +44,8 @@ def default(learner: str | None, kind: Kind, X: Any) -> str | None:
 
 def trained(weights: str | Path, kind: Kind) -> Learner:
     """The learner of a run folder or of a saved estimator; UserError where it does another kind of task."""
+    if not isinstance(weights, str | Path):
+        raise UserError(f"weights is {weights!r}; expected the path of a run or of a saved estimator, or a name.")
     path = Path(weights).expanduser()
     if path.suffix == ".qs" and not path.is_file():
         raise UserError(f"there is no file {path}. Give the path of one that save wrote, or the folder of a run.")

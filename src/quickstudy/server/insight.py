@@ -89,11 +89,12 @@ def _estimate(served: Served, support: Support) -> dict[str, Any]:
     confusion = np.zeros((len(classes), len(classes)), dtype=int)
     seen = found.predicted >= 0
     np.add.at(confusion, (found.truth[seen], found.predicted[seen]), 1)
-    accuracy, ci95 = found.score
+    low, high = found.bounds
     weakest = found.weakest()
     return {
-        "accuracy": accuracy,
-        "ci95": ci95 if np.isfinite(ci95) else 1.0,
+        "accuracy": found.accuracy,
+        "low95": low,
+        "high95": high,
         "labels": classes,
         "confusion": confusion.tolist(),
         "weakest": None if weakest is None else classes[weakest],

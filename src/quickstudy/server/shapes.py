@@ -182,7 +182,8 @@ class Estimate(BaseModel):
     """How each example is predicted from the others."""
 
     accuracy: float
-    ci95: float
+    low95: float = Field(description="exact binomial bounds of the accuracy on new examples, 95 %")
+    high95: float
     labels: list[str | int | float]
     confusion: list[list[int]] = Field(description="[truth][taken for]; what has no other example counts for none")
     weakest: str | int | float | None

@@ -50,12 +50,16 @@ def cache_folder() -> Path:
 
 
 def replace_file(target: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``target`` and put it in place whole, or not at all (OSError)."""
+    """Let ``write`` fill a temporary file beside ``target`` and put it in place whole, or not at all (OSError).
+
+    A file that is replaced keeps its permissions, and a link to it stays one.
+    """
+    target = target.resolve() if target.is_symlink() else target
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         temporary.touch()
-        mode = temporary.stat().st_mode
+        mode = (target if target.is_file() else temporary).stat().st_mode
         write(temporary)
         temporary.chmod(mode)  # safetensors, for one, would shut out the other users of a shared cache
         with temporary.open("rb+") as file:

@@ -2,14 +2,13 @@
 
 import { el, percent } from "./dom.js";
 
-/** The share that is right, large, with its interval where that means something. */
-export function share({ accuracy, ci95 }) {
-  const spread = accuracy > 0 && accuracy < 1 && ci95 < 1 ? ` ± ${Math.round(100 * ci95)}` : "";
-  return el("p", { class: "big" }, percent(accuracy).replace(" %", ""), el("small", {}, `${spread} %`));
+/** The share that is right, large. */
+export function share({ accuracy }) {
+  return el("p", { class: "big" }, percent(accuracy).replace(" %", ""), el("small", {}, " %"));
 }
 
-/** Where all are right the interval has no width, which is no reason to be sure: the exact binomial bound in words. */
-export function doubt({ accuracy }, examples) {
-  if (accuracy < 1) return "";
-  return `From so few, the true share may still be as low as ${percent(0.025 ** (1 / examples))}.`;
+/** Between what the true share may still lie. */
+export function doubt({ low95, high95 }) {
+  if (high95 - low95 < 0.1) return "";
+  return `From so few, the true share may be anywhere from ${percent(low95)} to ${percent(high95)}.`;
 }

@@ -47,7 +47,7 @@ function estimate(found, model) {
   const alone = model.known.filter((label) => model.of(label).length === 1);
   return el("section", { class: "card", "aria-labelledby": "good-title" }, el("h2", { id: "good-title" }, "How good it is"),
     share(found),
-    el("p", { class: "soft" }, `right when each of the ${model.examples.length} examples is predicted from the others. ${doubt(found, model.examples.length)}`,
+    el("p", { class: "soft" }, `right when each of the ${model.examples.length} examples is predicted from the others. ${doubt(found)}`,
       alone.length ? ` ${words(alone)} ${alone.length > 1 ? "have" : "has"} one example only, which counts as wrong: with a second it can be judged.` : ""),
     confusion(found));
 }

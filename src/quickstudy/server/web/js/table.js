@@ -115,7 +115,7 @@ function verdict(judged, known, asked, name, form) {
   const facts = el("p", { class: "soft" }, `${count(asked.length, "empty cell")} of ${name} answered from ${count(known.length, "row")}.${how}`);
   if (judged instanceof Error) return el("div", { class: "verdict" }, facts, el("p", { class: "soft" }, judged.message));
   return el("div", { class: "verdict" }, share(judged),
-    el("p", { class: "soft" }, `right when each known row is predicted from the others. ${doubt(judged, known.length)}`), facts);
+    el("p", { class: "soft" }, `right when each known row is predicted from the others. ${doubt(judged)}`), facts);
 }
 
 /** What was asked for comes first: the answered rows, and the column that was filled in. */
