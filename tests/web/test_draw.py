@@ -3,6 +3,7 @@
 import random
 
 from glyphs import answer, ask, circle, cross, draw, rename, teach, zigzag
+from sending import image, post
 
 
 def test_two_glyphs_are_told_apart_and_a_third_class_is_there_at_once_and_all_of_it_after_a_reload(visit):
@@ -91,3 +92,50 @@ def test_a_label_is_words_whatever_stands_in_it(visit):
     assert ask(page, circle(chance)) == name
     assert page.locator("img[src=x]").count() == 0
     assert page.title() == "quickstudy"
+
+
+def test_a_drawing_waits_while_the_server_does_not_answer_and_is_learnt_when_it_does(visit, drawings):
+    page, chance = visit("draw", {"draw": drawings}), random.Random(1)
+    page.route("**/v1/models/*/examples", lambda route: route.abort())
+    pad = page.locator("[data-class=ring] canvas")
+    for _ in range(2):
+        draw(page, pad, circle(chance))
+        pad.press("Enter")
+    page.get_by_text("2 examples wait here").wait_for()
+    rename(page.locator("[data-class=ring]"), "hoop")
+    page.unroute("**/v1/models/*/examples")
+    page.locator("[data-class=hoop] [data-id]").nth(4).wait_for()
+    page.locator("#panel-draw .pending").wait_for(state="hidden")
+
+
+def test_a_glyph_of_two_strokes_may_be_drawn_slowly(visit, drawings):
+    page, chance = visit("draw", {"draw": drawings}), random.Random(1)
+    pad, kept = page.locator("[data-class=kiss] canvas"), page.locator("[data-class=kiss] [data-id]")
+    first, second = cross(chance)
+    draw(page, pad, [first])
+    page.wait_for_timeout(1000)
+    box = pad.bounding_box()
+    page.mouse.move(box["x"] + 1.1 * box["width"], box["y"] + 0.2 * box["height"])  # beside the paper
+    page.wait_for_timeout(1000)
+    assert kept.count() == 3
+    draw(page, pad, [second])
+    kept.nth(3).wait_for()
+    page.wait_for_timeout(200)
+    assert kept.count() == 4
+    assert page.locator("#panel-draw .pad.inked").count() == 0
+
+
+def test_what_another_tab_did_is_shown_after_a_change_of_ones_own_and_when_one_comes_back(visit, drawings, address):
+    page, chance = visit("draw", {"draw": drawings}), random.Random(1)
+    examples = f"{address}/v1/models/{drawings}/examples"
+    post(examples, {"examples": [{"label": "bolt", "image": image(zigzag(chance))}] * 2})
+    pad = page.locator("[data-class=kiss] canvas")
+    draw(page, pad, cross(chance))
+    pad.press("Enter")
+    page.locator("[data-class=bolt] [data-id]").nth(1).wait_for()
+    counts = {name: page.locator(f"[data-class={name}] [data-id]").count() for name in ("ring", "kiss", "bolt")}
+    assert counts == {"ring": 3, "kiss": 4, "bolt": 2}
+    page.request.delete(f"{address}/v1/models/{drawings}/labels/ring")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.locator("[data-class=ring]").wait_for(state="detached")
+    assert page.locator("#panel-draw .class").count() == 2

@@ -54,3 +54,20 @@ def test_what_is_no_table_is_said_in_words(visit):
     }.items():
         paste(page, text)
         page.locator("#panel-table .result").get_by_text(words).wait_for()
+
+
+def test_columns_of_an_earlier_table_are_no_choices_for_what_is_none(visit):
+    page = visit("table")
+    page.get_by_role("button", name="Try the sample").click()
+    page.locator("#panel-table .filled").first.wait_for()
+    columns = page.get_by_label("Column to fill in")
+    paste(page, TABLE + "1.2;red;\n")
+    page.locator("#panel-table .filled").get_by_text("berry").wait_for()
+    columns.select_option("colour")
+    page.get_by_text("0 empty cells of colour").wait_for()
+    paste(page, "one line")
+    page.get_by_text("rows below it").wait_for()
+    assert columns.locator("option").count() == 0
+    paste(page, TABLE)
+    page.get_by_text("0 empty cells of colour").wait_for()
+    assert columns.locator("option").all_inner_texts() == ["size", "colour", "kind"]

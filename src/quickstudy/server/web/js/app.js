@@ -35,6 +35,9 @@ async function begin() {
   await Promise.all(Object.values(models).map((one) => one.restore())).catch(failed);
   draw.start(models.draw);
   project.start(models, { table: table.kept });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) for (const one of [models.draw, models.photos]) one.refresh().catch(failed);
+  });
   await show();
   document.documentElement.dataset.ready = "";
   call("GET", "/v1/runs").then(({ local }) => { document.querySelector('.tabs a[href="#runs"]').hidden = !local; }, failed);

@@ -2,6 +2,7 @@
 
 import { button, el, icon, round } from "./dom.js";
 import { failed, note } from "./notes.js";
+import { Waiting, isAway } from "./waiting.js";
 
 const SLOTS = 5; // drawn as empty places, so that one sees what is asked for
 const SHOWN = 15; // the newest examples of a class
@@ -15,9 +16,10 @@ export class Classes {
     Object.assign(this, { model, source, drawn });
     this.cards = new Map();
     this.list = el("div", { class: "class-list" });
+    this.waiting = new Waiting((entry) => this._tell(entry));
     this.back = button("Undo", { class: "button slim", disabled: true, onclick: () => this.undo() }, "undo");
     const add = button("Add a class", { class: "button add-class", onclick: () => this.addClass() }, "plus");
-    this.node = el("div", {}, this.list, add, el("div", { class: "row apart foot" }, this.back,
+    this.node = el("div", {}, this.waiting.node, this.list, add, el("div", { class: "row apart foot" }, this.back,
       button("Start over", { class: "button slim", onclick: () => this.startOver() })));
     model.addEventListener("change", () => this.show());
     this.show();
@@ -57,6 +59,7 @@ export class Classes {
   startOver() {
     const { model } = this;
     const before = { id: model.id, order: [...model.order] };
+    this.waiting.clear();
     model.forget();
     model._said();
     if (before.id) {
@@ -67,7 +70,7 @@ export class Classes {
   }
 
   _card(label) {
-    const give = (inputs) => this._give(card.label, inputs);
+    const give = (inputs) => this.give(card.label, inputs);
     const name = el("input", {
       class: "name", value: label, maxlength: "60", spellcheck: "false", "aria-label": "Name of the class", autocomplete: "off",
       onchange: () => this._rename(card), onkeydown: (event) => event.key === "Enter" && name.blur(),
@@ -82,12 +85,23 @@ export class Classes {
     return card;
   }
 
-  async _give(label, inputs) {
+  /** Learn `inputs` of a label, now or when the server answers again; whether it was now. */
+  async give(label, inputs) {
+    const entry = { card: this.cards.get(label), id: this.model.id, inputs };
     try {
-      await this.model.add(label, inputs);
+      await this._tell(entry);
+      return true;
     } catch (error) {
-      failed(error);
+      if (isAway(error)) this.waiting.add(entry);
+      else failed(error);
+      return false;
     }
+  }
+
+  /** A class may be called otherwise by now; one that is gone, or of another model, is told nothing. */
+  async _tell({ card, id, inputs }) {
+    if (this.cards.get(card.label) !== card || (id && id !== this.model.id)) return;
+    await this.model.add(card.label, inputs);
   }
 
   _thumbs(label) {

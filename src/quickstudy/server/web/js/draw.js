@@ -9,13 +9,14 @@ import { latest } from "./latest.js";
 import { failed, note } from "./notes.js";
 import { Pad } from "./pad.js";
 
-const WAIT = 1000; // milliseconds after which a drawing is an example
+const WAIT = 1600; // milliseconds without a move on or beside the pad after which a drawing is an example
+const NEAR = 0.25; // of the side of a pad: what moves that close to it may be about to draw on
 
 /** Fill the panel; `model` is what it teaches and asks. */
 export function start(model) {
   const classes = new Classes(model, { drawn: true, source: padOf });
   document.getElementById("draw-classes").append(classes.node);
-  document.getElementById("draw-ask").append(asking(model));
+  document.getElementById("draw-ask").append(asking(model, classes));
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input, textarea");
     if (event.key === "z" && (event.ctrlKey || event.metaKey) && !typing && location.hash.replace("#", "") in { "": 1, draw: 1 }) {
@@ -34,16 +35,26 @@ function padOf(label, give) {
     pad.clear();
     give([input]);
   };
+  const near = (event) => {
+    const box = pad.node.getBoundingClientRect();
+    const edge = NEAR * box.width;
+    const [x, y] = [event.clientX, event.clientY];
+    if (x > box.left - edge && x < box.right + edge && y > box.top - edge && y < box.bottom + edge) wait();
+  };
   const stop = () => {
     clearTimeout(timer);
+    document.removeEventListener("pointermove", near);
     pad.node.classList.remove("waiting");
   };
+  const wait = () => {
+    stop();
+    void pad.node.offsetWidth; // so that the line below the pad begins anew
+    pad.node.classList.add("waiting");
+    document.addEventListener("pointermove", near);
+    timer = setTimeout(keep, WAIT);
+  };
   const pad = new Pad({
-    name: `Draw an example of ${label}`, whisper: "draw here", changed: stop, done: keep,
-    lifted: () => {
-      pad.node.classList.add("waiting");
-      timer = setTimeout(keep, WAIT);
-    },
+    name: `Draw an example of ${label}`, whisper: "draw here", changed: stop, done: keep, lifted: wait,
   });
   pad.node.style.setProperty("--wait", `${WAIT}ms`);
   const files = el("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", tabindex: "-1", "aria-hidden": "true" });
@@ -58,7 +69,7 @@ function padOf(label, give) {
   return { before: pad.node, below, named };
 }
 
-function asking(model) {
+function asking(model, classes) {
   const answer = new Answer("Nothing asked yet");
   const because = new Because(model, true);
   const trip = el("p", { class: "small soft trip" });
@@ -95,7 +106,7 @@ function asking(model) {
   const learnIt = async (label) => {
     const input = { image: pad.picture() };
     pad.clear();
-    await model.add(label, [input]).then(() => note(`Learnt as an example of ${label}.`), failed);
+    if (await classes.give(label, [input])) note(`Learnt as an example of ${label}.`);
   };
 
   const refresh = () => {

@@ -17,6 +17,7 @@ export class Model extends EventTarget {
   /** Begin anew; the server's copy, if there is one, stays. */
   forget() {
     this.id = null;
+    this.version = 0; // of the server's that is shown
     this.order = [...FIRST];
     this.examples = []; // {id, label}
     this.pictures = new Map(); // object URLs by example
@@ -60,9 +61,46 @@ export class Model extends EventTarget {
     const labels = found.labels.map((one) => one.label);
     this.forget();
     this.id = id;
+    this.version = found.version;
     this.order = [...order.filter((one) => labels.includes(one) || typeof one === "string"), ...labels.filter((one) => !order.includes(one))];
     await this._list();
     this._said();
+  }
+
+  /** Show what the server has now, if others have changed it. */
+  async refresh() {
+    return this._next(async () => {
+      if (!this.id) return;
+      const { path } = this;
+      const found = await call("GET", path).catch((error) => {
+        if (error.status !== 404) throw error;
+        return null;
+      });
+      if (path !== this.path || found?.version === this.version) return;
+      if (found) {
+        await this._reread();
+        this.version = found.version;
+      } else {
+        const labels = this.order;
+        this.forget();
+        this.order = labels;
+      }
+      this._said();
+    });
+  }
+
+  /** After a change of one's own, the server's answer to it: if it is not the only one, all is read anew. */
+  async _agree(found) {
+    if (found.version !== this.version + 1) await this._reread();
+    this.version = found.version;
+  }
+
+  async _reread() {
+    const before = this.known;
+    await this._list();
+    const labels = [...new Set(this.examples.map((one) => one.label))];
+    const stay = this.order.filter((one) => labels.includes(one) || !before.includes(one));
+    this.order = [...stay, ...labels.filter((one) => !stay.includes(one))];
   }
 
   async _list() {
@@ -91,10 +129,12 @@ export class Model extends EventTarget {
         const start = performance.now();
         const answer = await call("POST", `${this.path}/examples`, { examples: part });
         this.timings.push({ what: "learn", examples: part.length, ms: performance.now() - start });
-        added.push(...answer.ids.map((id, number) => ({ id, label: part[number].label })));
+        const news = answer.ids.map((id, number) => ({ id, label: part[number].label }));
+        for (const { label } of news) if (!this.order.includes(label)) this.order.push(label);
+        this.examples.push(...news);
+        added.push(...news);
+        await this._agree(answer.model);
       }
-      for (const { label } of added) if (!this.order.includes(label)) this.order.push(label);
-      this.examples.push(...added);
       if (words) this._did(words, () => this._remove(added.map((one) => one.id)));
       this._said();
       return added;
@@ -115,9 +155,10 @@ export class Model extends EventTarget {
     return this._next(async () => {
       const [mine, place] = [this.of(label), this.order.indexOf(label)];
       const copies = await Promise.all(mine.map((one) => this.copy(one)));
-      if (mine.length) await call("DELETE", `${this.path}/labels/${encodeURIComponent(label)}`);
+      const found = mine.length && await call("DELETE", `${this.path}/labels/${encodeURIComponent(label)}`);
       this.examples = this.examples.filter((one) => one.label !== label);
       this.order = this.order.filter((one) => one !== label);
+      if (found) await this._agree(found);
       this._did(`deleting ${label}`, async () => {
         this.order.splice(place, 0, label);
         if (copies.length) await this.add(label, copies, false);
@@ -129,9 +170,10 @@ export class Model extends EventTarget {
   /** Call `label` something else. */
   async rename(label, name, undoable = true) {
     return this._next(async () => {
-      if (this.of(label).length) await call("PATCH", `${this.path}/labels/${encodeURIComponent(label)}`, { label: name });
+      const found = this.of(label).length && await call("PATCH", `${this.path}/labels/${encodeURIComponent(label)}`, { label: name });
       for (const one of this.of(label)) one.label = name;
       this.order[this.order.indexOf(label)] = name;
+      if (found) await this._agree(found);
       if (undoable) this._did(`renaming ${label}`, () => this.rename(name, label, false));
       this._said();
     });
@@ -182,8 +224,11 @@ export class Model extends EventTarget {
   }
 
   async _remove(ids) {
-    for (const id of ids) await call("DELETE", `${this.path}/examples/${id}`);
-    this.examples = this.examples.filter((one) => !ids.includes(one.id));
+    for (const id of ids) {
+      const found = await call("DELETE", `${this.path}/examples/${id}`);
+      this.examples = this.examples.filter((one) => one.id !== id);
+      await this._agree(found);
+    }
     this._said();
   }
 
@@ -191,6 +236,7 @@ export class Model extends EventTarget {
     if (this.id) return;
     const made = await call("POST", "/v1/models", this.learner ? { learner: this.learner } : {});
     this.id = made.id;
+    this.version = made.version;
   }
 
   /** Changes go one after the other. */

@@ -34,28 +34,30 @@ export async function start({ table: model }) {
   const result = el("div", { class: "result", "aria-live": "polite" });
   const file = el("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
   let timer = 0;
+  let chosen = "";
 
   const work = latest(async () => {
     if (!text.value.trim()) return result.replaceChildren(empty());
+    target.replaceChildren(); // what is no table has no columns
     const table = parse(text.value);
-    offer(target, table);
+    offer(target, table, chosen);
     localStorage.setItem(KEPT, JSON.stringify({ text: text.value, target: target.value, learner: learner.value }));
     const form = able.find((one) => one.name === learner.value).input;
     result.replaceChildren(...(await answered(model, table, table.columns.indexOf(target.value), learner.value, form)));
   }, (error) => result.replaceChildren(el("p", { class: "hint" }, error.message)));
   const soon = () => { clearTimeout(timer); timer = setTimeout(work, PAUSE); };
-  const fill = (words) => { text.value = words; target.replaceChildren(); work(); };
+  const fill = (words) => { text.value = words; chosen = ""; work(); };
   const recall = () => {
     const before = kept.get();
     if (!before) return result.replaceChildren(empty());
     text.value = before.text;
-    target.replaceChildren(el("option", { value: before.target }, before.target));
+    chosen = before.target;
     if (able.some((one) => one.name === before.learner)) learner.value = before.learner;
     work();
   };
 
   text.addEventListener("input", soon);
-  target.addEventListener("change", () => work());
+  target.addEventListener("change", () => { chosen = target.value; work(); });
   learner.addEventListener("change", () => work());
   file.addEventListener("change", async () => { const [one] = file.files; file.value = ""; if (one) fill(await one.text()); });
   for (const kind of ["dragover", "drop"]) text.addEventListener(kind, (event) => event.preventDefault());
@@ -81,9 +83,9 @@ function empty() {
 }
 
 /** The columns as choices; the one chosen stays, else the last that has gaps. */
-function offer(target, { columns, rows }) {
+function offer(target, { columns, rows }, chosen) {
   const gaps = columns.filter((_, at) => rows.some((row) => row[at] === ""));
-  const before = columns.includes(target.value) ? target.value : (gaps.at(-1) ?? columns.at(-1));
+  const before = columns.includes(chosen) ? chosen : (gaps.at(-1) ?? columns.at(-1));
   target.replaceChildren(...columns.map((name) => el("option", { value: name }, name)));
   target.value = before;
 }
