@@ -19,24 +19,27 @@ outside of vmap, over all tasks' examples at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils import _pytree as pytree
 
 from quickstudy.devices import keep_freed_memory
 from quickstudy.errors import UserError
 from quickstudy.inner import room
-from quickstudy.inner.fingerprint import fingerprint
+from quickstudy.inner.playing import Gradients, Written, convolves_on_cpu, is_full, played, played_singly, written_of
+from quickstudy.inner.playing import convolves as convolves
 from quickstudy.inner.precise import full_float32
-from quickstudy.inner.quicker import CONVOLUTIONS, quicker, twin
-from quickstudy.inner.recorded import is_recorded, play, replay
+from quickstudy.inner.quicker import quicker, twin
+from quickstudy.inner.recorded import replay
+from quickstudy.inner.trees import size as size
+from quickstudy.inner.trees import stack as stack
+from quickstudy.inner.trees import take as take
 from quickstudy.nets import fused
 
 How = Literal["compiled", "recorded", "vmap", "chunks", "threads", "loop"]
@@ -47,7 +50,6 @@ WRITTEN = ("compiled", "recorded")
 VECTORISED = (*WRITTEN, "vmap", "chunks")
 CHUNK = 4
 Tree = TypeVar("Tree")
-Gradients = dict[str, Tensor]
 
 
 class TaskModule(Protocol):
@@ -58,23 +60,6 @@ class TaskModule(Protocol):
     """
 
     def __call__(self, task: Any, progress: float) -> Tensor: ...
-
-
-def take(tree: Tree, number: int) -> Tree:
-    """Task ``number`` of a batch."""
-    taken: Tree = pytree.tree_map(lambda leaf: leaf[number], tree)
-    return taken
-
-
-def size(tree: Any) -> int:
-    """Number of tasks in a batch."""
-    return len(pytree.tree_leaves(tree)[0])
-
-
-def stack(trees: Sequence[Tree]) -> Tree:
-    """A batch of single tasks' values."""
-    stacked: Tree = pytree.tree_map(lambda *leaves: torch.stack(leaves), *trees)
-    return stacked
 
 
 # Fused attention has no batching rule and no second derivative. Inner steps choose the plain one for themselves, but
@@ -101,48 +86,13 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
     """
     written = None
     if inside and how in WRITTEN:
-        now = _moment(module, progress)
-        if now is None:
+        written = written_of(module, progress, how == "compiled")
+        if written is None:
             how = usual(module)
-        else:
-            # before anything else: small nets take as long to be looked at as to be computed with
-            kept = list[Any]()
-            written = Written(now, (fingerprint(module, kept), now.stage), kept, how == "compiled")
-            params = _detached(module)
-            found: tuple[Tensor, Gradients] | None = play((params, batch, *now.given), written.known, written.compiled)
-            if found is None and convolves_on_cpu(module):
-                found = _played_singly(params, batch, written)
-            if found is not None:
-                return found
+        # before anything else: small nets take as long to be looked at as to be computed with
+        elif (found := played(module, _detached(module), batch, written)) is not None:
+            return found
     return _computed(module, batch, progress, how, inside, written)
-
-
-class Moment(NamedTuple):
-    """Where in its course a training is, as a recording has it."""
-
-    given: tuple[Tensor, ...]
-    """Progress, where it is a tensor like any other."""
-    stage: Hashable
-    """What the loss makes of it, where it decides by it what to compute."""
-
-
-class Written(NamedTuple):
-    """What a recording is made of, or found by."""
-
-    now: Moment
-    known: Hashable
-    """What it depends on beside its tensors, which are the objects in ``kept``."""
-    kept: list[Any]
-    compiled: bool
-
-
-def _moment(module: nn.Module, progress: float) -> Moment | None:
-    """None where what is computed changes from step to step."""
-    stage: Callable[[float], Hashable] | None = getattr(module, "stage", None)
-    if stage is None:
-        return Moment((torch.tensor(progress, device=next(module.parameters()).device),), None)
-    now = stage(progress)
-    return None if now is None else Moment((), now)
 
 
 def _detached(module: nn.Module) -> Gradients:
@@ -205,7 +155,7 @@ def _recorded(
     if not convolves_on_cpu(module):
         all_tasks = partial(_vectorised, module, None, progress)
         return replay(all_tasks, (params, batch, *now.given), known, kept, check_room, compiled)
-    full = _is_full(batch)
+    full = is_full(batch)
 
     def one(own: nn.Module, task: Any) -> tuple[Tensor, Gradients]:
         played: tuple[Tensor, Gradients] = replay(
@@ -215,45 +165,11 @@ def _recorded(
 
     with fused.blind(full):
         one(module, take(batch, 0))
-    found = _played_singly(params, batch, written)
+    found = played_singly(params, batch, written)
     if found is not None:
         return found
     losses, grads = map_tasks(one, module, (batch,), "threads")
     return losses, {name: value.mean(0) for name, value in grads.items()}
-
-
-def _is_full(batch: Any) -> bool:
-    """Whether no example of any task is padding."""
-    return all(bool(leaf.all()) for leaf in pytree.tree_leaves(batch) if leaf.dtype == torch.bool)
-
-
-def _played_singly(params: Gradients, batch: Any, written: Written) -> tuple[Tensor, Gradients] | None:
-    """A playback for each task, on one thread a core; None if there is no recording of such a task."""
-    known, given = (written.known, _is_full(batch)), written.now.given
-    if not is_recorded((params, take(batch, 0), *given), known):
-        return None
-    threads = min(torch.get_num_threads(), size(batch))
-
-    def work(first: int) -> list[tuple[Tensor, Gradients] | None]:
-        if threads > 1:
-            torch.set_num_threads(1)
-        return [play((params, take(batch, i), *given), known, False) for i in range(first, size(batch), threads)]
-
-    if threads == 1:
-        dealt = [work(0)]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            dealt = list(pool.map(work, range(threads)))
-    played = [dealt[i % threads][i // threads] for i in range(size(batch))]
-    found = [one for one in played if one is not None]
-    if len(found) < len(played):
-        return None
-    with torch.no_grad():
-        sums = [values.clone() for values in found[0][1].values()]
-        for _, grads in found[1:]:
-            torch._foreach_add_(sums, list(grads.values()))
-        torch._foreach_div_(sums, len(found))
-        return torch.stack([loss for loss, _ in found]), dict(zip(found[0][1], sums, strict=True))
 
 
 def _one_task(
@@ -323,13 +239,3 @@ def check(how: str) -> How:
 def usual(module: nn.Module) -> How:
     """What is fastest where no task takes a gradient: convolutions on a CPU lose half their speed inside vmap."""
     return "threads" if convolves_on_cpu(module) else "vmap"
-
-
-def convolves_on_cpu(module: nn.Module) -> bool:
-    """Whether tasks go through ``module`` one by one fastest."""
-    return convolves(module) and all(value.device.type == "cpu" for value in module.parameters())
-
-
-def convolves(module: nn.Module) -> bool:
-    """Whether there are convolutions in ``module``."""
-    return any(isinstance(part, CONVOLUTIONS) for part in module.modules())

@@ -13,7 +13,8 @@ from torch.utils import _pytree as pytree
 from quickstudy.devices import synchronise
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
-from quickstudy.inner.batch import How, convolves_on_cpu
+from quickstudy.inner.batch import How
+from quickstudy.inner.playing import convolves_on_cpu
 
 REPEATS = 5
 """Measurements of each way, at most."""

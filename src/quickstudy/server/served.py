@@ -21,7 +21,7 @@ from quickstudy.estimator.inputs import Array, Numbers, Reader
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.estimator.readers import reader
 from quickstudy.estimator.rows import Rows
-from quickstudy.inner.batch import convolves_on_cpu
+from quickstudy.inner.playing import convolves_on_cpu
 from quickstudy.learners.base import Learner
 from quickstudy.learners.heads import halves
 from quickstudy.nets import lite0
