@@ -19,6 +19,7 @@ from quickstudy.server.limits import Limits
 from quickstudy.server.refusals import OtherKindError, RefusedError, TooLargeError
 from quickstudy.server.shapes import Cell, Input, Inputs, NewExamples
 from quickstudy.server.store import Model
+from quickstudy.tasks.csv_table import separator
 
 B = TypeVar("B", bound=BaseModel)
 LONG = 100_000
@@ -92,6 +93,9 @@ async def json_of(request: Request, shape: type[B], kind: str | None = None) -> 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if "label" in first["loc"]:
+        at = first["loc"][: first["loc"].index("label") + 1]
+        return f"{'.'.join(map(str, at))} is not right; expected a word or a number. /docs shows an example."
     where = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or str(part).isidentifier())
     return (
         f"the JSON is not right{' at ' + where[:100] if where else ''}: {first['msg'][:200]}. /docs shows an example."
@@ -119,10 +123,11 @@ async def _table(request: Request, limits: Limits) -> tuple[list[str], list[list
     """Names of the columns, and rows of as many cells."""
     try:
         text = (await request.body()).decode("utf-8-sig")
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+        told = csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
+        lines = [line for line in told if line]
     except (UnicodeDecodeError, csv.Error) as error:
         raise RefusedError(
-            f"the table cannot be read ({error}). Send UTF-8 text, commas between cells, a header."
+            f"the table cannot be read ({error}). Send UTF-8 text, commas, semicolons or tabs between cells, a header."
         ) from error
     if len(lines) < 2:
         raise RefusedError("the table has no rows. Expected a header and one row or more.")

@@ -129,6 +129,8 @@ def _unreadable(why: str) -> RefusedError:
 
 
 def _array(given: Array, reads: Pictures, limits: Limits) -> Array:
+    if not given.size:
+        raise RefusedError("pixels has no pixel; expected [height][width] or [height][width][3], light from 0 to 1.")
     if given.ndim not in (2, 3):
         raise RefusedError(f"pixels have {given.ndim} dimensions; expected [height][width] or [height][width][3].")
     _check_size(given.shape[1], given.shape[0], limits)

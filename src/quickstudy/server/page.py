@@ -34,6 +34,7 @@ def add_page(app: FastAPI) -> None:
     """Serve the page from ``app``."""
     app.mount("/static", _Files(directory=WEB), name="static")
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(WEB / "index.html", headers=HEADERS)

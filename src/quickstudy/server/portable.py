@@ -7,7 +7,6 @@ here is taken, and nothing of the file but its examples is used.
 from __future__ import annotations
 
 import dataclasses
-import secrets
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from quickstudy.server.labels import Label
 from quickstudy.server.limits import Limits
 from quickstudy.server.refusals import RefusedError, TooLargeError
 from quickstudy.server.served import Catalogue, Served, digest_of, kept_type, shape_of
-from quickstudy.server.service import Service
+from quickstudy.server.service import Service, new_id
 from quickstudy.server.store import Change, Model, Note
 
 LONGEST = 200
@@ -51,12 +50,12 @@ def _file(served: Served, support: Support) -> bytes:
 
 async def bring(service: Service, owner: int, id: str | None, content: bytes) -> Model:
     """A new model from a file; RefusedError for one that is none, or of a learner that is not served."""
+    made = new_id(id)
     name, served, support = await service.aside(_parts, content, service.catalogue, service.limits)
     whole, adapted = await service.on_torch(knowledge.learnt, served, support)
     added = [(label, one.tobytes()) for label, one in zip(whole.labels, support.kept, strict=True)]  # type: ignore[arg-type]
     state = knowledge.written(served, adapted)
     change = Change(labels=labels.counted(whole.labels), note=whole.note, state=state, added=added)
-    made = id or f"m-{secrets.token_hex(8)}"
     return await service.on_database(service.store.create, owner, made, name, service.limits.models, change)
 
 

@@ -41,6 +41,8 @@ TRIES = 50
 """How often a change is planned anew while other servers change the same model."""
 BATCH = 64
 """Inputs that go through a net together."""
+TAKEN = ("import",)
+"""What stands in addresses where the id of a model does."""
 T = TypeVar("T")
 
 
@@ -61,6 +63,13 @@ class Plan(NamedTuple):
     support: Support
     change: Callable[..., Change]
     """Takes what is the same for all changes: labels, note, state."""
+
+
+def new_id(id: str | None) -> str:
+    """``id``, or one that is made up; ClashError for one that is another address."""
+    if id in TAKEN:
+        raise ClashError(f"a model cannot be called {id}: /v1/models/{id} is an address of its own. Choose another id.")
+    return id or f"m-{secrets.token_hex(8)}"
 
 
 class Service:
@@ -110,7 +119,7 @@ class Service:
         """A new model without examples."""
         name = learner or DEFAULT
         self.catalogue.get(name)
-        made = id or f"m-{secrets.token_hex(8)}"
+        made = new_id(id)
         return await self.on_database(self.store.create, owner, made, name, self.limits.models)
 
     async def page(self, owner: int, after: str, limit: int) -> list[Model]:
@@ -145,7 +154,9 @@ class Service:
         known = [labels.checked(label, self.limits.label_characters) for label in told]
         model = await self.model(owner, id)
         if model.examples + len(known) > self.limits.examples:
-            raise TooLargeError(f"there are {model.examples} examples, and a model may have {self.limits.examples}.")
+            raise TooLargeError(
+                f"there would be {model.examples + len(known)} examples, and a model may have {self.limits.examples}."
+            )
 
         async def plan(served: Served, before: Support) -> Plan:
             reads, earlier = knowledge.reader_of(served, before.note), before.kept

@@ -107,11 +107,15 @@ def read(path: Path) -> tuple[list[str], list[list[str]]]:
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
     """Number, in the file, of each row's last line, and the row's cells."""
-    delimiter = max(",;\t", key=lambda one: len(next(csv.reader(io.StringIO(text), delimiter=one), [])))
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text), delimiter=separator(text))
     for line in reader:
         if any(line):
             yield reader.line_num, [cell.strip() for cell in line]
+
+
+def separator(text: str) -> str:
+    """Comma, semicolon or tab: the one that parts the first line into most cells."""
+    return max(",;\t", key=lambda one: len(next(csv.reader(io.StringIO(text), delimiter=one), [])))
 
 
 def pool_of(path: Path, target: int, used: Mapping[str, int], cells: list[list[str]], columns: int) -> Pool:

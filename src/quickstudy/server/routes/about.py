@@ -15,6 +15,7 @@ from quickstudy.server.shapes import Health, Offer
 router = APIRouter(prefix="/v1", tags=["server"], responses=ERRORS)
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", response_model=Health)
 async def health(asking: Asking) -> dict[str, Any]:
     """Whether the server answers; needs no key."""
