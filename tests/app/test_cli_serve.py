@@ -50,7 +50,7 @@ def test_it_stops_when_it_is_told_to_and_answers_first(finished: Path, tmp_path:
         assert process.wait(20) == 0
         assert found[0]["model"]["examples"] == 200
         assert process.stderr is not None
-        assert process.stderr.read() == ""
+        assert process.stderr.read() == f"models are kept in {tmp_path / 'm.db'}\n"
 
 
 def test_a_port_that_is_taken_is_said_to_be(cli: Callable[..., Any], finished: Path) -> None:
@@ -84,6 +84,7 @@ def test_what_is_not_right_is_said(cli: Callable[..., Any], finished: Path, args
     assert answer.code == 2
     assert why in answer.err
     assert len(answer.err.strip().splitlines()) == 1
+    assert not Path("m.db").exists()
 
 
 def test_keys_are_made_listed_and_removed(cli: Callable[..., Any]) -> None:
@@ -99,6 +100,14 @@ def test_keys_are_made_listed_and_removed(cli: Callable[..., Any]) -> None:
     assert "unknown key" in cli("keys", "remove", "anna", "--store", "m.db").err
     assert "unknown action" in cli("keys", "drop").err
     assert cli("keys").code == 2
+
+
+@pytest.mark.parametrize("action", [("list",), ("list", "--json"), ("remove", "anna")])
+def test_looking_for_keys_makes_no_store(cli: Callable[..., Any], action: tuple[str, ...]) -> None:
+    answer = cli("keys", *action, "--store", "new/m.db")
+    assert answer.code == 2
+    assert str(Path("new/m.db").absolute()) in answer.err
+    assert not Path("new").exists()
 
 
 def test_a_key_opens_a_server_for_others(cli: Callable[..., Any], finished: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from quickstudy.app.cli import main
 from quickstudy.errors import UserError
-from quickstudy.server import local_runs
+from quickstudy.server import local_runs, running
 
 
 def asked(keyless: bool, local: bool, runs: str = "runs"):
@@ -47,3 +47,16 @@ def test_a_port_that_is_taken_or_is_none_is_said_in_words(capsys, tmp_path):
     assert "cannot listen" in capsys.readouterr().err
     assert main(["play", "--port", "70000"]) == 2
     assert "expected 0 to 65535" in capsys.readouterr().err
+
+
+def test_it_says_where_models_are_kept(monkeypatch, capsys, tmp_path):
+    def begun(app, listening, ready):
+        ready()
+        listening.close()
+        app.state.service.close()
+
+    monkeypatch.setattr(running, "run", begun)
+    assert main(["play", "--no-browser", "--port", "0", "--store", str(tmp_path / "m.db")]) == 0
+    said = capsys.readouterr()
+    assert said.err == f"models are kept in {tmp_path / 'm.db'}\n"
+    assert said.out.startswith("quickstudy plays at http://127.0.0.1:")

@@ -11,7 +11,7 @@ from quickstudy.app import output
 from quickstudy.app.flags import parse
 from quickstudy.errors import UserError, unknown
 from quickstudy.server import keyring
-from quickstudy.server.database import Database
+from quickstudy.server.database import Database, is_there, name_of
 from quickstudy.server.settings import usual_store
 
 ACTIONS = {
@@ -76,7 +76,7 @@ def main(args: list[str]) -> int:
 def _add(args: list[str]) -> None:
     flags = parse(Add, args, prog="quickstudy keys add", description=DESCRIPTION)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    print(keyring.add(_opened(flags), flags.name, flags.adopt, now))
+    print(keyring.add(Database(_place(flags)), flags.name, flags.adopt, now))
 
 
 def _list(args: list[str]) -> None:
@@ -96,5 +96,16 @@ def _remove(args: list[str]) -> None:
     print(f"removed {flags.name}" + (f"; its {count} models are {fate}" if count else ""))
 
 
+def _place(flags: Store) -> str:
+    return flags.store or usual_store()
+
+
 def _opened(flags: Store) -> Database:
-    return Database(flags.store or usual_store())
+    """A store that is there already: looking at none makes none."""
+    place = _place(flags)
+    if not is_there(place):
+        raise UserError(
+            f"there is no store {name_of(place)}. Give the --store that quickstudy serve names when it starts, or make "
+            f"a key in a new one: quickstudy keys add NAME."
+        )
+    return Database(place)

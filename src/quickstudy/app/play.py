@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +47,14 @@ def main(args: list[str]) -> int:
     )
     from quickstudy.server import running
     from quickstudy.server.app import make_app
+    from quickstudy.server.database import name_of
 
     listening = running.listen(settings.host, flags.port)
     app = make_app(settings)
     address = running.address(listening)
 
     def ready() -> None:
+        print(f"models are kept in {name_of(settings.store)}", file=sys.stderr, flush=True)
         print(f"quickstudy plays at {address}", flush=True)
         if flags.browser:
             webbrowser.open(address)

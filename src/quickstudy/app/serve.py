@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import tyro
@@ -63,8 +64,12 @@ def main(args: list[str]) -> int:
     )
     from quickstudy.server import running
     from quickstudy.server.app import make_app
+    from quickstudy.server.database import name_of
+
+    def ready() -> None:
+        print(f"models are kept in {name_of(settings.store)}", file=sys.stderr, flush=True)
+        print(f"quickstudy serves at {running.address(listening)}", flush=True)
 
     with running.listen(flags.host, flags.port) as listening:
-        app = make_app(settings)
-        running.run(app, listening, lambda: print(f"quickstudy serves at {running.address(listening)}", flush=True))
+        running.run(make_app(settings), listening, ready)
     return 0

@@ -15,6 +15,7 @@ import quickstudy
 from quickstudy.errors import UserError
 from quickstudy.server import local_runs, shapes, watch
 from quickstudy.server.answers import add_errors
+from quickstudy.server.database import is_there
 from quickstudy.server.door import Door
 from quickstudy.server.manual import add_manual
 from quickstudy.server.page import add_page
@@ -46,13 +47,16 @@ class _Application(FastAPI):
 
 def make_app(settings: Settings) -> FastAPI:
     """The application for ``settings``; UserError where it would serve strangers without keys."""
+    no_keys = UserError(
+        f"--host is {settings.host}, and there are no keys: whoever reaches it could use it. Make one with "
+        f"quickstudy keys add NAME, or listen at {LOCAL[0]}."
+    )
+    if not settings.local and not is_there(settings.store):  # which opening it would make
+        raise no_keys
     service = Service(settings)
     if service.keyring.keyless and not settings.local:
         service.close()
-        raise UserError(
-            f"--host is {settings.host}, and there are no keys: whoever reaches it could use it. Make one with "
-            f"quickstudy keys add NAME, or listen at {LOCAL[0]}."
-        )
+        raise no_keys
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

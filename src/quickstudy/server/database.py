@@ -81,6 +81,17 @@ class Database:
             raise UserError(f"the store {shown(self._url)} has format {found}: a newer quickstudy made it. Upgrade.")
 
 
+def is_there(place: str) -> bool:
+    """Whether there is a store to be opened: a file that exists, or a database that is not one."""
+    url = _url(place)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
+
+
+def name_of(place: str) -> str:
+    """The path of the file, or the URL without its password."""
+    return shown(_url(place))
+
+
 def _url(place: str) -> URL:
     """The URL of ``place``; UserError for another kind of database."""
     if "://" not in place:
