@@ -12,6 +12,9 @@ NAMED: dict[str, Any] = {
     "label": "cat",
     "labels": ["cat", "dog"],
     "weakest": "cat",
+    "name": "characters",
+    "learner": "protonet",
+    "size": [1, 28, 28],
     "next": None,
     "created": "2026-11-26T10:00:00.000Z",
 }
