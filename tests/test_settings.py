@@ -60,7 +60,7 @@ def test_a_value_of_another_type_is_named(wrong: dict[str, Any], words: str) -> 
 @pytest.mark.parametrize(
     ("learner", "tasks", "training", "settings", "words"),
     [
-        ("protonet", "glyphs", {"optimizer": "sgd"}, {}, "--optimizer 'sgd'"),
+        ("protonet", "glyphs", {"optimizer": "lion"}, {}, "--optimizer 'lion'"),
         ("protonet", "glyphs", {"steps": 1.5}, {}, "--steps is 1.5"),
         ("protonet", "glyphs", {"device": None}, {}, "--device is None"),
         ("protonet", "glyphs", {}, {"distance": "euclid"}, "Did you mean euclidean"),
