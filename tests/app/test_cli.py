@@ -71,7 +71,8 @@ def test_version(cli: Cli) -> None:
 
 def test_unknown_verb(cli: Cli) -> None:
     answer = cli("evalaute")
-    assert (answer.code, answer.err) == (2, "error: unknown command 'evalaute'. Did you mean evaluate?\n")
+    assert answer.code == 2
+    assert answer.err.startswith("error: unknown command 'evalaute'. Did you mean evaluate")
 
 
 @pytest.mark.parametrize("verb", [verb for verb in front.VERBS if verb != "demo"])
