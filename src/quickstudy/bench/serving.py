@@ -182,9 +182,13 @@ def serving(store: Path, serve: Serve) -> Iterator[Server]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         try:
-            line = process.stdout.readline()
-            if "http://" not in line:
-                raise WorkerError(f"the server does not start: {line.strip()}")
+            said: list[str] = []
+            for line in process.stdout:
+                said.append(line.strip())
+                if "http://" in line:
+                    break
+            else:
+                raise WorkerError(f"the server does not start: {' '.join(said)}")
             yield Server(process, line.split()[-1], crowd.key(0))
         finally:
             process.terminate()
