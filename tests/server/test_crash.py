@@ -1,11 +1,11 @@
 """A server that is killed while it learns has every example that it acknowledged."""
 
+import http.client
 import json
 import random
 import signal
 import threading
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def add_until_it_dies(url: str, writer: int, acknowledged: dict[int, list[float]
         told = {"label": f"label {at % 3}", "x": [float(writer), float(at)]}
         try:
             answer = ask(url, f"/v1/models/m{writer % 2}/examples", {"examples": [told]})
-        except (OSError, urllib.error.URLError, ValueError):
+        except (OSError, http.client.HTTPException, ValueError):  # killed before, or while it answered
             return
         acknowledged[int(answer["ids"][0])] = told["x"]  # type: ignore[assignment]
         number += 1
