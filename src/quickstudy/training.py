@@ -121,8 +121,10 @@ class Training:
         return self._between("way", step, self.config.way or 0, self.config.most_ways or 0)
 
     def _between(self, what: str, step: int, least: int, most: int) -> int:
+        if not most:
+            return least
         drawn = int(draw.bits(draw.keys(torch.tensor(step), what, self.config.seed), 1, what))
-        return least + drawn % (most - least + 1) if most else least
+        return least + drawn % (most - least + 1)
 
     def choose_batching(self) -> None:
         """Measure which way of batching is fastest, or take the one that was asked for."""

@@ -58,7 +58,7 @@ def main(args: list[str]) -> int:
     family = load_tasks(flags.tasks or run.spec.name)
     run.check_unseen(family.members(flags.split) if flags.split in family.splits else None, family.spec.name)
     device = pick_device(flags.device)
-    parts = len(confidence.WAYS) * len(confidence.SHOTS) + 1
+    parts = len(confidence.WAYS) * len(confidence.SHOTS)
     with progress(f"Calibrating {run.name} on {family.spec.name}", parts) as advance:
         found = confidence.measure(
             run.learner().to(device),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from quickstudy.errors import UserError, unknown
+from quickstudy.tasks.csv_table import separator
 
 ENDINGS = (".csv", ".tsv", ".txt")
 MOST = 50
@@ -27,8 +28,8 @@ def read(path: Path) -> Any:
         raise UserError("tables are read by pandas. Install it: pip install 'quickstudy[tables]'") from error
     try:
         with path.open(encoding="utf-8-sig") as file:
-            separator = max(",;\t", key=file.readline().count)
-        frame = pandas.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True)
+            delimiter = separator(file.readline())
+        frame = pandas.read_csv(path, sep=delimiter, encoding="utf-8-sig", skipinitialspace=True)
     except (OSError, ValueError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
