@@ -90,7 +90,7 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         if weights is None:
             self.confidence_ = None
             return None, plain(X)
-        made, self.confidence_ = source.trained(weights, self.kind), source.confidence(weights)
+        made, self.confidence_ = source.trained(weights, self.kind)
         if self.learner not in (None, self._name(made)):
             raise UserError(f"learner is {self.learner!r}, and {self.weights} holds {self._name(made)}.")
         return made, reader(made.spec)

@@ -88,16 +88,11 @@ def _made(kind: type[E], tensors: dict[str, torch.Tensor], note: dict[str, Any],
     return made
 
 
-def learner(path: Path) -> Learner:
-    """The learner of the estimator in the file ``path``."""
+def learner(path: Path) -> tuple[Learner, Confidence | None]:
+    """The learner of the estimator in the file ``path``, and what is known of how far to trust it."""
     tensors, note = _read(path)
     with _undamaged(path):
-        return _learner(tensors, note, path)
-
-
-def confidence(path: Path) -> Confidence | None:
-    """What is known of how far to trust the learner of the estimator in the file ``path``."""
-    return _confidence(*_read(path), path)
+        return _learner(tensors, note, path), _confidence(tensors, note, path)
 
 
 @contextlib.contextmanager

@@ -42,14 +42,21 @@ def default(learner: str | None, kind: Kind, X: Any) -> str | None:
     return "photos"
 
 
-def trained(weights: str | Path, kind: Kind) -> Learner:
-    """The learner of a run folder or of a saved estimator; UserError where it does another kind of task."""
+def trained(weights: str | Path, kind: Kind) -> tuple[Learner, Confidence | None]:
+    """The learner of a run folder or of a saved estimator, and what is known of how far to trust it.
+
+    UserError where it does another kind of task.
+    """
     if not isinstance(weights, str | Path):
         raise UserError(f"weights is {weights!r}; expected the path of a run or of a saved estimator, or a name.")
     path = Path(weights).expanduser()
     if path.suffix == ".qs" and not path.is_file():
         raise UserError(f"there is no file {path}. Give the path of one that save wrote, or the folder of a run.")
-    found = saved.learner(path) if path.is_file() else runs.load(path).learner()
+    if path.is_file():
+        found, known = saved.learner(path)
+    else:
+        run = runs.load(path)
+        found, known = run.learner(), read(run.path / FILE)
     if net := frozen(found):
         net.remember()  # the examples go through it whenever there is one more
     if found.spec.kind != kind:
@@ -60,13 +67,7 @@ def trained(weights: str | Path, kind: Kind) -> Learner:
             f"{weights} is transductive: each of its answers depends on what else is asked. Train without "
             f"--transductive."
         )
-    return found
-
-
-def confidence(weights: str | Path) -> Confidence | None:
-    """What is known of how far to trust the learner of a run folder or of a saved estimator."""
-    path = Path(weights).expanduser()
-    return saved.confidence(path) if path.is_file() else read(runs.load(path).path / FILE)
+    return found, known
 
 
 def untrained(name: str, kind: Kind, shape: tuple[int, ...], form: Form, seed: int) -> Learner:

@@ -122,8 +122,8 @@ class Catalogue:
         for name, place in (own | dict(weights)).items():
             if name == source.PLAIN:
                 raise UserError(f"--weights names {name}, which needs none. Give them another name.")
-            whole = source.trained(place, KIND)
-            self.trained[name] = served(name, whole.lean(), source.confidence(place))
+            whole, known = source.trained(place, KIND)
+            self.trained[name] = served(name, whole.lean(), known)
             self._digests[name] = {digest(whole), self.trained[name].digest}
 
     def names(self) -> list[str]:
