@@ -10,8 +10,7 @@ from pathlib import Path
 import tyro
 
 from quickstudy.app.flags import parse
-from quickstudy.errors import UserError
-from quickstudy.server.settings import LOCAL, Settings, given_weights, usual_store
+from quickstudy.server.settings import LOCAL, Settings, check_port, given_weights, usual_store
 
 DESCRIPTION = """Open the playground in a browser: draw a few examples, draw anything, and watch the answer move.
 
@@ -37,8 +36,7 @@ class Flags:
 def main(args: list[str]) -> int:
     """Run the verb; the line with the address goes to stdout when the page is there."""
     flags = parse(Flags, args, prog="quickstudy play", description=DESCRIPTION)
-    if not 0 <= flags.port < 65536:
-        raise UserError(f"--port is {flags.port}; expected 0 to 65535.")
+    check_port(flags.port)
     settings = Settings(
         store=flags.store or usual_store(),
         weights=given_weights(flags.weights),

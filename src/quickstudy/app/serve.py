@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import tyro
 
 from quickstudy.app.flags import parse
-from quickstudy.errors import UserError
 from quickstudy.server.limits import Limits
-from quickstudy.server.settings import Settings, given_weights, usual_store
+from quickstudy.server.settings import Settings, check_port, given_weights, usual_store
 
 DESCRIPTION = """Serve models that learn from examples sent over HTTP, and a page to try them on, until Ctrl-C.
 
@@ -51,8 +50,7 @@ class Flags:
 def main(args: list[str]) -> int:
     """Run the verb; the line with the address goes to stdout when requests are answered."""
     flags = parse(Flags, args, prog="quickstudy serve", description=DESCRIPTION)
-    if not 0 <= flags.port < 65536:
-        raise UserError(f"--port is {flags.port}; expected 0 to 65535.")
+    check_port(flags.port)
     settings = Settings(
         store=flags.store or usual_store(),
         weights=given_weights(flags.weights),

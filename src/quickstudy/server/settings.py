@@ -59,6 +59,12 @@ class Settings:
         return self.host in LOCAL
 
 
+def check_port(port: int) -> None:
+    """UserError for a port that there is not."""
+    if not 0 <= port < 65536:
+        raise UserError(f"--port is {port}; expected 0 to 65535.")
+
+
 def given_weights(words: tuple[str, ...]) -> dict[str, str]:
     """Names and places from NAME=PATH; UserError for what is not of this form."""
     found: dict[str, str] = {}
