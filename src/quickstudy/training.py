@@ -25,7 +25,7 @@ from quickstudy.learners.base import Learner
 from quickstudy.plan import TrainConfig as TrainConfig
 from quickstudy.plan import resolve as resolve
 from quickstudy.tasks import draw
-from quickstudy.tasks.base import TaskFamily, check_room
+from quickstudy.tasks.base import OnDevice, TaskFamily, check_room
 
 LOG_EVERY = 50
 SAMPLE = 8.0
@@ -67,8 +67,9 @@ class Training:
         if self.params:
             world.check_enough(config.tasks_per_step or 1)
         self.how: batch.How = "loop"
+        self._draws_on = device if isinstance(self.family, OnDevice) else torch.device("cpu")
         # beside a GPU the processor draws the next meta-step's tasks while this one's are computed with
-        self._drawer = None if device.type == "cpu" else ThreadPoolExecutor(1)
+        self._drawer = ThreadPoolExecutor(1) if self._draws_on != device else None
         self._ahead: tuple[int, Future[Any]] | None = None
         self.step = 0
         self.losses: list[float] = []
@@ -97,7 +98,7 @@ class Training:
     def _drawn(self, step: int, way: int, shot: int) -> Any:
         c = self.config
         share, first = self.world.share(c.tasks_per_step or 1), step * (c.tasks_per_step or 1)
-        index = torch.arange(first + share.start, first + share.stop)
+        index = torch.arange(first + share.start, first + share.stop, device=self._draws_on)
         size = {"way": way, "shot": shot, "query": c.query or 0}
         check_room(self.family.spec, len(index), **size)
         return self.family.sample("train", index, **size, seed=c.seed)

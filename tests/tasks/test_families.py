@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from torch.utils import _pytree as pytree
 
 from quickstudy import tasks
 from quickstudy.errors import UserError
+from quickstudy.tasks.base import OnDevice
 from quickstudy.tasks.sinusoid import Sinusoid
 from quickstudy.tasks.warp import Warp, affine, resize
 
@@ -162,3 +164,12 @@ def test_classes_of_mixed_families_are_told_apart() -> None:
 def test_waves_have_no_negative_number_of_points() -> None:
     with pytest.raises(UserError, match="shot is -1"):
         tasks.load("sinusoid").sample("test", INDEX, way=0, shot=-1, query=5, seed=0)
+
+
+@pytest.mark.parametrize("name", ["sinusoid", "functions", "tables"])
+def test_families_that_compute_on_any_device_do(name: str) -> None:
+    family = tasks.load(name)
+    assert isinstance(family, OnDevice)
+    # a device without numbers: whatever was made on another one, or read back from it, is an error there
+    drawn = family.sample("train", torch.arange(3, device="meta"), way=2, shot=2, query=2, seed=0)
+    assert {leaf.device.type for leaf in pytree.tree_leaves(drawn)} == {"meta"}

@@ -135,6 +135,13 @@ class TaskFamily(Protocol):
 
 
 @runtime_checkable
+class OnDevice(Protocol):
+    """A family that computes its tasks on whatever device ``index`` is."""
+
+    on_device: bool
+
+
+@runtime_checkable
 class KnowsTheBest(Protocol):
     """A family that knows the best possible answer."""
 

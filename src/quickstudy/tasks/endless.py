@@ -29,6 +29,7 @@ class Endless:
     """Base of such families; each says in ``_functions`` what it draws."""
 
     splits: tuple[Split, ...] = ("train", "val", "test")
+    on_device = True
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec

@@ -7,9 +7,11 @@ in a Second", section 4 and appendix C.1 (structural causal models). A table is 
 
 Causes z matter unequally, and every node is centred and scaled.
 
-Columns are the values of some nodes of this network, the class is what interval the value of another one falls into.
-Intervals are of unequal size and either in the classes' order or scattered. Some columns have few levels, with codes in
-no order; some are bent; most tables have fewer columns than there is room for; some have gaps, some wrong labels.
+Columns are the values of some nodes of this network, or of two together, the class is what interval the value of
+another one falls into. Intervals are of unequal size and either in the classes' order or scattered. In some tables the
+class is a cause itself, as an illness is of its signs: the other causes then lie around a point of its own.
+Some columns have few levels, with codes in no order; some are bent; most tables have fewer columns than there is room
+for; some have gaps, some wrong labels.
 """
 
 from __future__ import annotations
@@ -46,8 +48,12 @@ STRONG = 1.0
 """Standard deviation of the logarithm of how much a cause matters: few make most of a table."""
 LEVELS = 6
 """Most levels of a column that has few."""
-CATEGORICAL, BENT, GAPPY, SCATTERED, WRONG = 0.4, 0.3, 0.4, 0.3, 0.5
-"""Shares of the columns that have few levels or are bent, and of the tables with gaps, scattered classes, errors."""
+CATEGORICAL, BENT, MIXED = 0.4, 0.3, 0.2
+"""Shares of the columns that have few levels, are bent, or are two nodes together."""
+GAPPY, SCATTERED, WRONG, CAUSING = 0.4, 0.3, 0.5, 0.4
+"""Shares of the tables with gaps, scattered classes, errors, and classes that are causes."""
+FAR = 3.0
+"""Most that the points of such classes lie apart, in standard deviations of a cause."""
 GAPS, ERRORS = 0.3, 0.15
 """Largest shares of gaps in a table, and of rows with a class at random."""
 WHOLE_TABLES, WHOLE_WAY, WHOLE_ROWS = 100, 2, 20
@@ -58,6 +64,7 @@ class Tables(Rows):
     """Classification of rows [2 ``columns``]: values in standard units of the support, and which of them are there."""
 
     splits: tuple[Split, ...] = ("train", "val", "test")
+    on_device = True
 
     def __init__(self, *, columns: int = COLUMNS) -> None:
         check_columns("tables", columns)
@@ -72,8 +79,11 @@ class Tables(Rows):
         check_counts(way=way, shot=shot, query=query)
         key = draw.keys(index, "tables", check_split(self, split), seed)
         each = shot + query
-        nodes = network(key, SPARE * way * each)
+        cause = draw.bits(key, SPARE * way * each, "class as a cause") % way
+        causing = draw.uniform(key, 1, "causing") < CAUSING
+        nodes = network(key, torch.where(causing.unsqueeze(-1), points(key, cause, way), 0.0))
         label, target = labels(key, nodes, way)
+        label = with_errors(key, torch.where(causing, cause, label), way)
         taken = torch.stack([stratum(key, label == number, each, f"class {number}") for number in range(way)], 1)
         x = rows(*self._values(key, nodes, target))
         x = x.gather(1, taken.flatten(1).unsqueeze(-1).expand(-1, -1, x.shape[-1])).unflatten(1, (way, each))
@@ -96,24 +106,36 @@ class Tables(Rows):
 
     def _values(self, key: Tensor, nodes: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Columns [T, n, C] made of ``nodes`` [T, n, NODES] but ``target`` [T, 1], and which values are there."""
-        count, most = nodes.shape[1], min(self.columns, NODES - 1)
+        count, most = nodes.shape[1], NODES - 1
         free = torch.ones(len(key), NODES, dtype=torch.bool, device=key.device).scatter(1, target, False)
         chosen = draw.order(key, NODES, "columns", most, allowed=free)
-        values = nodes.gather(2, chosen.unsqueeze(1).expand(-1, count, -1))
-        values = torch.nn.functional.pad(few_levels(key, bent(key, values)), (0, self.columns - most))
-        used = 1 + draw.bits(key, 1, "used") % most
+        number = torch.arange(self.columns, device=key.device)
+        first, second = chosen[:, number % most], chosen.gather(1, draw.bits(key, self.columns, "second") % most)
+        mixed = (draw.uniform(key, self.columns, "mixed") < MIXED) | (number >= most)
+        share = torch.where(mixed, draw.normal(key, self.columns, "share"), 0.0).unsqueeze(1)
+        one, other = (nodes.gather(2, part.unsqueeze(1).expand(-1, count, -1)) for part in (first, second))
+        values = few_levels(key, bent(key, (one + share * other) / (1 + share.square()).sqrt()))
+        used = draw.uniform(key, 1, "used", 0.3, math.log(self.columns + 0.99)).exp().long().clamp(max=self.columns)
         gappy = draw.uniform(key, 1, "gappy") < GAPPY
         share = torch.where(gappy, draw.uniform(key, 1, "gaps", high=GAPS), 0.0).unsqueeze(-1)
         kept = draw.uniform(key, count * self.columns, "kept").view(-1, count, self.columns) >= share
         return values, kept & (torch.arange(self.columns, device=key.device) < used).unsqueeze(1)
 
 
-def network(key: Tensor, count: int) -> Tensor:
-    """[T] keys -> the nodes [T, count, NODES] of a network each, centred and scaled."""
+def points(key: Tensor, label: Tensor, way: int) -> Tensor:
+    """Where the causes of rows of the class ``label`` [T, n] lie: [T, n, WIDTH]."""
+    far = draw.uniform(key, 1, "far", 0.2, FAR).unsqueeze(-1)
+    points = far * draw.normal(key, way * WIDTH, "points").view(-1, way, WIDTH)
+    return points.gather(1, label.unsqueeze(-1).expand(-1, -1, WIDTH))
+
+
+def network(key: Tensor, around: Tensor) -> Tensor:
+    """[T] keys -> the nodes [T, n, NODES] of a network each, centred and scaled; causes are ``around`` [T, n, WIDTH]."""
+    count = around.shape[1]
     kind = draw.bits(key, 1, "activation").view(-1, 1, 1, 1) % len(ACTIVATIONS)
     spread = (draw.normal(key, LAYERS, "noise") - 2).exp()
     weighty = (STRONG * draw.normal(key, WIDTH, "strength")).exp().unsqueeze(-1)
-    layers = [draw.normal(key, count * WIDTH, "causes").view(-1, count, WIDTH)]
+    layers = [_scaled(around + draw.normal(key, count * WIDTH, "causes").view(-1, count, WIDTH))]
     for number in range(LAYERS):
         weight = draw.normal(key, WIDTH**2, f"weights {number}") * math.sqrt(2 / WIDTH)
         weight = torch.where(draw.uniform(key, WIDTH**2, f"links {number}") < 0.5, weight, 0.0).view(-1, WIDTH, WIDTH)
@@ -134,10 +156,14 @@ def labels(key: Tensor, nodes: Tensor, way: int) -> tuple[Tensor, Tensor]:
     interval = torch.searchsorted((ends / ends[:, -1:])[:, :-1].contiguous(), share)
     ordered = draw.order(key, way, "order").gather(1, interval // 2)
     scattered = draw.order(key, 2 * way, "scatter").gather(1, interval) % way
-    label = torch.where(draw.uniform(key, 1, "scattered") < SCATTERED, scattered, ordered)
+    return torch.where(draw.uniform(key, 1, "scattered") < SCATTERED, scattered, ordered), target
+
+
+def with_errors(key: Tensor, label: Tensor, way: int) -> Tensor:
+    """``label`` [T, n], in some tables with a class at random in some rows."""
     wrong = torch.where(draw.uniform(key, 1, "wrong") < WRONG, draw.uniform(key, 1, "errors", high=ERRORS), 0.0)
-    at_random = draw.bits(key, value.shape[1], "error class") % way
-    return torch.where(draw.uniform(key, value.shape[1], "error") < wrong, at_random, label), target
+    at_random = draw.bits(key, label.shape[1], "error class") % way
+    return torch.where(draw.uniform(key, label.shape[1], "error") < wrong, at_random, label)
 
 
 def stratum(key: Tensor, own: Tensor, count: int, stream: str) -> Tensor:
