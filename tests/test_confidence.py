@@ -50,6 +50,17 @@ def test_sets_cover_what_they_promise(run: runs.Run, known: Confidence, way: int
     assert 0 < float(sets.float().mean()) < 1
 
 
+def test_a_twin_answers_in_place_of_a_run_that_has_seen_the_tasks(run: runs.Run, known: Confidence) -> None:
+    family, sizes = qs.load_tasks(TASKS), {"ways": (2, 5), "shots": (1, 4), "episodes": 100}
+    other = qs.learners.build("protonet", family.spec, qs.learners.configure("protonet", {"width": 8}), 5)
+    found = confidence.measure(other, family, twin=run.learner(), **sizes)
+    for name in confidence.TABLES:
+        assert torch.equal(getattr(found, name), getattr(known, name))
+    assert found.typical is not None
+    assert known.typical is not None
+    assert not torch.equal(found.typical.centre, known.typical.centre)
+
+
 def test_between_measured_counts_it_is_between(known: Confidence) -> None:
     low, high = known.degree(5, 1), known.degree(5, 4)
     assert known.degree(5, 2) == pytest.approx((low * high) ** 0.5)

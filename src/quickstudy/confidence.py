@@ -114,9 +114,15 @@ def measure(
     seed: int = 0,
     device: torch.device | str = "cpu",
     advance: Callable[[], None] = lambda: None,
+    twin: Learner | None = None,
 ) -> Confidence:
-    """From ``episodes`` tasks of every way and shot; UserError where the learner or the tasks are of another kind."""
-    if learner.spec.kind != "classification":
+    """From ``episodes`` tasks of every way and shot; UserError where the learner or the tasks are of another kind.
+
+    ``twin``, trained alike on fewer classes, answers in place of a learner that has seen them all; what supports are
+    usual is still seen through the learner's own net.
+    """
+    answering = twin or learner
+    if answering.spec.kind != "classification":
         raise UserError("confidence is of classifiers; a regressor's is its standard deviation (gp, cnp).")
     if split not in family.splits:
         raise UserError(
@@ -128,7 +134,7 @@ def measure(
         for column, shot in enumerate(shots):
             which = scoring.Episodes(split=split, way=way, shot=shot, query=QUERY, episodes=episodes, seed=seed)
             heard = Overheard(family)
-            scoring.score(learner, heard, which, device=device)
+            scoring.score(answering, heard, which, device=device)
             answers = heard.answers()
             right[row, column] = (answers.logits.argmax(-1) == answers.label).float().mean()
             degrees[row, column] = degree = max(temperature(answers), COLDEST)

@@ -11,6 +11,7 @@ BENCHMARKS = {
     "ladder": ("quickstudy.app.bench_ladder", "every learner trained at one budget, judged on the same episodes"),
     "pictures": ("quickstudy.app.bench_pictures", "fit and predict on drawings with other pens, on other paper"),
     "photos": ("quickstudy.app.bench_photos", "photographs learnt and looked at: how fast, in how much memory"),
+    "tables": ("quickstudy.app.bench_tables", "real tables from a few rows, beside what people use for tables now"),
     "serve": ("quickstudy.app.bench_serve", "the server under load: answers a second, how soon, in how much memory"),
 }
 

@@ -29,6 +29,8 @@ class Flags:
     """Run folder of a classifier."""
     tasks: str = ""
     """Task family with its options; by default that of the training."""
+    twin: str = ""
+    """Run trained alike on fewer classes, which answers where RUN has seen the tasks."""
     split: Split = "val"
     """Which of its tasks; those of test are for judging."""
     episodes: int = 200
@@ -56,7 +58,8 @@ def main(args: list[str]) -> int:
     if flags.episodes < FEWEST:
         raise UserError(f"--episodes is {flags.episodes}; fewer than {FEWEST} say nothing of one answer in ten.")
     family = load_tasks(flags.tasks or run.spec.name)
-    run.check_unseen(family.members(flags.split) if flags.split in family.splits else None, family.spec.name)
+    twin = runs.load(flags.twin) if flags.twin else None
+    (twin or run).check_unseen(family.members(flags.split) if flags.split in family.splits else None, family.spec.name)
     device = pick_device(flags.device)
     parts = len(confidence.WAYS) * len(confidence.SHOTS)
     with progress(f"Calibrating {run.name} on {family.spec.name}", parts) as advance:
@@ -68,6 +71,7 @@ def main(args: list[str]) -> int:
             seed=flags.seed,
             device=device,
             advance=lambda: advance(1),
+            twin=twin and twin.learner().to(device),
         )
     rows = []
     for way in found.ways:

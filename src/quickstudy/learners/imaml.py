@@ -4,7 +4,8 @@
     d phi_i / d theta = (I + H_i / lambda)^-1, applied by conjugate gradients                    (lemma 1, algorithm 2)
     min over theta of sum_i L(phi_i; query_i)
 
-The meta-gradient is that of the solution, whatever steps led there; it is as good as the steps come near it.
+The meta-gradient is that of the solution, whatever steps led there; it is as good as the steps come near it. They have
+momentum, with which ten come as near as fifty without, and do not overshoot where a task has few classes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from quickstudy.inner import Gradient, Implicit, unroll
+from quickstudy.inner import Gradient, Implicit, Rule, sgd, unroll
 from quickstudy.learners.base import Adapted, Traits
 from quickstudy.learners.descent import Descent, DescentConfig
 from quickstudy.tasks.base import Examples, Spec
+
+
+MOMENTUM = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +40,14 @@ class IMAML(Descent):
 
     traits: ClassVar[Traits] = Traits(kinds=("classification", "regression"), gradient=True, transductive=True)
     Config: ClassVar[type[Any]] = IMAMLConfig
-    default_steps = (16, 16)
-    default_rate = (0.1, 0.02)
+    default_steps = (10, 16)
+    default_rate = (0.05, 0.02)
 
     def __init__(self, spec: Spec, config: IMAMLConfig) -> None:
         super().__init__(spec, config, Implicit(proximal=config.proximal, iterations=config.cg_steps))
+
+    def _rule(self, steps: int) -> Rule:
+        return sgd(self.rate, momentum=MOMENTUM)
 
     def _descent(
         self, support: Examples, steps: int, gradient: Gradient | None = None, losses: list[Tensor] | None = None
