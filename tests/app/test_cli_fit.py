@@ -14,7 +14,8 @@ from PIL import Image
 from scipy.stats import binomtest
 
 import quickstudy as qs
-from quickstudy.estimator import FewShotClassifier, HeldOut, held_out
+from quickstudy.estimator import FewShotClassifier, HeldOut, held_out, pictures
+from quickstudy.tasks import places
 
 LABELS = ("alif", "ba", "ta")
 
@@ -38,6 +39,17 @@ def drawings(tmp_path: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray((255 * (1 - one)).round().byte().numpy()).save(path)
     return tmp_path / "mine"
+
+
+def test_many_pictures_are_read_with_a_word(
+    cli: Callable[..., Any], weights: Path, drawings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Reading" not in cli("fit", "mine", "--weights", str(weights)).err
+    monkeypatch.setattr(places, "WORTH_WATCHING", 15)
+    monkeypatch.setattr(pictures, "AT_ONCE", 4)
+    answer = cli("fit", "mine", "--weights", str(weights), "--json")
+    assert "Reading" in answer.err
+    assert sum(one["examples"] for one in json.loads(answer.out)["labels"].values()) == 15
 
 
 def test_pictures_are_learnt_told_apart_and_added_to(cli: Callable[..., Any], weights: Path, drawings: Path) -> None:

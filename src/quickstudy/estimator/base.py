@@ -25,8 +25,14 @@ from quickstudy.estimator import hub, saved, source
 from quickstudy.estimator.inputs import Array, Reader
 from quickstudy.estimator.readers import plain, reader
 from quickstudy.learners.base import Adapted, Learner, Prediction
+from quickstudy.nets.frozen import frozen
 from quickstudy.scoring import EXAMPLES
 from quickstudy.tasks.base import Examples, Kind
+from quickstudy.tasks.places import watched
+
+
+SEEN = 64
+"""Pictures between two steps of the progress bar."""
 
 
 class FewShot(BaseEstimator):  # type: ignore[misc]
@@ -119,9 +125,23 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
 
     @torch.no_grad()
     def _adapt(self, kept: Array, y: Array) -> Adapted:
-        x, mask = self._reader.inputs(kept, kept), torch.ones(len(kept), dtype=torch.bool)
+        x, mask = self._support(kept), torch.ones(len(kept), dtype=torch.bool)
         support = Examples(x, self._targets(y), mask).to(self._device())
         return self.learner_.adapt(support, self.inner_steps)
+
+    def _support(self, kept: Array) -> Tensor:
+        """The inputs that ``kept`` are; of a frozen net its features, made of a few at a time."""
+        net = frozen(self.learner_)
+        if net is None:
+            return self._reader.inputs(kept, kept)
+        parts = [kept[at : at + SEEN] for at in range(0, len(kept), SEEN)]
+        with watched("Looking at the pictures", len(kept)) as advance:
+            made = []
+            for part in parts:
+                x = self._reader.inputs(part, kept).to(self._device())
+                made.append(net(x, torch.ones(len(x), dtype=torch.bool, device=x.device), None)[0])
+                advance(len(part))
+        return torch.cat(made)
 
     def _targets(self, y: Array) -> Tensor:
         """[n, way] or [n, d] what the learner is told."""

@@ -19,8 +19,10 @@ from quickstudy.estimator import sheets
 from quickstudy.estimator.inputs import Array, Reader
 from quickstudy.tasks.folders import listing
 from quickstudy.tasks.pictures import KINDS, made_of, shrunk, upright
-from quickstudy.tasks.places import notice
+from quickstudy.tasks.places import notice, watched
 
+AT_ONCE = 64
+"""Files between two steps of the progress bar."""
 MOST = 5
 """Skipped files that are named."""
 
@@ -80,7 +82,12 @@ class Pictures(Reader):
             raise UserError(
                 f"{root} has folders {', '.join(found.splits)}. Give one of them, for example {root / first}."
             )
-        read = self.readable([file.source / file.name for file in found.files])
+        paths = [file.source / file.name for file in found.files]
+        read: list[Array | str] = []
+        with watched(f"Reading {root}", len(paths)) as advance:
+            for at in range(0, len(paths), AT_ONCE):
+                read += self.readable(paths[at : at + AT_ONCE])
+                advance(len(paths[at : at + AT_ONCE]))
         skipped = [*found.odd, *(one for one in read if isinstance(one, str))]
         if skipped:
             named = "; ".join(map(str, skipped[:MOST])) + " ..." * (len(skipped) > MOST)

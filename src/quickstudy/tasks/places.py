@@ -10,6 +10,9 @@ from typing import IO
 
 from quickstudy.errors import UserError
 
+WORTH_WATCHING = 200
+"""Files or pictures; fewer are done in a moment."""
+
 
 def notice(text: str) -> None:
     """One plain line for the user, on stderr so that it never mixes with output that a program reads."""
@@ -95,6 +98,16 @@ def lock(path: Path) -> Iterator[None]:
     finally:
         if file is not None:
             file.close()
+
+
+@contextmanager
+def watched(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """``progress``, where there is so much to do that one would wonder."""
+    if total < WORTH_WATCHING:
+        yield lambda more: None
+        return
+    with progress(what, total) as advance:
+        yield advance
 
 
 @contextmanager
