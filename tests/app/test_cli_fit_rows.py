@@ -57,7 +57,7 @@ def test_frames_are_in_units_of_their_columns(wine: pd.DataFrame) -> None:
     x = x.fillna(x.iloc[:60].mean())
     mean, spread = x.iloc[:60].mean(), x.iloc[:60].std(ddof=0)
     oracle = KNeighborsClassifier(1).fit(((x - mean) / spread).iloc[:60], wine["kind"].iloc[:60])
-    found = FewShotClassifier(device="cpu").fit(x.iloc[:60], wine["kind"].iloc[:60])
+    found = FewShotClassifier("nearest", device="cpu").fit(x.iloc[:60], wine["kind"].iloc[:60])
     same = found.predict(x.iloc[60:]) == oracle.predict(((x - mean) / spread).iloc[60:])
     assert same.mean() > 0.98
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from sklearn import datasets
 
 import quickstudy as qs
 from quickstudy import FewShotClassifier, UserError, runs, weights
@@ -49,9 +51,13 @@ def test_a_saved_one_needs_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("examples", "weights"),
     [
-        (np.zeros((4, 3)), None),
-        ([[1.0, 2.0]], None),
-        (np.array([["a", 1.0]], dtype=object), None),
+        (np.zeros((4, 3)), "tables"),
+        ([[1.0, 2.0]], "tables"),
+        (pd.DataFrame({"a": ["b", None]}), "tables"),
+        (np.zeros((4, 65)), None),
+        (np.zeros((1001, 3)), None),
+        ([[1.0, 2.0], [1.0]], None),
+        (np.zeros(4), None),
         (np.zeros((4, 20, 20)), "characters"),
         ([np.zeros((20, 20)), np.zeros((30, 20, 3))], "characters"),
         (["a.png"], "characters"),
@@ -64,6 +70,25 @@ def test_what_is_default_depends_on_the_examples(examples: object, weights: str 
     assert default(None, "classification", examples) == weights
     assert default("nearest", "classification", examples) is None
     assert default(None, "regression", examples) is None
+
+
+def test_rows_of_many_classes_go_to_their_neighbours() -> None:
+    x, y = np.arange(50.0)[:, None], [f"c{number // 2}" for number in range(50)]
+    assert name_of(type(FewShotClassifier(device="cpu").fit(x, y).learner_)) == "nearest"
+    assert name_of(type(FewShotClassifier(device="cpu").fit(x[:40], y[:40]).learner_)) == "incontext"
+
+
+@pytest.mark.parametrize("name", ["wine", "iris"])
+def test_a_real_table_is_learnt_from_ten_rows_of_each_class(name: str) -> None:
+    found = getattr(datasets, f"load_{name}")(as_frame=True)
+    first = found.target.groupby(found.target).head(10).index
+    rest = found.target.index.difference(first)
+    made = FewShotClassifier(device="cpu").fit(found.data.loc[first], found.target[first])
+    assert name_of(type(made.learner_)) == "incontext"
+    assert made.score(found.data.loc[rest], found.target[rest]) > 0.88
+    gappy = found.data.mask(np.random.default_rng(0).random(found.data.shape) < 0.2)
+    made.fit(gappy.loc[first], found.target[first])
+    assert made.score(gappy.loc[rest], found.target[rest]) > 0.8
 
 
 def test_all_that_is_bundled_is_small() -> None:

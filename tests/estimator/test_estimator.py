@@ -25,7 +25,17 @@ from quickstudy.evaluation import evaluate
 from quickstudy.tasks.columns import rows, standardised
 
 
-@parametrize_with_checks([FewShotClassifier(device="cpu"), FewShotRegressor(device="cpu")])
+def but_for(estimator: Any) -> dict[str, str]:
+    """The checks that do not hold, and why."""
+    if isinstance(estimator, FewShotClassifier):
+        return {"check_methods_subset_invariance": "float32: rows asked alone differ in the 7th digit, 1e-7 is asked"}
+    return {}
+
+
+@parametrize_with_checks(
+    [FewShotClassifier(device="cpu"), FewShotClassifier("nearest", device="cpu"), FewShotRegressor(device="cpu")],
+    expected_failed_checks=but_for,
+)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::sklearn.exceptions.SkipTestWarning")
 def test_it_keeps_the_contract_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
@@ -40,7 +50,7 @@ def digits() -> tuple[Any, Any, Any, Any]:
 
 def test_the_nearest_neighbour_is_that_of_scikit_learn(digits: tuple[Any, Any, Any, Any]) -> None:
     x, y, new, truth = digits
-    found = FewShotClassifier(device="cpu").fit(x, y)
+    found = FewShotClassifier("nearest", device="cpu").fit(x, y)
     assert np.array_equal(found.predict(new), KNeighborsClassifier(1).fit(x, y).predict(new))
     assert found.score(new, truth) > 0.85
     number = FewShotRegressor(device="cpu").fit(x[:, :20], x[:, 30])
@@ -213,6 +223,14 @@ def test_a_table_of_words_and_gaps_is_read_as_its_family_has_it(tables: runs.Run
     assert np.array_equal(found.predict_proba(changed), found.predict_proba(table[20:].assign(colour=None)))
 
 
+def test_words_where_there_were_none_are_gaps(tables: runs.Run) -> None:
+    learnt = pd.DataFrame({"age": [20, 30, 40, 50], "heart": [None, None, None, None]})
+    made = FewShotClassifier(weights=tables.path).fit(learnt, [0, 0, 1, 1])
+    asked = pd.DataFrame({"age": [25, "old"], "heart": ["normal", None]})
+    gaps = pd.DataFrame({"age": [25, None], "heart": [None, None]})
+    np.testing.assert_array_equal(made.predict_proba(asked), made.predict_proba(gaps))
+
+
 def test_a_saved_table_knows_its_words(tables: runs.Run, tmp_path: Path) -> None:
     table, y = frame()
     found = FewShotClassifier(weights=tables.path, device="cpu").fit(table[:20], y[:20])
@@ -238,7 +256,7 @@ def test_it_works_in_a_pipeline_and_a_search(digits: tuple[Any, Any, Any, Any]) 
         ({"weights": "nowhere"}, "nowhere is not a run folder"),
         ({"device": "abacus"}, "device 'abacus' is not there"),
         ({"learner": "knn"}, "knn has to be meta-trained first"),
-        ({"inner_steps": 3}, "nearest takes no inner steps"),
+        ({"inner_steps": 3}, "incontext takes no inner steps"),
     ],
 )
 def test_settings_that_cannot_be_are_said(
@@ -280,7 +298,7 @@ def test_what_cannot_be_read_is_said(run: runs.Run, tmp_path: Path) -> None:
 
 def test_what_fails_leaves_the_estimator_as_it_was(tables: runs.Run, digits: tuple[Any, Any, Any, Any]) -> None:
     x, y = digits[:2]
-    found = FewShotClassifier(device="cpu").fit(x, y)
+    found = FewShotClassifier("nearest", device="cpu").fit(x, y)
     with pytest.raises(ValueError, match="inconsistent"):
         found.fit(x[:, :2], y[:5])
     assert found.score(x, y) == 1
@@ -307,7 +325,7 @@ def test_what_is_forgotten_may_be_said_by_numbers_or_by_a_mask(digits: tuple[Any
 
 def test_the_support_is_its_own(digits: tuple[Any, Any, Any, Any]) -> None:
     x, y = digits[0].astype(np.float32), digits[1].copy()
-    found = FewShotClassifier(device="cpu").fit(x, y)
+    found = FewShotClassifier("nearest", device="cpu").fit(x, y)
     number = FewShotRegressor(device="cpu").fit(x, target := np.arange(len(y), dtype=float))
     x[:], y[:], target[:] = 0, "zero", 0
     found.partial_fit(x[:1], ["zero"])

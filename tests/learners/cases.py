@@ -30,6 +30,7 @@ VARIANTS = [
     ("tim", {"norm": "task"}),
     ("nearest", {"k": 3}),
     ("incontext", {"layers": 1, "norm": "task"}),
+    ("incontext", {"layers": 1, "readings": 3}),
     ("cnaps", {"norm": "group"}),
     ("simpleshot", {"transform": "l2n", "norm": "task"}),
     ("relation", {"norm": "task"}),

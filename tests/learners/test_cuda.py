@@ -1,6 +1,7 @@
 """On a CUDA GPU everything computes what it computes on a CPU; without one these tests are skipped."""
 
 import copy
+import gc
 
 import cases
 import pytest
@@ -130,6 +131,36 @@ def test_what_cannot_be_captured_is_played_as_it_is() -> None:
     x = torch.ones(3, device=CUDA)
     assert capturing.captured(waits, [x]) is waits
     assert torch.equal(capturing.captured(lambda x: [x + 1], [x])(2 * x)[0], 3 * x)
+
+
+def test_what_was_captured_lives_as_long_as_its_launch() -> None:
+    x, constant = torch.ones(3, device=CUDA), torch.full((2**20,), 2.0, device=CUDA)
+    launch = capturing.captured(lambda x, constant=constant: [x + constant.mean()], [x])
+    del constant
+    gc.collect()
+    torch.cuda.empty_cache()
+    taken = torch.zeros(2**22, device=CUDA)
+    assert torch.equal(launch(x)[0], x + 2)
+    assert not taken.any()
+
+
+@pytest.mark.parametrize("case", [case for case in RECORDED if case.name not in UNRECORDABLE], ids=str)
+def test_a_recording_outlives_the_learner_that_it_was_made_of(case: Case) -> None:
+    if not cases.trained(case).traits.gradient_in_loss:
+        pytest.skip("it takes no gradient inside, and is not recorded")
+    task = moved(cases.draw(case.kind))
+    batch.meta_gradient(cases.trained(case).to(CUDA).train(), task, 0.5, "recorded", inside=True)
+    gc.collect()
+    torch.cuda.empty_cache()
+    taken = torch.full((2**22,), torch.nan, device=CUDA)
+    other = cases.trained(case).to(CUDA).train()
+    with torch.no_grad():
+        for value in other.parameters():
+            value.add_(0.01)
+    found = batch.meta_gradient(other, task, 0.5, "recorded", inside=True)
+    right = batch.meta_gradient(other, task, 0.5, "loop", inside=True)
+    torch.testing.assert_close(found, right, rtol=1e-6, atol=1e-8)
+    assert taken.isnan().all()
 
 
 def test_auto_measures_on_the_gpu() -> None:

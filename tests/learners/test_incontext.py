@@ -8,11 +8,11 @@ from torch.nn import functional as F
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
-from quickstudy.learners import Learner
+from quickstudy.learners import Learner, readings
 from quickstudy.learners.base import Gaussian, Point
 from quickstudy.tasks.base import Task
 
-GLYPHS, SINE = tasks.load("glyphs:classes=50"), tasks.load("sinusoid")
+GLYPHS, SINE, TABLES = (tasks.load(name) for name in ("glyphs:classes=50", "sinusoid", "tables"))
 SMALL = {"width": 8, "tokens": 16, "heads": 4, "layers": 2}
 
 
@@ -133,3 +133,39 @@ def test_points_or_gaussians(gaussian: bool) -> None:
 def test_a_gaussian_of_classes_is_refused() -> None:
     with pytest.raises(UserError, match="--gaussian"):
         build(gaussian=True)
+
+
+@pytest.mark.parametrize("family", [GLYPHS, TABLES], ids=["glyphs", "tables"])
+@torch.no_grad()
+def test_readings_average_what_it_says_in_other_orders(family: tasks.TaskFamily) -> None:
+    task, whole = draw(family, way=3, shot=4), moved(build(family, readings=3))
+    alone = build(family)
+    alone.load_state_dict(whole.state_dict())
+    columns, numbers = readings.orders(task.support, 3, 20, family.spec.form)
+    told = []
+    for column, number in zip(columns, numbers, strict=True):
+        y = F.pad(task.support.y, (0, 17))[:, number]
+        x, asked = (part.x[:, column] if len(column) else part.x for part in (task.support, task.query))
+        state = alone.adapt(task.support._replace(x=x, y=y))
+        told.append(alone.predict(state, asked, task.query.mask)[0].log_softmax(-1)[:, number.argsort()[:3]])
+    torch.testing.assert_close(answer(whole, task), torch.stack(told).mean(0), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(told[0], answer(alone, task).log_softmax(-1), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(told[0], told[1], atol=1e-2)
+
+
+def test_columns_without_a_value_are_read_last() -> None:
+    support = draw(TABLES, way=2, shot=5).support
+    seen = support.x[:, 20:].any(0)
+    columns, numbers = readings.orders(support, 6, 20, "rows")
+    assert columns[0].tolist() == list(range(40))
+    for one in columns[1:, :20]:
+        assert sorted(one.tolist()) == list(range(20))
+        assert seen[one].tolist() == sorted(seen.tolist(), reverse=True)
+    assert torch.equal(columns[:, 20:], columns[:, :20] + 20)
+    assert len({tuple(one) for one in columns.tolist()}) > 1 or int(seen.sum()) == 1
+    assert [sorted(one) for one in numbers.tolist()] == [list(range(20))] * 6
+
+
+def test_numbers_have_no_other_orders() -> None:
+    with pytest.raises(UserError, match="--readings"):
+        build(SINE, readings=2)

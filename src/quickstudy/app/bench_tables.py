@@ -67,7 +67,10 @@ def main(args: list[str]) -> int:
         return 0
     models = list(next(iter(found.values()))["scores"])
     lines = [
-        (name, *(output.score("accuracy", row["scores"][model]["mean"], row["scores"][model]["ci95"]) for model in models))
+        (
+            name,
+            *(output.score("accuracy", row["scores"][model]["mean"], row["scores"][model]["ci95"]) for model in models),
+        )
         for name, row in found.items()
     ]
     output.print_table(("table", *models), lines)

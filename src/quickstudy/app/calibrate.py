@@ -71,7 +71,7 @@ def main(args: list[str]) -> int:
             seed=flags.seed,
             device=device,
             advance=lambda: advance(1),
-            twin=twin and twin.learner().to(device),
+            twin=twin.learner().to(device) if twin else None,
         )
     rows = []
     for way in found.ways:

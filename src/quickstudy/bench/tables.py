@@ -130,7 +130,9 @@ def measure(weights: str, name: str, *, shot: int, episodes: int, seed: int) -> 
         "rows": len(table.labels),
         "columns": table.rows.shape[1],
         "classes": len(classes),
-        "scores": {model: {**_mean(found), "log_loss": float(np.mean(losses[model]))} for model, found in scores.items()},
+        "scores": {
+            model: {**_mean(found), "log_loss": float(np.mean(losses[model]))} for model, found in scores.items()
+        },
         "ahead_of": {
             model: _mean(np.subtract(scores[OURS], found)) for model, found in scores.items() if model != OURS
         },

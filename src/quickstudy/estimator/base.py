@@ -30,7 +30,6 @@ from quickstudy.scoring import EXAMPLES
 from quickstudy.tasks.base import Examples, Kind
 from quickstudy.tasks.places import watched
 
-
 SEEN = 64
 """Pictures between two steps of the progress bar."""
 
@@ -89,10 +88,10 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
             self.__dict__.update(before)
             raise
 
-    def _source(self, X: Any) -> tuple[Learner | None, Reader]:
-        """The trained learner for examples such as ``X``, if there is one, and how it has them."""
+    def _source(self, X: Any, y: Any = None) -> tuple[Learner | None, Reader]:
+        """The trained learner for examples such as ``X`` with ``y``, if there is one, and how it has them."""
         own = isinstance(self.weights, str) and self.weights == "default"
-        weights = source.default(self.learner, self.kind, X) if own else self.weights
+        weights = source.default(self.learner, self.kind, X, y) if own else self.weights
         if weights is None:
             self.confidence_ = None
             return None, plain(X)

@@ -34,8 +34,9 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     Args:
         learner: a name from ``quickstudy list learners``; None takes that of ``weights``, or ``nearest``.
         weights: the folder of a run, a file that ``save`` wrote, or the name of weights that come with the package
-            (``characters``, ``photos``); ``default`` takes ``photos`` for pictures that look like photographs,
-            ``characters`` for others, and none for rows; None is for a learner that needs no training.
+            (``characters``, ``photos``, ``tables``); ``default`` takes ``photos`` for pictures that look like photographs,
+            ``characters`` for others, and ``tables`` for rows where there are few; None is for a learner that needs no
+            training.
         inner_steps: gradient steps on the support, where the learner takes any; None is its own number.
         device: auto, cpu, cuda or mps.
         random_state: seed of what a learner without weights draws.
@@ -51,13 +52,20 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     task_typicality_: float | None
     kind: ClassVar[Kind] = "classification"
 
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn may expect: small tables can have gaps."""
+        tags = super().__sklearn_tags__()
+        own = isinstance(self.weights, str) and self.weights == "default"
+        tags.input_tags.allow_nan = own and self.learner in (None, "incontext")
+        return tags
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Forget what was learnt before, and learn from ``X`` and its labels ``y``; returns itself.
 
         ``X`` alone may be the path of a folder that has a folder of pictures for each label.
         """
         with self._whole():
-            made, reads = self._source(X)
+            made, reads = self._source(X, y)
             kept, labels = self._read(reads, X, y, first=True)
             self._begin(made, reads, kept)
             self.classes_, numbers = np.unique(labels, return_inverse=True)
@@ -71,7 +79,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         """
         fresh = not hasattr(self, "adapted_")
         with self._whole():
-            made, reads = self._source(X) if fresh else (self.learner_, copy.deepcopy(self._reader))
+            made, reads = self._source(X, y) if fresh else (self.learner_, copy.deepcopy(self._reader))
             earlier = None if fresh else reads.extended(X, self.examples_)
             kept, labels = self._read(reads, X, y, first=fresh)
             named = labels[:0] if classes is None else column_or_1d(classes)

@@ -31,7 +31,7 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> Self:
         """Forget what was learnt before, and learn from ``X`` and its numbers ``y``; returns itself."""
         with self._whole():
-            made, reads = self._source(X)
+            made, reads = self._source(X, y)
             kept, numbers = self._read(reads, X, y, first=True)
             self._begin(made, reads, kept)
             self._keep(kept, numbers)

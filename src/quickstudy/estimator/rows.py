@@ -65,7 +65,10 @@ class Rows(Reader):
         return kept
 
     def _numbered(self, frame: Any, first: bool) -> Any:
-        """A pandas frame with a number for each word; one that was not met at first is a gap."""
+        """A pandas frame with a number for each word; one that was not met at first is a gap.
+
+        So is a word where there were numbers at first, or nothing.
+        """
         if first:
             self.levels = {name: {word: at for at, word in enumerate(found)} for name, found in words_of(frame).items()}
             if odd := [name for name in self.levels if not isinstance(name, str)]:
@@ -77,7 +80,7 @@ class Rows(Reader):
             elif frame[name].dtype.kind == "M":
                 frame[name] = [np.nan if isna(day) else day.timestamp() / 86400 for day in frame[name]]
             elif frame[name].dtype.kind not in "iuf":
-                frame[name] = [np.nan if isna(value) else float(value) for value in frame[name]]
+                frame[name] = [number(value) for value in frame[name]]
         return frame
 
 
@@ -94,6 +97,14 @@ def words_of(frame: Any) -> dict[Any, list[str]]:
             if not all(isinstance(value, Real) for value in values):
                 found[name] = sorted({str(value) for value in values})
     return found
+
+
+def number(value: Any) -> float:
+    """That of a cell, NaN for a gap or a word."""
+    try:
+        return np.nan if isna(value) else float(value)
+    except (TypeError, ValueError):
+        return np.nan
 
 
 def isna(value: Any) -> bool:

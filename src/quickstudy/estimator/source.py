@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from quickstudy import learners, runs
 from quickstudy.confidence import FILE, Confidence, read
 from quickstudy.errors import UserError
@@ -16,20 +18,27 @@ from quickstudy.nets import lite0
 from quickstudy.nets.frozen import frozen
 from quickstudy.tasks.base import Form, Kind, Spec
 
-BY_LEARNER = {"protonet": "characters", "r2d2": "photos"}
+BY_LEARNER = {"protonet": "characters", "r2d2": "photos", "incontext": "tables"}
 """The weights of each learner that comes with the package."""
 PLAIN = "nearest"
 """The learner that needs no training."""
 
 
-def default(learner: str | None, kind: Kind, X: Any) -> str | None:
-    """The weights that come with the package for examples such as ``X``; None where there are none.
+COLUMNS, CLASSES, ROWS = 64, 20, 1000
+"""Most of a table that ``tables`` is taken for: what there is room for, and rows that still take only seconds."""
 
-    ``photos`` for pictures that look like photographs (``looks.py`` says how that is told), ``characters`` for others.
+
+def default(learner: str | None, kind: Kind, X: Any, y: Any = None) -> str | None:
+    """The weights that come with the package for examples such as ``X`` with labels ``y``; None where there are none.
+
+    ``photos`` for pictures that look like photographs (``looks.py`` says how that is told), ``characters`` for others,
+    ``tables`` for rows as long as there are few of them, and of columns and classes.
     UserError for photographs where the package that their net comes in is not installed.
     """
-    if kind != "classification" or learner not in (None, *BY_LEARNER) or not are_pictures(X):
+    if kind != "classification" or learner not in (None, *BY_LEARNER):
         return None
+    if not are_pictures(X):
+        return "tables" if learner in (None, "incontext") and small_table(X, y) else None
     if learner is not None:
         return BY_LEARNER[learner]
     if not photographs(X):
@@ -40,6 +49,17 @@ def default(learner: str | None, kind: Kind, X: Any) -> str | None:
             f'drawings, give weights="characters" (--weights characters).'
         )
     return "photos"
+
+
+def small_table(X: Any, y: Any) -> bool:
+    """Whether ``X`` is rows, no more of them nor of their columns or labels ``y`` than ``tables`` has room for."""
+    try:
+        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+    except ValueError:  # rows of unlike length
+        return False
+    if len(shape) != 2 or not 1 <= shape[1] <= COLUMNS or not 1 <= shape[0] <= ROWS:
+        return False
+    return y is None or len({*np.asarray(y, dtype=object).ravel().tolist()}) <= CLASSES
 
 
 def trained(weights: str | Path, kind: Kind) -> tuple[Learner, Confidence | None]:

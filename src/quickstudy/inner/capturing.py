@@ -7,6 +7,7 @@ the graph, and copies the answer out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -48,14 +49,25 @@ def captured(play: Play, leaves: Sequence[Tensor]) -> Play:
         torch.cuda.synchronize(device)
         return play
 
-    def launch(*leaves: Tensor) -> list[Tensor]:
-        _copy(given, leaves)
-        graph.replay()
-        answer = [torch.empty_like(value) for value in out]
-        _copy(answer, out)
-        return answer
+    return Launch(graph, given, out, play)
 
-    return launch
+
+@dataclass(frozen=True)
+class Launch:
+    """A playback by one launch, and what its kernels find in memory: all has to live as long as the launch."""
+
+    graph: torch.cuda.CUDAGraph
+    given: list[Tensor]
+    out: list[Tensor]
+    play: Play
+    """What was captured: constants, and kernels that were compiled for it, are its own."""
+
+    def __call__(self, *leaves: Tensor) -> list[Tensor]:
+        _copy(self.given, leaves)
+        self.graph.replay()
+        answer = [torch.empty_like(value) for value in self.out]
+        _copy(answer, self.out)
+        return answer
 
 
 def _copy(to: Sequence[Tensor], values: Sequence[Tensor]) -> None:

@@ -85,8 +85,10 @@ class Recording:
             return _filled(self.out, self.plays[compiled](*leaves))
 
     def _play(self, leaves: list[Tensor], compiled: bool) -> Function:
-        play = translated(self.graph, leaves) if compiled else interpreted(self.graph)
-        return captured(play, leaves) if capturable(leaves) else play
+        if not capturable(leaves):
+            return translated(self.graph, leaves) if compiled else interpreted(self.graph)
+        # Python plays this a few times only, and TorchScript would make kernels of its own for a GPU
+        return captured(translated(self.graph, leaves) if compiled else self.graph.forward, leaves)
 
 
 def replay(

@@ -21,7 +21,6 @@ from quickstudy.learners.base import Adapted, Traits
 from quickstudy.learners.descent import Descent, DescentConfig
 from quickstudy.tasks.base import Examples, Spec
 
-
 MOMENTUM = 0.9
 
 

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from quickstudy.errors import UserError
+from quickstudy.learners import readings
 from quickstudy.learners.attention import Attention
 from quickstudy.learners.base import Adapted, Logits, Point, Prediction, Traits, only_present, present
 from quickstudy.learners.cnp import bounded, loss_of_some, perceptron
@@ -52,6 +53,8 @@ class InContextConfig(EpisodicConfig):
     """Heads of every attention; they must divide the numbers in a token."""
     max_way: int = 20
     """Most classes that can be met."""
+    readings: int = 1
+    """How often the support is read, with columns and classes in other orders each time (readings.py)."""
     gaussian: bool = False
     """Predict a standard deviation beside the mean, and train by likelihood (regression only)."""
 
@@ -63,9 +66,13 @@ class InContext(Episodic):
     Config: ClassVar[type[Any]] = InContextConfig
 
     def __init__(self, spec: Spec, config: InContextConfig) -> None:
-        check_counts(layers=config.layers, tokens=config.tokens, **{"max-way": config.max_way})
+        check_counts(
+            layers=config.layers, tokens=config.tokens, readings=config.readings, **{"max-way": config.max_way}
+        )
         super().__init__(spec, config)
         self.classifies = spec.kind == "classification"
+        if config.readings > 1 and not self.classifies:
+            raise UserError("--readings are of classes, in other orders, and numbers have none. Leave it out.")
         if config.gaussian and self.classifies:
             raise UserError("--gaussian is for numbers, and classes have probabilities. Leave it out.")
         size = config.tokens
@@ -78,6 +85,20 @@ class InContext(Episodic):
         self.blocks = nn.ModuleList(Block(size, config.heads) for _ in range(config.layers))
         self.last = nn.LayerNorm(size)
         self.answer = None if self.classifies else nn.Linear(size, (1 + config.gaussian) * spec.outputs)
+
+    def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
+        """Keys and values of every layer; [readings] in front of each where there are several."""
+        if self.config.readings == 1:
+            return super().adapt(support)
+        self._check_way(support.y.shape[-1])
+        return readings.read(super().adapt, support, self.config.readings, self.config.max_way, self.spec.form)
+
+    def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:
+        """Logits [n, way] or means [n, d] for ``x`` [n, *shape]."""
+        if self.config.readings == 1:
+            return super().predict(adapted, x, mask)
+        one = super().predict
+        return Logits(readings.answer(lambda own, x: one(own, x, mask)[0], adapted, x))
 
     def loss(self, task: Task, progress: float) -> Tensor:
         """Scalar: mean nll, over the query of classes under drawn numbers, or of points given some of the support."""
@@ -121,13 +142,16 @@ class InContext(Episodic):
 
     def _numbered(self, y: Tensor) -> Tensor:
         """[n, way] -> [n, max_way]: classes that are not there have the last numbers."""
-        way, most = y.shape[-1], self.config.max_way
-        if way > most:
+        self._check_way(y.shape[-1])
+        return F.pad(y, (0, self.config.max_way - y.shape[-1]))
+
+    def _check_way(self, way: int) -> None:
+        """UserError for more classes than there are label vectors."""
+        if way > (most := self.config.max_way):
             raise UserError(
                 f"this learner has label vectors for {most} classes and met {way}. Train it with --max-way {way}, or "
                 f"use protonet, which meets any number."
             )
-        return F.pad(y, (0, most - way))
 
 
 class Block(nn.Module):

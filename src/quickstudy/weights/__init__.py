@@ -6,6 +6,7 @@ from pathlib import Path
 
 BUNDLED = {
     "characters": "drawn characters of any alphabet, one example of each and more",
+    "tables": "small tables of numbers and words, with gaps: up to 64 columns and 20 classes",
     "photos": "photographs of anything, on a frozen net of ImageNet (extra: photos)",
 }
 
