@@ -85,7 +85,9 @@ class Confidence:
 
     def tensors(self) -> dict[str, Tensor]:
         """What ``read`` makes it of, with ``note``."""
-        return {name: getattr(self, name) for name in TABLES} | (self.typical or _NONE)._asdict()
+        like = self.typical or _NONE
+        # the largest of all, and a thousandth of a distance decides nothing
+        return {name: getattr(self, name) for name in TABLES} | like._asdict() | {"whiten": like.whiten.half()}
 
     def note(self) -> dict[str, Any]:
         """The rest, as JSON."""
@@ -174,7 +176,7 @@ def parse(tensors: dict[str, Tensor], note: dict[str, Any], path: Path) -> Confi
         raise UserError(f"{path} has format {note.get('format')}, and this reads up to {FORMAT}. Upgrade quickstudy.")
     try:
         known = {name: note[name] for name in ("tasks", "episodes", "seed")}
-        like = Typical(*(tensors[name] for name in Typical._fields))
+        like = Typical(*(tensors[name].float() for name in Typical._fields))
         return Confidence(
             **known,
             ways=tuple(note["ways"]),

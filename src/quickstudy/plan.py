@@ -35,7 +35,7 @@ class TrainConfig:
     """CPU seconds to train for instead: how many meta-steps those are is measured at the start. 0 has none."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     """Meta-optimiser; sgd takes plain steps."""
-    rate: float = 1e-3
+    rate: float | None = None
     """Its rate at the start."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Cosine falls to zero at the last step."""
@@ -60,7 +60,16 @@ class TrainConfig:
     or loop."""
 
 
-FALLBACK = {"way": 5, "most_ways": 0, "shot": 1, "max_shot": 0, "query": 15, "tasks_per_step": 4, "steps": 4000}
+FALLBACK = {
+    "way": 5,
+    "most_ways": 0,
+    "shot": 1,
+    "max_shot": 0,
+    "query": 15,
+    "tasks_per_step": 4,
+    "steps": 4000,
+    "rate": 1e-3,
+}
 
 
 def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:

@@ -82,7 +82,7 @@ class Training:
         kinds: dict[str, type[Any]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
         values, kind = list(self.params.values()), kinds[self.config.optimizer]
         made: torch.optim.Optimizer = kind(
-            values, lr=self.config.rate, weight_decay=self.config.weight_decay, fused=True
+            values, lr=self.config.rate or 0.0, weight_decay=self.config.weight_decay, fused=True
         )
         return made
 
@@ -211,9 +211,10 @@ class Training:
 
     def rate(self) -> float:
         """Of the meta-optimiser at this step."""
+        rate = self.config.rate or 0.0
         if self.config.schedule == "constant":
-            return self.config.rate
-        return self.config.rate * 0.5 * (1 + math.cos(math.pi * self.step / max(self.steps, 1)))
+            return rate
+        return rate * 0.5 * (1 + math.cos(math.pi * self.step / max(self.steps, 1)))
 
     def prepare(self) -> None:
         """Let the learner take from the training tasks what it learns without gradients."""

@@ -42,6 +42,8 @@ OWN = ("iris", "wine", "breast_cancer", "digits")
 """Tables that come with scikit-learn."""
 TABLES = (*OWN, *(f"heart-{name}{pooled}" for name in HOSPITALS for pooled in ("", "-pooled")))
 OURS = "quickstudy"
+COVERAGE = 0.9
+"""Of our answer sets: how many hold the right class, and how many one class alone, is ``at_90`` of a row."""
 CERTAIN = 1e-6
 """What the right class is taken to have had at least, so that one certain error is not all of a log loss."""
 LEAST = 10
@@ -111,11 +113,17 @@ def measure(weights: str, name: str, *, shot: int, episodes: int, seed: int) -> 
         raise UserError(f"{name}: a class has {sizes.min()} rows; {shot} to learn from leave fewer than {LEAST}.")
     scores: dict[str, list[float]] = {}
     losses: dict[str, list[float]] = {}
+    sure: list[tuple[float, float]] = []
     for number in range(episodes):
         learnt = drawn(table.labels, shot, np.random.default_rng((seed, number)))
         rows, labels, asked, truth = split(table, learnt)
         for model, make in models(weights, table.rows, len(labels)).items():
-            told = make().fit(rows, labels).predict_proba(asked)
+            told = (made := make().fit(rows, labels)).predict_proba(asked)
+            if model == OURS and made.confidence_:
+                sets = made.answer_sets(asked, COVERAGE)
+                sure.append(
+                    (sets[np.arange(len(truth)), np.searchsorted(classes, truth)].mean(), (sets.sum(1) == 1).mean())
+                )
             scores.setdefault(model, []).append(balanced_accuracy_score(truth, classes[told.argmax(1)]))
             right = told[np.arange(len(truth)), np.searchsorted(classes, truth)]
             losses.setdefault(model, []).append(float(-np.log(right.clip(CERTAIN)).mean()))
@@ -136,6 +144,7 @@ def measure(weights: str, name: str, *, shot: int, episodes: int, seed: int) -> 
         "ahead_of": {
             model: _mean(np.subtract(scores[OURS], found)) for model, found in scores.items() if model != OURS
         },
+        "at_90": dict(zip(("coverage", "answered"), np.mean(sure, axis=0).tolist(), strict=True)) if sure else None,
         "version": quickstudy.__version__,
         "machine": machine(torch.get_num_threads(), "cpu"),
     }

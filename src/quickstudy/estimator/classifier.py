@@ -34,9 +34,9 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     Args:
         learner: a name from ``quickstudy list learners``; None takes that of ``weights``, or ``nearest``.
         weights: the folder of a run, a file that ``save`` wrote, or the name of weights that come with the package
-            (``characters``, ``photos``, ``tables``); ``default`` takes ``photos`` for pictures that look like photographs,
-            ``characters`` for others, and ``tables`` for rows where there are few; None is for a learner that needs no
-            training.
+            (``characters``, ``photos``, ``tables``); ``default`` takes ``photos`` for pictures that look like
+            photographs, ``characters`` for others, and ``tables`` for rows where there are few; None is for a learner
+            that needs no training.
         inner_steps: gradient steps on the support, where the learner takes any; None is its own number.
         device: auto, cpu, cuda or mps.
         random_state: seed of what a learner without weights draws.

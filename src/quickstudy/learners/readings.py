@@ -2,8 +2,8 @@
 
     log p(y | x, S) = 1/R sum_r log p(n_r(y) | c_r(x), c_r(S) with classes n_r) + const
 
-Hollmann et al. (2023), TabPFN, section 5 (ensembling). What is learnt in context depends on these orders; training draws
-new ones for every task, and the mean over a few depends on them less.
+As the ensemble of TabPFN (Hollmann et al. 2023). What is learnt in context depends on these orders; training draws new
+ones for every task, and the mean over a few depends on them less.
 """
 
 from __future__ import annotations

@@ -4,9 +4,11 @@
     theta <- theta + epsilon (phi_i - theta), averaged over tasks                                  (algorithm 1)
 
 theta - phi is the gradient of |theta - phi|^2 / 2 with phi held constant, and that is the training loss, so that the
-trainer's optimiser takes the outer step (the paper's takes plain steps of a falling size). There is no query in
-training: all examples of a task are learnt from. Inner steps are Adam's without momentum, as in the paper (section
-6.1).
+trainer's optimiser takes the outer step. There is no query in training: all examples of a task are learnt from.
+
+The paper's inner steps are Adam's without momentum, whose state goes on from task to task (section 6.1), and its outer
+steps plain ones of a falling size. Here every task begins without a state: its steps are those of SGD, and Adam takes
+the outer ones, with which a tenth of the meta-steps is enough. ``rule=adam`` and ``--optimizer sgd --rate 1`` are there.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ class ReptileConfig(DescentConfig):
     """Inner steps of a training task."""
     batch: int = 10
     """Examples in each of them."""
-    rule: Literal["adam", "sgd"] = "adam"
+    rule: Literal["adam", "sgd"] = "sgd"
     """Update rule of inner steps."""
 
 
@@ -44,7 +46,7 @@ class Reptile(Descent):
     traits: ClassVar[Traits] = Traits(kinds=("classification", "regression"), gradient=True, transductive=True)
     Config: ClassVar[type[Any]] = ReptileConfig
     default_steps = (50, 32)
-    default_rate = (0.001, 0.001)
+    default_rate = (0.1, 0.02)
 
     def __init__(self, spec: Spec, config: ReptileConfig) -> None:
         check_counts(**{"train-steps": config.train_steps, "batch": config.batch})
