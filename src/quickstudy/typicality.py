@@ -1,6 +1,6 @@
 """Whether a support is like those that a learner was validated on.
 
-typicality = share of validation supports whose mean squared Mahalanobis distance from the middle of their features
+typicality = share of validation supports whose mean squared Mahalanobis distance from the middle of training features
              is at least as large (Lee, Lee, Lee, Shin 2018, "A Simple Unified Framework for Detecting
              Out-of-Distribution Samples", eq. 2, with one class)
 """
@@ -59,7 +59,27 @@ def features_of(learner: Learner, x: Tensor) -> Tensor | None:
 def typical(
     learner: Learner, family: TaskFamily, split: Split, supports: int, seed: int, device: torch.device | str
 ) -> Typical | None:
-    """Half of so many ``supports`` give centre and covariance, the others distances; None without a backbone."""
+    """Centre and covariance of half of so many ``supports``, distances of the others; None without a backbone.
+
+    The first half is from the training tasks, where there are any: those of ``split`` may be few, and a new task no
+    more like them than they are like one another.
+    """
+    first: Split = "train" if "train" in family.splits else split
+    some = _features(learner, family, first, supports // 2, seed, device)
+    others = _features(learner, family, split, supports - supports // 2, seed + 1, device)
+    if some is None or others is None:
+        return None
+    flat = some.flatten(0, 1)
+    covariance = torch.cov(flat.T)
+    covariance = torch.lerp(covariance, covariance.diagonal().mean() * torch.eye(len(covariance)), SHRINKAGE)
+    made = Typical(flat.mean(0), torch.linalg.cholesky(torch.linalg.inv(covariance)), torch.empty(0))
+    return made._replace(distances=torch.stack([made.distance(one) for one in others]).sort().values)
+
+
+def _features(
+    learner: Learner, family: TaskFamily, split: Split, supports: int, seed: int, device: torch.device | str
+) -> Tensor | None:
+    """[supports, WAY, f] of supports with one example of each class; None without a backbone."""
     which = scoring.Episodes(split=split, way=WAY, shot=1, query=1, episodes=supports, seed=seed)
     found = []
     for task in scoring.batches(family, which, 20):
@@ -67,9 +87,4 @@ def typical(
         if features is None:
             return None
         found.append(features.cpu().unflatten(0, (len(task.key), -1)))
-    every = torch.cat(found)
-    some, others = every[: len(every) // 2].flatten(0, 1), every[len(every) // 2 :]
-    covariance = torch.cov(some.T)
-    covariance = torch.lerp(covariance, covariance.diagonal().mean() * torch.eye(len(covariance)), SHRINKAGE)
-    made = Typical(some.mean(0), torch.linalg.cholesky(torch.linalg.inv(covariance)), torch.empty(0))
-    return made._replace(distances=torch.stack([made.distance(one) for one in others]).sort().values)
+    return torch.cat(found)
