@@ -41,6 +41,20 @@ def test_drawn_characters_are_told_apart_from_one_example_of_each() -> None:
     assert np.array_equal(by_name.predict(new), found.predict(new))
 
 
+def test_the_default_knows_when_it_does_not_know() -> None:
+    pictures, labels, new, truth = drawings(20, 1, 3)
+    found = FewShotClassifier(device="cpu").fit(pictures, labels)
+    assert found.task_typicality_ is not None
+    assert found.task_typicality_ > 0.05
+    sure = found.predict(new, abstain=0.98)
+    said = np.array([one is not None for one in sure])
+    assert 0.5 < said.mean() < 1
+    assert (sure[said] == np.array(truth)[said]).mean() > (found.predict(new) == np.array(truth)).mean()
+    chance, drawn = np.random.default_rng(0), FewShotClassifier(weights="characters", device="cpu")
+    with pytest.warns(UserWarning, match="unlike"):
+        drawn.fit([chance.integers(0, 256, (60, 60), np.uint8) for _ in range(5)], list("abcde"))
+
+
 def test_a_saved_one_needs_nothing_else(tmp_path: Path) -> None:
     pictures, labels, new, _ = drawings(5, 2, 3)
     found = FewShotClassifier(device="cpu").fit(pictures, labels)

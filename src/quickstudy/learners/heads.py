@@ -6,12 +6,11 @@ Whoever keeps features need not compute them again when there is one example mor
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
 from quickstudy.learners.base import Adapted, Learner, Prediction, Traits
-from quickstudy.learners.joint import Joint
 from quickstudy.learners.metric import Compares
 from quickstudy.nets.backbone import Backbone
 from quickstudy.tasks.base import Examples
@@ -47,8 +46,6 @@ def halves(learner: Learner) -> Halves | None:
     """The parts of ``learner``; None where features depend on other examples, or more than features is looked at."""
     if not isinstance(learner, Compares) or learner.transductive or learner.net.keeps_moments:
         return None
-    made: Any = type(learner)
-    plain = made.adapt is Compares.adapt and made._embed is Compares._embed
-    if not plain or made.predict not in (Compares.predict, Joint.predict):
+    if not learner.through_features:
         return None
     return Halves(learner.net, Head(learner).train(learner.training))

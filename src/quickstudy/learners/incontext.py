@@ -86,6 +86,11 @@ class InContext(Episodic):
         self.last = nn.LayerNorm(size)
         self.answer = None if self.classifies else nn.Linear(size, (1 + config.gaussian) * spec.outputs)
 
+    @property
+    def through_features(self) -> bool:
+        """Whether it sees nothing of its inputs but their features: their order in other readings is more."""
+        return self.config.readings == 1
+
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """Keys and values of every layer; [readings] in front of each where there are several."""
         if self.config.readings == 1:

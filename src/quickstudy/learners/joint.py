@@ -32,6 +32,11 @@ class Joint(Frozen):
         self.transductive = config.transductive
         self.config = replace(self.config, transductive=config.transductive)
 
+    @property
+    def through_features(self) -> bool:
+        """Whether it sees nothing of its inputs but their features."""
+        return True
+
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:
         """Logits [n, way] for ``x`` [n, *shape]."""
         features, _ = self._embed(x, mask, adapted)

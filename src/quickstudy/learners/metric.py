@@ -51,6 +51,12 @@ class Compares(Learner):
         """Logits [n, way] or means [n, d] of queries with ``features`` [n, f]."""
         raise NotImplementedError
 
+    @property
+    def through_features(self) -> bool:
+        """Whether it sees nothing of its inputs but their features."""
+        made = type(self)
+        return made.adapt is Compares.adapt and made.predict is Compares.predict and made._embed is Compares._embed
+
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """``_state`` of the support's features, and the support's moments where the net keeps them (norm=task)."""
         features, moments = self._embed(support.x, support.mask, None)

@@ -8,7 +8,7 @@ trainer's optimiser takes the outer step. There is no query in training: all exa
 
 The paper's inner steps are Adam's without momentum, whose state goes on from task to task (section 6.1), and its outer
 steps plain ones of a falling size. Here every task begins without a state: its steps are those of SGD, and Adam takes
-the outer ones, with which a tenth of the meta-steps is enough. ``rule=adam`` and ``--optimizer sgd --rate 1`` are there.
+the outer ones, with which far fewer meta-steps are enough. ``rule=adam`` and ``--optimizer sgd --rate 1`` are there.
 """
 
 from __future__ import annotations

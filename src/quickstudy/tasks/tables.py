@@ -130,7 +130,7 @@ def points(key: Tensor, label: Tensor, way: int) -> Tensor:
 
 
 def network(key: Tensor, around: Tensor) -> Tensor:
-    """[T] keys -> nodes [T, n, NODES] of a network each, centred and scaled; the causes are ``around`` [T, n, WIDTH]."""
+    """[T] keys -> nodes [T, n, NODES] of a network each, centred and scaled; causes are ``around`` [T, n, WIDTH]."""
     count = around.shape[1]
     kind = draw.bits(key, 1, "activation").view(-1, 1, 1, 1) % len(ACTIVATIONS)
     spread = (draw.normal(key, LAYERS, "noise") - 2).exp()
