@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 from typing import Any
 
 from quickstudy.errors import UserError, unknown
+from quickstudy.estimator import rows
 from quickstudy.tasks.csv_table import separator
 
 ENDINGS = (".csv", ".tsv", ".txt")
@@ -22,10 +22,7 @@ def is_table(path: Path) -> bool:
 
 def read(path: Path) -> Any:
     """The pandas frame in a CSV file with a header; UserError where it is none, or pandas is missing."""
-    try:
-        pandas = importlib.import_module("pandas")
-    except ImportError as error:
-        raise UserError("tables are read by pandas. Install it: pip install 'quickstudy[tables]'") from error
+    pandas = rows.pandas()
     try:
         with path.open(encoding="utf-8-sig") as file:
             delimiter = separator(file.readline())

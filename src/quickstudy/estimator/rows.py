@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -82,6 +83,14 @@ class Rows(Reader):
             elif frame[name].dtype.kind not in "iuf":
                 frame[name] = [number(value) for value in frame[name]]
         return frame
+
+
+def pandas() -> Any:
+    """The package that reads tables; UserError where it is not installed."""
+    try:
+        return importlib.import_module("pandas")
+    except ImportError as error:
+        raise UserError("tables are read by pandas. Install it: pip install 'quickstudy[tables]'") from error
 
 
 def words_of(frame: Any) -> dict[Any, list[str]]:
