@@ -28,8 +28,8 @@ MOMENTUM = 0.9
 class IMAMLConfig(DescentConfig):
     """iMAML."""
 
-    proximal: float = 2.0
-    """lambda: how strongly a task's weights are held to the start."""
+    proximal: float = 0.5
+    """lambda: how strongly a task's weights are held to the start (the paper: 2)."""
     cg_steps: int = 5
     """Steps of conjugate gradients in a meta-gradient."""
 

@@ -34,7 +34,7 @@ class ReptileConfig(DescentConfig):
 
     train_steps: int = 5
     """Inner steps of a training task."""
-    batch: int = 10
+    batch: int = 20
     """Examples in each of them."""
     rule: Literal["adam", "sgd"] = "sgd"
     """Update rule of inner steps."""
@@ -62,10 +62,11 @@ class Reptile(Descent):
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
-        """Ten examples a class, as in the paper, and five tasks a step."""
+        """Ten examples a class, as in the paper, five tasks a step, and steps twice as long as others take."""
         if spec.kind == "regression":
             return {"shot": 25, "query": 25, "tasks_per_step": 5, "steps": 30_000}
-        return {"way": min(20, spec.classes or 20), "shot": 5, "query": 5, "tasks_per_step": 5, "steps": 6000}
+        sizes = {"way": min(20, spec.classes or 20), "shot": 5, "query": 5, "tasks_per_step": 5, "steps": 6000}
+        return sizes | {"rate": 0.002}
 
     def _rule(self, steps: int) -> Rule:
         return adam(self.rate, betas=(0.0, 0.999)) if self.config.rule == "adam" else sgd(self.rate)
