@@ -33,6 +33,13 @@ def is_recipe(command: str) -> bool:
     return any(word in command for word in ("omniglot", "runs/sine", "runs/glyphs"))
 
 
+BENCHMARKS = {
+    "speed": "--works sine-1 --rounds 1",
+    "ladder": "--episodes 2 --learners nearest",
+    "tables": "--tables iris --shots 5 --episodes 2",
+    "pictures": "--tasks glyphs:size=105 --scenes clean --at 5w1s --episodes 2 --query 1",
+}
+"""How each is made short."""
 SLOW = 1
 """The snippet that trains for a minute."""
 
@@ -69,8 +76,7 @@ def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     ours = [command for command in COMMANDS if command.startswith("quickstudy") and not is_recipe(command)]
     assert len(ours) >= 5
     for command in ours:
-        short = ["--works", "sine-1", "--rounds", "1"] if "bench" in command else []
-        assert main([*shlex.split(command)[1:], *short]) == 0, command
+        assert main(shortened(command) if "bench" in command else shlex.split(command)[1:]) == 0, command
     assert "protonet" in capsys.readouterr().out
 
 
@@ -89,7 +95,7 @@ def shortened(command: str) -> list[str]:
     if arguments[0] == "evaluate":
         return [*arguments, "--episodes", "2"]
     if arguments[0] == "bench":
-        return [*arguments, "--episodes", "2", "--learners", "nearest"]
+        return [*arguments, *BENCHMARKS[arguments[1]].split()]
     small = {"--steps": 1, "--width": 4}
     pairs = zip(["", *arguments], arguments, strict=False)
     return [str(min(int(word), small[flag])) if flag in small else word for flag, word in pairs]
@@ -128,6 +134,22 @@ def test_results_are_those_recorded() -> None:
         assert ci95 == f"{row['ci95'] * scale:.{digits}f}", path
         assert row["episodes"] >= 600, path
         assert not row["transductive"], path
+
+
+def test_scores_of_small_tables_are_those_recorded() -> None:
+    """All models of a row, and how far ahead ours is."""
+    found = re.findall(r"\| \[([\w-]+)\]\((results/tables/\S+\.json)\) \| (\d+) \| (.*) \|\n", RESULTS)
+    assert len(found) >= 15
+    for name, path, shot, cells in found:
+        row = json.loads((ROOT / path).read_text())
+        assert (row["table"], row["shot"]) == (name, int(shot))
+        assert row["episodes"] >= 100
+        scores = [f"{100 * one['mean']:.1f} ± {100 * one['ci95']:.1f}" for one in row["scores"].values()]
+        ahead = row["ahead_of"]["logistic regression"]
+        assert cells.replace("*", "").split(" | ") == [
+            *scores,
+            f"{100 * ahead['mean']:+.1f} ± {100 * ahead['ci95']:.1f}",
+        ]
 
 
 def test_ratios_are_those_recorded() -> None:
