@@ -13,7 +13,7 @@ LAYERS = [
     {"inner"},
     {"learners"},
     {"runs", "cost", "intervals", "parallel", "plan", "calibration", "embedding"},
-    {"scoring"},
+    {"scoring", "sampler"},
     {"evaluation", "training", "typicality"},
     {"contender", "recorder", "confidence"},
     {"trainer", "comparison", "packing"},

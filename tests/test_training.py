@@ -67,10 +67,10 @@ def test_tasks_that_are_drawn_ahead_are_those_of_their_meta_step() -> None:
         learner = learners.build("protonet", family.spec, learners.configure("protonet", {"width": 4}), seed=0)
         made = Training(learner, family, config, torch.device("cpu"))
         if ahead:
-            made._drawer = ThreadPoolExecutor(1)
+            made.sampler._drawer = ThreadPoolExecutor(1)
         for made.step in (0, 1, 1, 2, 4):  # as resumed, and cut off
             made.meta_step()
-        assert made._ahead is None or made._ahead[0] < made.steps
+        assert made.sampler.ahead is None or made.sampler.ahead[0] < made.steps
         return list(made.params.values())
 
     assert all(torch.equal(one, other) for one, other in zip(trained(False), trained(True), strict=True))
@@ -83,7 +83,7 @@ def test_ways_are_drawn_anew_for_each_meta_step() -> None:
     made = Training(learner, family, config, torch.device("cpu"))
     found = set()
     for made.step in range(60):
-        way, shot = made.way(made.step), made.shot(made.step)
+        way, shot = made.sampler.way(made.step), made.sampler.shot(made.step)
         found.add((way, shot))
         if made.step < 4:
             assert made.episodes().support.y.shape[1:] == (way * shot, way)
@@ -104,7 +104,7 @@ def test_shots_are_drawn_anew_for_each_meta_step() -> None:
     made = Training(learner, family, config, torch.device("cpu"))
     drawn = []
     for made.step in range(60):
-        drawn.append(made.shot(made.step))
+        drawn.append(made.sampler.shot(made.step))
     assert {*drawn} == {2, 3, 4, 5}
     made.step = 7
     assert made.episodes().support.x.shape[1] == 2 * drawn[7]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +23,8 @@ from quickstudy.intervals import finite, interval
 from quickstudy.learners.base import Learner
 from quickstudy.plan import TrainConfig as TrainConfig
 from quickstudy.plan import resolve as resolve
-from quickstudy.tasks import draw
-from quickstudy.tasks.base import OnDevice, TaskFamily, check_room
+from quickstudy.sampler import Sampler
+from quickstudy.tasks.base import TaskFamily
 
 LOG_EVERY = 50
 SAMPLE = 8.0
@@ -67,10 +66,7 @@ class Training:
         if self.params:
             world.check_enough(config.tasks_per_step or 1)
         self.how: batch.How = "loop"
-        self._draws_on = device if isinstance(self.family, OnDevice) else torch.device("cpu")
-        # beside a GPU the processor draws the next meta-step's tasks while this one's are computed with
-        self._drawer = ThreadPoolExecutor(1) if self._draws_on != device else None
-        self._ahead: tuple[int, Future[Any]] | None = None
+        self.sampler = Sampler(self.family, config, device, world)
         self.step = 0
         self.losses: list[float] = []
         self.skipped = self.in_a_row = self.since_best = 0
@@ -93,39 +89,7 @@ class Training:
 
     def episodes(self) -> Any:
         """The tasks of the current meta-step that are this process's, on the device."""
-        return self._drawn(self.step, self.way(self.step), self.shot(self.step)).to(self.device)
-
-    def _drawn(self, step: int, way: int, shot: int) -> Any:
-        c = self.config
-        share, first = self.world.share(c.tasks_per_step or 1), step * (c.tasks_per_step or 1)
-        index = torch.arange(first + share.start, first + share.stop, device=self._draws_on)
-        size = {"way": way, "shot": shot, "query": c.query or 0}
-        check_room(self.family.spec, len(index), **size)
-        return self.family.sample("train", index, **size, seed=c.seed)
-
-    def _next_episodes(self) -> Any:
-        """``episodes`` of this meta-step, drawn during the last one; those of the next are begun."""
-        if self._drawer is None:
-            return self.episodes()
-        now = self._ahead[1].result() if self._ahead and self._ahead[0] == self.step else None
-        coming = self.step + 1
-        if coming < self.steps:
-            self._ahead = coming, self._drawer.submit(self._drawn, coming, self.way(coming), self.shot(coming))
-        return self.episodes() if now is None else now.to(self.device)
-
-    def shot(self, step: int) -> int:
-        """Support examples of each class, or of a task, in that meta-step."""
-        return self._between("shot", step, self.config.shot or 0, self.config.max_shot or 0)
-
-    def way(self, step: int) -> int:
-        """Classes in that meta-step's tasks."""
-        return self._between("way", step, self.config.way or 0, self.config.most_ways or 0)
-
-    def _between(self, what: str, step: int, least: int, most: int) -> int:
-        if not most:
-            return least
-        drawn = int(draw.bits(draw.keys(torch.tensor(step), what, self.config.seed), 1, what))
-        return least + drawn % (most - least + 1)
+        return self.sampler.at(self.step)
 
     def choose_batching(self) -> None:
         """Measure which way of batching is fastest, or take the one that was asked for."""
@@ -188,7 +152,8 @@ class Training:
     def meta_step(self) -> None:
         """One update of the learner; skipped and counted if loss or gradient is not finite."""
         assert self.optimizer is not None
-        losses, grads = self._together(*self._gradient(self._next_episodes(), self.how, self.step / max(self.steps, 1)))
+        tasks = self.sampler.next(self.step, self.steps)
+        losses, grads = self._together(*self._gradient(tasks, self.how, self.step / max(self.steps, 1)))
         norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in grads.values()]))
         if bool(torch.isfinite(norm) & torch.isfinite(losses).all()):
             scale = min(1.0, self.config.clip / max(float(norm), 1e-12)) if self.config.clip else 1.0
@@ -255,8 +220,7 @@ class Training:
 
     def check_episodes(self) -> None:
         """UserError, before the first step, if train or val cannot give the episodes that will be asked of them."""
-        c = self.config
-        self._drawn(self.step, c.most_ways or c.way or 0, c.max_shot or c.shot or 0)
+        self.sampler.check_largest(self.step)
         if self.validates:
             next(scoring.batches(self.family, self.validation(), 1))
 
