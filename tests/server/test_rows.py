@@ -1,5 +1,6 @@
 """Rows with words and gaps, for a learner of tables."""
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from drawn import client_of
 
 import quickstudy as qs
 from quickstudy.estimator import FewShotClassifier
+from quickstudy.server import knowledge
 from quickstudy.training import TrainConfig
 
 
@@ -55,6 +57,29 @@ def test_rows_are_read_as_the_estimator_reads_them(tables: Path, drawings: Path,
         assert client.get("/v1/models/t/estimate").status_code == 200
         assert client.get("/v1/models/t/map").status_code == 200
         assert client.post("/v1/models/t/explain", json={"row": rows(asked)[0]}).status_code == 200
+
+
+def test_large_states_are_found_anew_and_not_written_down(
+    drawings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pd.DataFrame({"size": [1.0, 2.5, None, 4.0], "colour": ["red", "blue", "red", None]})
+    asked = {"inputs": [{"row": {"size": 2.0, "colour": "blue"}}, {"row": {"size": None, "colour": "red"}}]}
+    told = {"examples": [{"label": label, "row": row} for label, row in zip("abab", rows(first), strict=True)]}
+    found, stored = [], []
+    for most in (10**9, 1000):
+        monkeypatch.setattr(knowledge, "MOST_STORED", most)
+        for begins in (True, False):
+            with client_of(tmp_path / f"{most}.db", {"characters": str(drawings)}) as client:
+                if begins:
+                    client.post("/v1/models", json={"id": "t", "learner": "tables"})
+                    assert client.post("/v1/models/t/examples", json=told).status_code == 201
+                found.append(client.post("/v1/models/t/predict", json=asked).json()["predictions"])
+        with sqlite3.connect(tmp_path / f"{most}.db") as store:
+            stored.append(store.execute("select count(*) from states").fetchone()[0])
+    assert stored == [1, 0]
+    for other in found[1:]:
+        for one, same in zip(found[0], other, strict=True):
+            assert one["probabilities"] == pytest.approx(same["probabilities"], abs=1e-6)
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, object]]:

@@ -21,6 +21,9 @@ from quickstudy.server.refusals import ClashError
 from quickstudy.server.served import Served, depends_on_support, unpacked
 from quickstudy.server.store import Example, Model, Note, State
 
+MOST_STORED = 2_000_000
+"""Bytes of an adapted state that is written down beside its examples."""
+
 
 @dataclass(frozen=True)
 class Support:
@@ -127,8 +130,10 @@ def learnt(served: Served, support: Support) -> tuple[Support, Adapted]:
     return whole, arithmetic.adapt(served, whole.features, numbers, len(labels.counted(whole.labels)))
 
 
-def written(served: Served, adapted: Adapted) -> State:
-    """For the store."""
+def written(served: Served, adapted: Adapted) -> State | None:
+    """For the store; None for what is found anew in less time than it takes to write with every change."""
+    if sum(value.nbytes for value in adapted.values()) > MOST_STORED:
+        return None
     return State(served.digest, safetensors.torch.save(adapted))
 
 

@@ -307,7 +307,8 @@ class Service:
         served = self.served(now)
         support = knowledge.support_of(served, now, examples)
         _, adapted = self._torch.submit(knowledge.learnt, served, support).result()
-        self.store.settle(now, knowledge.written(served, adapted))
+        if (state := knowledge.written(served, adapted)) is not None:
+            self.store.settle(now, state)
         return Ready(now.version, now.labels, adapted)
 
     # threads
