@@ -133,6 +133,15 @@ def test_what_more_examples_would_bring_is_foretold(run: runs.Run) -> None:
     assert np.corrcoef(np.transpose(foretold)[0], np.transpose(found)[0])[0, 1] > 0.1
 
 
+def test_nothing_is_foretold_beyond_what_was_measured(run: runs.Run) -> None:
+    x, y, new, truth = episode()
+    made = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
+    shot = int(np.bincount(made.y_).min())
+    assert [one.more for one in outlook(made, held_out(made), (0, 4 - shot, 5 - shot))] == [0, 4 - shot]
+    made.partial_fit(new, truth)
+    assert [one.more for one in outlook(made, held_out(made))] == [0]
+
+
 @pytest.mark.parametrize(("errors", "harder"), [(100, 1.0), (0, 0.05), (300, 2.9)])
 def test_how_hard_classes_are_comes_from_their_errors(run: runs.Run, errors: int, harder: float) -> None:
     x, y, _, _ = episode()

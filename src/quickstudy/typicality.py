@@ -61,9 +61,13 @@ def typical(
 ) -> Typical | None:
     """Centre and covariance of half of so many ``supports``, distances of the others; None without a backbone.
 
+    None too for rows of tables, whose columns mean something else in every task.
+
     The first half is from the training tasks, where there are any: those of ``split`` may be few, and a new task no
     more like them than they are like one another.
     """
+    if family.spec.form == "rows":
+        return None
     first: Split = "train" if "train" in family.splits else split
     some = _features(learner, family, first, supports // 2, seed, device)
     others = _features(learner, family, split, supports - supports // 2, seed + 1, device)

@@ -68,7 +68,7 @@ def test_frames_are_in_units_of_their_columns(wine: pd.DataFrame) -> None:
         (("fit", "wine.csv"), "--target NAME. There are alcohol"),
         (("fit", "wine.csv", "--target", "kin"), "Did you mean kind?"),
         (("fit", "wine.csv", "--target", "proline"), "different values; expected up to 50 classes"),
-        (("fit", "gone.csv", "--target", "kind"), "gone.csv cannot be read as a table"),
+        (("fit", "gone.csv", "--target", "kind"), "there is no file"),
         (("fit", "empty.csv", "--target", "kind"), "empty.csv"),
         (("fit", ".", "--target", "kind"), "--target is for tables"),
         (("predict", "wine.qs", "other.csv"), "has no column 'alcohol'"),
@@ -96,3 +96,64 @@ def test_without_pandas_it_says_what_to_install(
     answer = cli("fit", "wine.csv", "--target", "kind")
     assert answer.code == 2
     assert "pip install 'quickstudy[tables]'" in answer.err
+
+
+MIXED = """size;seen;grade;land
+-0,63;2024-01-03;1;NA
+-0,41;2024-01-09;2;NA
+-0,55;2024-02-01;3+;NA
+-0,12;?;1;NA
+-0,20;2024-01-20;2;NA
+3,11;2025-03-03;3+;DE
+2,98;2025-03-09;2;DE
+3,40;2025-04-01;1;DE
+2,70;NA;1;DE
+3,05;2025-03-20;3+;DE
+"""
+
+
+def test_numbers_dates_gaps_and_labels_are_what_they_look_like(cli: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "mixed.csv").write_text(MIXED)
+    assert cli("fit", "mixed.csv", "--target", "land", "--json").code == 0
+    made = FewShotClassifier.load("mixed.qs")
+    assert made.classes_.tolist() == ["DE", "NA"]
+    assert list(made._reader.levels) == ["grade"]
+    np.testing.assert_allclose(made.examples_[0], [-0.63, 19725, 0])
+    assert np.isnan(made.examples_[3, 1])
+    (tmp_path / "asked.csv").write_text("size;seen;grade\n0,1;2024-01-05;1.0\n3,2;2025-03-05;1\n3,2;;\n")
+    said = [json.loads(line) for line in cli("predict", "mixed.qs", "asked.csv", "--json").out.splitlines()]
+    assert [one["label"] for one in said] == ["NA", "DE", "DE"]
+    (tmp_path / "more.csv").write_text("size;seen;grade;land\nabc;2024-01-05;1;NA\n")
+    assert cli("add", "mixed.qs", "more.csv", "--target", "land").code == 0
+    again = [json.loads(line) for line in cli("predict", "mixed.qs", "asked.csv", "--json").out.splitlines()]
+    assert again[0]["probabilities"] != again[1]["probabilities"], "a word among numbers is one gap"
+
+
+def test_what_cannot_be_told_is_left_open(cli: Callable[..., Any], wine: pd.DataFrame) -> None:
+    assert cli("fit", "wine.csv", "--target", "kind").code == 0
+    lines = [
+        json.loads(line)
+        for line in cli("predict", "wine.qs", "new.csv", "--abstain", "0.98", "--json").out.splitlines()
+    ]
+    made = FewShotClassifier.load("wine.qs")
+    sure = made.predict(pd.read_csv("new.csv").drop(columns="kind")[list(made.feature_names_in_)], abstain=0.98)
+    assert [one["label"] for one in lines] == [None if label is None else str(label) for label in sure]
+    assert None in sure
+    assert "?" in cli("predict", "wine.qs", "new.csv", "--abstain", "0.98").out
+    assert "the coverage is 1.5" in cli("predict", "wine.qs", "new.csv", "--abstain", "1.5").err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n1,0.5\n2,1.5\n3,2.5\n", "has amounts (0.5)"),
+        ("b\nx\ny\n", "no column beside b"),
+        ("a,b\n1,x,\n2,y,\n", "line 2 of"),
+        ("a,a,b\n1,2,x\n3,4,y\n", "more than one column 'a'"),
+    ],
+)
+def test_tables_that_cannot_be_learnt_are_said(cli: Callable[..., Any], tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "odd.csv").write_text(text)
+    answer = cli("fit", "odd.csv", "--target", "b")
+    assert answer.code == 2
+    assert said in answer.err

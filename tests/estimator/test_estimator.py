@@ -231,6 +231,45 @@ def test_words_where_there_were_none_are_gaps(tables: runs.Run) -> None:
     np.testing.assert_array_equal(made.predict_proba(asked), made.predict_proba(gaps))
 
 
+def test_columns_stay_what_they_were(tables: runs.Run) -> None:
+    first = pd.DataFrame({"n": [1.0, 2.0, 3.0, 4.0], "g": ["1", "2", "3+", "1"], "size": ["s", "l", "m", "s"]})
+    first["size"] = pd.Categorical(first["size"], ["s", "m", "l"], ordered=True)
+    more = pd.DataFrame({"n": ["violet"], "g": [2], "size": ["s"]})
+    made = FewShotClassifier(weights=tables.path).fit(first, [0, 1, 1, 0]).partial_fit(more, [1])
+    assert np.isnan(made.examples_[4, 0])
+    assert made.examples_[:4, 0].tolist() == [1, 2, 3, 4]
+    assert made._reader.levels == {"g": {"1": 0, "2": 1, "3+": 2}, "size": {"s": 0, "m": 1, "l": 2}}
+    assert made.examples_[4, 1:].tolist() == [1, 0]
+    asked = pd.DataFrame({"n": [1.5, 1.5], "g": [1.0, np.nan], "size": ["m", "m"]})
+    kept = made._reader.read(asked, made, False)
+    assert kept[0, 1] == 0
+    assert np.isnan(kept[1, 1])
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "said"),
+    [
+        (pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], columns=["a", "a"]), [0, 1], "more than one column 'a'"),
+        (np.array([["a", 1.0], ["b", 2.0]], dtype=object), [0, 1], "Give a pandas frame"),
+        (np.zeros((2, 3)), pd.Series(["a", 1], dtype=object), "some labels are words"),
+    ],
+)
+def test_tables_that_cannot_be_learnt_are_said(x: Any, y: Any, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        FewShotClassifier(device="cpu").fit(x, y)
+
+
+def test_gaps_are_welcome_in_large_arrays_too() -> None:
+    x = np.arange(1200.0)[:, None] * [1.0, -1.0]
+    x[::7, 1] = np.nan
+    made = FewShotClassifier(device="cpu").fit(x, (x[:, 0] > 600).astype(int))
+    assert made.score(x, (x[:, 0] > 600).astype(int)) > 0.95
+    odd = pd.DataFrame({"a": [[1], [2], [1], [2]], "b": [10**400, 1, 2, 3]})
+    assert len(FewShotClassifier(device="cpu").fit(odd, [0, 1, 0, 1]).predict(odd)) == 4
+    with pytest.raises(UserError, match="no class"):
+        made.forget([0, 1])
+
+
 def test_a_saved_table_knows_its_words(tables: runs.Run, tmp_path: Path) -> None:
     table, y = frame()
     found = FewShotClassifier(weights=tables.path, device="cpu").fit(table[:20], y[:20])

@@ -37,6 +37,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     return found
 
 
+@pytest.mark.filterwarnings("ignore:these examples are unlike")
 def test_an_entry_of_the_hub_is_fetched_and_learns(hub: Hub) -> None:
     found = FewShotClassifier.from_pretrained("someone/letters@v2", device="cpu")
     assert hub.asked == [("someone/letters", "v2", (runs.CARD, runs.WEIGHTS, "confidence.safetensors"))]

@@ -92,7 +92,7 @@ def test_it_starts_as_a_matching_network() -> None:
 def test_more_classes_than_label_vectors_are_refused() -> None:
     learner = build(max_way=4)
     assert answer(learner, draw(way=4)).shape == (8, 4)
-    with pytest.raises(UserError, match=r"4 classes and met 5.*--max-way 5, or use protonet"):
+    with pytest.raises(UserError, match=r"4 classes and met 5.*protonet, .*--max-way 5"):
         learner.adapt(draw(way=5).support)
 
 

@@ -84,6 +84,8 @@ def add_rows(made: FewShotClassifier, paths: tuple[Path, ...], text: str, target
         rows, labels = (
             table_files.parted(frame, target, path) if target else (frame, [label_of(made, text)] * len(frame))
         )
+        if made.classes_.dtype.kind == "U":
+            labels = [str(label) for label in labels]
         made.partial_fit(table_files.columns_of(rows, known, path), labels)
 
 

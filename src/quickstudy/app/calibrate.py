@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
@@ -11,6 +12,9 @@ from quickstudy.app import output
 from quickstudy.app.flags import parse
 from quickstudy.errors import UserError
 from quickstudy.tasks.base import Split
+
+if TYPE_CHECKING:
+    from quickstudy.runs import Run
 
 DESCRIPTION = """Learn from held-out tasks how far the answers of a run can be trusted: a temperature for its
 probabilities and the sets of answers that hold the right one, for every way and shot, and what supports are usual.
@@ -41,6 +45,18 @@ class Flags:
     """auto, cpu, cuda or mps."""
 
 
+def check_twin(run: Run, twin: Run) -> None:
+    """UserError unless ``twin`` can answer for ``run``."""
+    if twin.path.resolve() == run.path.resolve():
+        raise UserError(f"the twin of {run.path} is {run.path} itself. Give a run trained alike on fewer classes.")
+    mine, others = ((one.learner_name, one.spec.kind, one.spec.shape) for one in (run, twin))
+    if mine != others:
+        raise UserError(
+            f"{twin.path} ({others[0]}, {others[1]}, inputs {others[2]}) is no twin of {run.path} ({mine[0]}, "
+            f"{mine[1]}, inputs {mine[2]}). Give a run trained alike on fewer classes."
+        )
+
+
 def main(args: list[str]) -> int:
     """Run the verb; the last line on stdout is the path of the file."""
     flags = parse(Flags, args, prog="quickstudy calibrate", description=DESCRIPTION)
@@ -59,6 +75,8 @@ def main(args: list[str]) -> int:
         raise UserError(f"--episodes is {flags.episodes}; fewer than {FEWEST} say nothing of one answer in ten.")
     family = load_tasks(flags.tasks or run.spec.name)
     twin = runs.load(flags.twin) if flags.twin else None
+    if twin:
+        check_twin(run, twin)
     (twin or run).check_unseen(family.members(flags.split) if flags.split in family.splits else None, family.spec.name)
     device = pick_device(flags.device)
     parts = len(confidence.WAYS) * len(confidence.SHOTS)

@@ -33,7 +33,8 @@ class Flags:
     """Column of a table that is to be told from the others."""
     weights: str = "default"
     """Run of a learner of such examples, as `quickstudy train` makes it, or characters or photos, which come with the
-    package; by default one of these, by the look of the pictures, and nearest neighbours for rows."""
+    package; by default one of these: by the look of the pictures characters or photos, for rows tables, as long as it
+    has room for them."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """File to write; by default that of the examples' name with .qs."""
     inner_steps: int | None = None
@@ -70,7 +71,9 @@ def learnt_by(made: FewShotClassifier) -> str:
     from quickstudy.learners import name_of
 
     name, spec = name_of(type(made.learner_)), made.learner_.spec
-    return name if spec.name == "own rows" else f"{name}, which was trained on {spec.name}"
+    if spec.name == "own rows":
+        return f"{name}, which needs no training"
+    return f"{made.weights_} ({name}, which was trained on {spec.name})"
 
 
 def _few(names: list[str], most: int = 5) -> str:
@@ -118,8 +121,9 @@ def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
             print(f"one example only, which counts as wrong: {_few(found.alone)}", file=sys.stderr)
         if coming:
             now, *later = (f"{one.accuracy:.1%}" for one in coming)
-            then = ", ".join(f"{score} with {one.more} more" for score, one in zip(later, coming[1:], strict=True))
-            print(f"to be expected of new ones: {now}; {then} of each label", file=sys.stderr)
+            then = [f"{score} with {one.more} more" for score, one in zip(later, coming[1:], strict=True)]
+            more = f"; {', '.join(then)} of each label" if then else ""
+            print(f"to be expected of new ones: {now}{more}", file=sys.stderr)
         if weakest is not None:
             print(f"more {what} of {found.labels[weakest]} would help most", file=sys.stderr)
     print(path)

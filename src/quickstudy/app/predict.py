@@ -6,11 +6,12 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
 import tyro
 
 from quickstudy.app import table_files
@@ -19,6 +20,7 @@ from quickstudy.errors import UserError
 
 if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier
+    from quickstudy.estimator.inputs import Array
 
 DESCRIPTION = """Say what pictures show, or what rows are. MODEL is a file that `quickstudy fit` wrote; EXAMPLES are
 pictures and folders of them, or tables (CSV).
@@ -35,6 +37,8 @@ class Flags:
     """File that `quickstudy fit` wrote."""
     examples: tyro.conf.Positional[tuple[Path, ...]]
     """Pictures or folders of them, or CSV files with the columns that were learnt from."""
+    abstain: float | None = None
+    """Say nothing (?) unless exactly one label is in the set that holds the right one in that share of cases: 0.9."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """One JSON object a line, with the probability of every label."""
     csv: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -46,7 +50,8 @@ class Answer(NamedTuple):
 
     name: str
     """Its path, or file:number, where the first row is 1."""
-    label: str
+    label: str | None
+    """None where it cannot be told."""
     probabilities: dict[str, float]
 
 
@@ -58,7 +63,10 @@ def main(args: list[str]) -> int:
     if flags.json and flags.csv:
         raise UserError("--json and --csv are two ways to say it. Leave one out.")
     made = load(flags.model)
-    found = answers(made, files(flags.examples)) if made.takes_pictures else of_rows(made, flags.examples)
+    if flags.abstain is not None:
+        made.sets_of(np.zeros((0, len(made.classes_))), flags.abstain)  # which is refused before anything is read
+    places = files(flags.examples) if made.takes_pictures else flags.examples
+    found = answers(made, places, flags.abstain) if made.takes_pictures else of_rows(made, places, flags.abstain)
     show(made, found, "json" if flags.json else "csv" if flags.csv else "words")
     return 0
 
@@ -93,12 +101,11 @@ def files(places: tuple[Path, ...]) -> list[Path]:
     return found
 
 
-def answers(made: FewShotClassifier, paths: list[Path]) -> Iterator[Answer]:
+def answers(made: FewShotClassifier, paths: Sequence[Path], abstain: float | None) -> Iterator[Answer]:
     """For every picture that can be read; the others are named on stderr. UserError where none can be."""
     from quickstudy.estimator.stream import judged
     from quickstudy.tasks.places import progress
 
-    known = [str(label) for label in made.classes_]
     seen = 0
     with progress("Looking at the pictures", len(paths)) as advance:
         for path, row in judged(made, paths):
@@ -107,18 +114,25 @@ def answers(made: FewShotClassifier, paths: list[Path]) -> Iterator[Answer]:
                 print(f"skipped: {row}", file=sys.stderr)
                 continue
             seen += 1
-            yield Answer(str(path), known[int(row.argmax())], dict(zip(known, map(float, row), strict=True)))
+            yield answer(made, str(path), row, abstain)
     if not seen:
         raise UserError(f"none of the {len(paths)} files can be read as a picture.")
 
 
-def of_rows(made: FewShotClassifier, paths: tuple[Path, ...]) -> Iterator[Answer]:
-    """For every row of the tables ``paths``."""
+def answer(made: FewShotClassifier, name: str, row: Array, abstain: float | None) -> Answer:
+    """What the probabilities ``row`` [classes] say."""
     known = [str(label) for label in made.classes_]
+    sure = abstain is None or int(made.sets_of(row[None], abstain).sum()) == 1
+    told = dict(zip(known, map(float, row), strict=True))
+    return Answer(name, known[int(row.argmax())] if sure else None, told)
+
+
+def of_rows(made: FewShotClassifier, paths: Sequence[Path], abstain: float | None) -> Iterator[Answer]:
+    """For every row of the tables ``paths``."""
     for path in paths:
         frame = table_files.columns_of(table_files.read(path), [str(name) for name in made.feature_names_in_], path)
         for number, row in enumerate(made.predict_proba(frame), 1):
-            yield Answer(f"{path}:{number}", known[int(row.argmax())], dict(zip(known, map(float, row), strict=True)))
+            yield answer(made, f"{path}:{number}", row, abstain)
 
 
 def show(made: FewShotClassifier, found: Iterator[Answer], how: Literal["json", "csv", "words"]) -> None:
@@ -134,4 +148,4 @@ def show(made: FewShotClassifier, found: Iterator[Answer], how: Literal["json", 
         elif how == "csv":
             writer.writerow((name, label, *(f"{probabilities[one]:.4f}" for one in known)))
         else:
-            print(f"{name}  {label}  {probabilities[label]:.0%}")
+            print(f"{name}  {label or '?'}  {max(probabilities.values()):.0%}")

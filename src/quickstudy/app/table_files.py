@@ -1,4 +1,4 @@
-"""Tables of one's own on the command line: CSV files, read by pandas, with one column that is to be told."""
+"""Tables of one's own on the command line: CSV files, with one column that is to be told."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from quickstudy.app import output
 from quickstudy.errors import UserError, unknown
 from quickstudy.estimator import rows
-from quickstudy.tasks.csv_table import separator
+from quickstudy.tasks import csv_table
+from quickstudy.tasks.cells import number
 
 ENDINGS = (".csv", ".tsv", ".txt")
+UNKNOWN = ("", "?")
+"""What stands in the column of labels where there is none."""
 MOST = 50
 """Classes beyond which a column holds amounts, or names, and no classes."""
 
@@ -21,42 +25,48 @@ def is_table(path: Path) -> bool:
 
 
 def read(path: Path) -> Any:
-    """The pandas frame in a CSV file with a header; UserError where it is none, or pandas is missing."""
+    """The pandas frame of words in a CSV file with a header; UserError where it is none, or pandas is missing."""
     pandas = rows.pandas()
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            delimiter = separator(file.readline())
-        frame = pandas.read_csv(path, sep=delimiter, encoding="utf-8-sig", skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path} cannot be read as a table ({said}). Expected a CSV file in UTF-8, with a header."
-        ) from error
-    if not len(frame):
-        raise UserError(f"{path} has no rows. Expected a header and a row for each example.")
-    return frame
+    header, cells = csv_table.read(path, least=1)
+    return pandas.DataFrame(cells, columns=header, dtype=object)
 
 
-def parted(frame: Any, target: str, path: Path) -> tuple[Any, Any]:
-    """The other columns, and the labels, of the rows that have one; UserError unless ``target`` holds classes."""
+def parted(frame: Any, target: str, path: Path) -> tuple[Any, list[Any]]:
+    """The other columns, and the labels, of the rows that have one; UserError unless ``target`` holds classes.
+
+    ``NA`` and ``None`` are names of classes as others are.
+    """
     if not target:
         raise UserError(f"say which column of {path} is to be told: --target NAME. There are {_names(frame)}.")
     if target not in frame.columns:
         raise unknown(f"column of {path}", target, map(str, frame.columns))
-    there = frame[target].notna().to_numpy()
-    if not there.any():
+    if len(frame.columns) == 1:
+        raise UserError(f"{path} has no column beside {target}. Expected one or more to tell it from.")
+    there = [cell not in UNKNOWN for cell in frame[target]]
+    if not any(there):
         raise UserError(f"the column {target} of {path} is empty. Expected a label in each row that is to be learnt.")
-    if not there.all():
-        print(f"left out {int((~there).sum())} rows that have no {target}", file=sys.stderr)
-    labels = frame[target][there]
-    if labels.dtype.kind == "f" and (labels == labels.round()).all():
-        labels = labels.astype(int)  # whole numbers, which pandas makes others of where a cell is empty
-    if labels.nunique() > MOST:
+    if missing := len(there) - sum(there):
+        print(f"left out {output.count(missing, 'row')} without {target}", file=sys.stderr)
+    labels = [cell for cell in frame[target] if cell not in UNKNOWN]
+    if len({*labels}) > MOST:
         raise UserError(
-            f"the column {target} of {path} has {labels.nunique()} different values; expected up to {MOST} classes. "
+            f"the column {target} of {path} has {len({*labels})} different values; expected up to {MOST} classes. "
             f"For amounts use FewShotRegressor."
         )
-    return frame[there].drop(columns=target), labels.to_numpy()
+    return frame[there].drop(columns=target), _typed(labels, target, path)
+
+
+def _typed(labels: list[str], target: str, path: Path) -> list[Any]:
+    """Whole numbers where all are, else words; UserError where all are numbers and some are not whole."""
+    values = [number(label) for label in labels]
+    found = [value for value in values if value is not None]
+    if len(found) < len(labels) or any("-" in label[1:] for label in labels):
+        return list(labels)
+    if odd := next((label for label, value in zip(labels, found, strict=True) if not value.is_integer()), None):
+        raise UserError(
+            f"the column {target} of {path} has amounts ({odd}); expected classes. For amounts use FewShotRegressor."
+        )
+    return [int(value) for value in found]
 
 
 def columns_of(frame: Any, known: list[str], path: Path) -> Any:

@@ -40,6 +40,8 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
     kind: ClassVar[Kind]
     confidence_: Confidence | None = None
     """What is known of how far the learner's answers can be trusted."""
+    weights_: str | Path | None
+    """Those that were taken, where ``weights`` leaves the choice."""
 
     def __init__(
         self,
@@ -92,9 +94,10 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         """The trained learner for examples such as ``X`` with ``y``, if there is one, and how it has them."""
         own = isinstance(self.weights, str) and self.weights == "default"
         weights = source.default(self.learner, self.kind, X, y) if own else self.weights
+        self.weights_ = weights
         if weights is None:
             self.confidence_ = None
-            return None, plain(X)
+            return None, plain(X, gaps=own and self.learner is None and self.kind == "classification")
         made, self.confidence_ = source.trained(weights, self.kind)
         if self.learner not in (None, self._name(made)):
             raise UserError(f"learner is {self.learner!r}, and {self.weights} holds {self._name(made)}.")

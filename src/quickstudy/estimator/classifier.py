@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -32,7 +33,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     """Learns classes from a handful of examples of each.
 
     Args:
-        learner: a name from ``quickstudy list learners``; None takes that of ``weights``, or ``nearest``.
+        learner: a name from ``quickstudy list learners``; None takes that of ``weights``, or ``nearest`` without any.
         weights: the folder of a run, a file that ``save`` wrote, or the name of weights that come with the package
             (``characters``, ``photos``, ``tables``); ``default`` takes ``photos`` for pictures that look like
             photographs, ``characters`` for others, and ``tables`` for rows where there are few; None is for a learner
@@ -75,6 +76,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
         """Learn from more examples, also of new classes; the same as ``fit`` on all of them.
 
+        Columns of a table stay what they were at first, of numbers or of words.
         ``classes`` may name labels that will come; one without an example is never predicted.
         """
         fresh = not hasattr(self, "adapted_")
@@ -96,11 +98,16 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         return self
 
     def forget(self, label: Any = None, examples: Sequence[int] | int | None = None) -> Self:
-        """Unlearn a class, or examples by their numbers in the order they came; the same as never having met them."""
+        """Unlearn a class, or examples by their numbers in the order they came; the same as never having met them.
+
+        In tables the words that only they had keep their numbers.
+        """
         stays = self._without(examples)
         if label is not None:
-            at = np.flatnonzero(self.classes_ == label)
-            if not len(at):
+            at = [
+                number for number, known in enumerate(self.classes_) if isinstance(label, Hashable) and known == label
+            ]
+            if not at:
                 raise UserError(f"there is no class {label!r}. Known: {', '.join(map(str, self.classes_[:20]))}.")
             stays &= self.y_ != at[0]
         if not stays.any():
@@ -132,19 +139,30 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     def answer_sets(self, X: Any, coverage: float = 0.9) -> Array:
         """[n, classes] bool: labels of which the right one is among those marked for that share of new examples.
 
-        That holds on average over tasks like those that the run was calibrated on. A row without any is of a class
-        that was not met. UserError where the run is not calibrated.
+        That holds on average over tasks like those that the run was calibrated on. A row without any is less like each
+        class than that share of examples is like its own: it may be of a class that was not met, or a poor example.
+        UserError where the run is not calibrated.
         """
         check_is_fitted(self, "adapted_")
-        if not isinstance(coverage, float) or not 0 < coverage < 1:
-            raise UserError(f"the coverage is {coverage}; expected a share between 0 and 1, such as 0.9.")
+        most = self._most(coverage)
+        sets: Array = 1 - self.predict_proba(X) <= most
+        return sets
+
+    def sets_of(self, probabilities: Array, coverage: float) -> Array:
+        """[n, classes] bool: ``answer_sets`` of examples with these ``probabilities`` [n, classes]."""
+        sets: Array = 1 - probabilities <= self._most(coverage)
+        return sets
+
+    def _most(self, coverage: float) -> float:
+        """The largest 1 - p of a label in an answer set."""
+        share: object = coverage
+        if not isinstance(share, Real) or not 0 < coverage < 1:
+            raise UserError(f"the coverage is {coverage!r}; expected a share between 0 and 1, such as 0.9.")
         if self.confidence_ is None:
             raise UserError(
                 "nothing is known of how far this learner can be trusted. Measure it once: quickstudy calibrate RUN"
             )
-        most = self.confidence_.threshold(len(self.classes_), self._shot(), coverage)
-        sets: Array = 1 - self.predict_proba(X) <= most
-        return sets
+        return self.confidence_.threshold(self._way(), self._shot(), float(coverage))
 
     def decision_function(self, X: Any) -> Array:
         """[n, classes] logits; of two classes [n], how much more there is for the second."""
@@ -194,7 +212,8 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
             return reads.read_folder(Path(X).expanduser())
         if y is None:
             raise ValueError("FewShotClassifier requires y to be passed, but the target y is None.")
-        if isinstance(y, Sequence) and {isinstance(label, str) for label in y} == {True, False}:
+        listed = isinstance(y, Sequence) or getattr(getattr(y, "dtype", None), "kind", "") == "O"
+        if listed and {isinstance(label, str) for label in y} == {True, False}:
             raise UserError("some labels are words and some are not. Make all of them words, or all numbers.")
         labels: Array = np.array(column_or_1d(y, warn=True))
         if labels.dtype == object and all(isinstance(label, str) for label in labels):
@@ -227,8 +246,12 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         return None if features is None else known.typicality(features)
 
     def _probabilities(self, logits: Tensor) -> Array:
-        degree = self.confidence_.degree(len(self.classes_), self._shot()) if self.confidence_ else 1.0
+        degree = self.confidence_.degree(self._way(), self._shot()) if self.confidence_ else 1.0
         return torch.softmax(logits.double() / degree, -1).numpy()
+
+    def _way(self) -> int:
+        """Classes that have examples."""
+        return len(np.unique(self.y_))
 
     def _shot(self) -> int:
         """Examples of the class that has the fewest."""
@@ -252,8 +275,7 @@ def _together(labels: list[Array]) -> Array:
     """All labels in order; UserError for words beside numbers, which would make words of these."""
     alike = {"i": "number", "u": "number", "f": "number", "U": "word", "S": "word"}
     if len({alike.get(some.dtype.kind, some.dtype.kind) for some in labels}) > 1:
-        raise UserError(
-            f"labels are {labels[0][0]!r} and {labels[1][0]!r}; expected labels of one kind, say all words."
-        )
+        one, other = (some.tolist()[0] for some in labels[:2])
+        raise UserError(f"labels are {one!r} and {other!r}; expected labels of one kind, say all words.")
     every: Array = np.unique(np.concatenate(labels))
     return every

@@ -13,6 +13,7 @@ from scipy.stats import beta
 
 from quickstudy.estimator.classifier import FewShotClassifier, joined
 from quickstudy.estimator.inputs import Array
+from quickstudy.tasks.places import watched
 
 FOLDS = 20
 
@@ -62,7 +63,7 @@ class HeldOut:
         return int(np.bincount(wrong).argmax()) if len(wrong) else None
 
     def weakest(self) -> int | None:
-        """The class of which more examples would help most: most of its own are wrong. None if all are right."""
+        """The class of which more examples would help most: the one most often wrong. None if all are right."""
         counts = [self.of(number) for number in range(len(self.labels))]
         shares = [right / count if count else 1.0 for count, right in counts]
         return int(np.argmin(shares)) if min(shares) < 1 else None
@@ -73,13 +74,15 @@ def held_out(classifier: FewShotClassifier) -> HeldOut:
     y, kept = classifier.y_, classifier.examples_
     fold = _folds(y)
     predicted = np.full(len(y), -1)
-    for number in range(fold.max() + 1):
-        out = fold == number
-        if out.all():  # there is only one example
-            continue
-        adapted = classifier._adapt(kept[~out], y[~out])
-        answers = classifier._answers(kept[out], adapted, kept[~out])
-        predicted[out] = joined(answers).argmax(-1).numpy()
+    with watched("Predicting each from the others", len(y)) as advance:
+        for number in range(fold.max() + 1):
+            out = fold == number
+            if out.all():  # there is only one example
+                continue
+            adapted = classifier._adapt(kept[~out], y[~out])
+            answers = classifier._answers(kept[out], adapted, kept[~out])
+            predicted[out] = joined(answers).argmax(-1).numpy()
+            advance(int(out.sum()))
     return HeldOut([str(label) for label in classifier.classes_], y, predicted)
 
 

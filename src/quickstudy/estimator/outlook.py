@@ -34,7 +34,10 @@ class Outlook(NamedTuple):
 
 
 def outlook(classifier: FewShotClassifier, found: HeldOut, more: tuple[int, ...] = (0, 1, 2, 5)) -> list[Outlook]:
-    """Of a fitted ``classifier`` whose examples fare as ``found`` says; UserError where its run is not calibrated."""
+    """Of a fitted ``classifier`` whose examples fare as ``found`` says; UserError where its run is not calibrated.
+
+    Nothing is said of more examples than were measured.
+    """
     known = classifier.confidence_
     if known is None:
         raise UserError("nothing is known of this learner's curve over shots. Measure it: quickstudy calibrate RUN")
@@ -48,4 +51,5 @@ def outlook(classifier: FewShotClassifier, found: HeldOut, more: tuple[int, ...]
     wrong, before = float((~found.right & asked).sum()), error(max(shot - 1, 1))
     harder = (BELIEF * before + wrong) / ((BELIEF + float(asked.sum())) * before)
     most = 1 - 1 / max(way, 1)
-    return [Outlook(extra, 1 - min(harder * error(shot + extra), most)) for extra in more]
+    within = [extra for extra in more if not extra or shot + extra <= known.shots[-1]]
+    return [Outlook(extra, 1 - min(harder * error(shot + extra), most)) for extra in within]

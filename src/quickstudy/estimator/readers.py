@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Numbers, Reader
 from quickstudy.estimator.pictures import Pictures
@@ -22,6 +24,12 @@ def reader(spec: Spec) -> Reader:
     raise UserError(f"the learner takes inputs of shape {spec.shape} ({spec.name}), into which nothing is turned here.")
 
 
-def plain(X: Any) -> Reader:
-    """The one for a learner that needs no training: pandas frames are tables, all else numbers."""
-    return Rows(X.shape[1]) if hasattr(X, "select_dtypes") else Numbers(0)
+def plain(X: Any, gaps: bool = False) -> Reader:
+    """The one for a learner that needs no training: pandas frames are tables, all else numbers.
+
+    With ``gaps`` so are arrays of numbers that have some.
+    """
+    if hasattr(X, "select_dtypes"):
+        return Rows(X.shape[1])
+    gappy = gaps and isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "f" and bool(np.isnan(X).any())
+    return Rows(X.shape[1]) if gappy else Numbers(0)

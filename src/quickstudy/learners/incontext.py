@@ -154,8 +154,8 @@ class InContext(Episodic):
         """UserError for more classes than there are label vectors."""
         if way > (most := self.config.max_way):
             raise UserError(
-                f"this learner has label vectors for {most} classes and met {way}. Train it with --max-way {way}, or "
-                f"use protonet, which meets any number."
+                f"this learner has label vectors for {most} classes and met {way}. Use nearest or protonet, which meet "
+                f"any number, or train it with --max-way {way}."
             )
 
 

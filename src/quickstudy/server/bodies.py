@@ -19,6 +19,7 @@ from quickstudy.server.limits import Limits
 from quickstudy.server.refusals import OtherKindError, RefusedError, TooLargeError
 from quickstudy.server.shapes import Cell, Input, Inputs, NewExamples
 from quickstudy.server.store import Model
+from quickstudy.tasks.cells import nothing
 from quickstudy.tasks.csv_table import separator
 
 B = TypeVar("B", bound=BaseModel)
@@ -163,7 +164,7 @@ def _cell(text: str) -> Cell:
     """A number, a word, or None for a gap."""
     text = text.strip()
     number = _number(text)
-    return number if number is not None else (text if text and text.lower() != "nan" else None)
+    return number if number is not None else (None if nothing(text) else text)
 
 
 def _number(text: str) -> int | float | None:

@@ -42,11 +42,18 @@ def standardised(task: Task) -> Task:
 
 
 def scale(values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and spread [..., 1, C] of the values [..., n, C] that are ``seen`` (1 or 0)."""
+    """Mean and spread [..., 1, C] of the values [..., n, C] that are ``seen`` (1 or 0); a spread of 0 is given as 1.
+
+    Values may be as small or as large as their type allows, for they are looked at in units of the largest.
+    """
     count = seen.sum(-2, keepdim=True).clamp(min=1)
-    mean = (values * seen).sum(-2, keepdim=True) / count
-    spread = (((values - mean) * seen).square().sum(-2, keepdim=True) / count).sqrt()
-    return mean, torch.where(spread > 1e-6 * (1 + mean.abs()), spread, 1.0)
+    largest = (values.abs() * seen).amax(-2, keepdim=True)
+    largest = torch.where(largest > 0, largest, 1.0)
+    scaled = values / largest * seen
+    mean = scaled.sum(-2, keepdim=True) / count
+    spread = (((scaled - mean) * seen).square().sum(-2, keepdim=True) / count).sqrt()
+    rounding = 1e-6 if values.dtype == torch.float32 else 1e-12
+    return mean * largest, torch.where(spread > rounding * mean.abs(), spread * largest, 1.0)
 
 
 def in_units(values: Tensor, here: Tensor, mean: Tensor, spread: Tensor) -> Tensor:

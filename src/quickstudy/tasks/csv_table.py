@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,14 +16,13 @@ from torch import Tensor
 
 from quickstudy.errors import UserError, unknown
 from quickstudy.tasks.base import Spec, Split, Task
+from quickstudy.tasks.cells import are_numbers, nothing, number
 from quickstudy.tasks.columns import COLUMNS, Rows, check_columns, rows, standardised
 from quickstudy.tasks.places import find, notice
 from quickstudy.tasks.pool import Pool, PoolFamily
 
 UNLABELLED = ("", "?", "na", "n/a", "nan")
 """What stands in the column of classes where there is none, in any case."""
-MISSING = (*UNLABELLED, "null", "none")
-"""What stands in another cell that has no value; in the column of classes these two may be names of some."""
 FEWEST = 2
 """Rows of a class: one to learn from, one to ask about."""
 
@@ -33,7 +31,7 @@ class CsvTable(Rows, PoolFamily):
     """Rows [2 ``columns``] of the table at ``path``, with the classes that its column ``target`` has.
 
     Each task takes other rows of the same table. Values are standardised by the task's support alone. A column of
-    which half the cells or more are no numbers has levels: they are numbered in alphabetical order. Columns named in
+    which more than a tenth of the values are no numbers has levels, numbered in alphabetical order. Columns named in
     ``without`` (with ``|`` between them) are left out, as identifiers should be. Rows without a class are left out,
     and so is, with a notice, a class of a single row.
     There is one split, test: nothing is trained on. ``columns`` has to be that of the run (20 unless it says another).
@@ -82,8 +80,8 @@ class CsvTable(Rows, PoolFamily):
         return standardised(super().sample(split, index, way=way, shot=shot, query=query, seed=seed))
 
 
-def read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of cells; UserError where lines are not equally long."""
+def read(path: Path, least: int = 2 * FEWEST) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of cells; UserError for fewer than ``least``, and where lines are not equally long."""
     if not path.is_file():
         raise UserError(f"there is no file {path}. Give the path of a CSV file, from here or from QUICKSTUDY_DATA.")
     try:
@@ -94,14 +92,15 @@ def read(path: Path) -> tuple[list[str], list[list[str]]]:
         lines = list(_lines(text))
     except csv.Error as error:
         raise UserError(f"{path} is no table ({error}). Is there a quotation mark too many, or too few?") from error
-    if len(lines) < 1 + 2 * FEWEST:
-        raise UserError(f"{path} has {len(lines)} lines; expected a header and a few rows for each class.")
+    if len(lines) < 1 + least:
+        wanted = "a few rows for each class" if least > 1 else "a row for each example"
+        raise UserError(f"{path} has {len(lines)} lines; expected a header and {wanted}.")
     header = lines[0][1]
     if twice := [name for name, count in Counter(header).items() if count > 1]:
         raise UserError(f"{path} has more than one column {twice[0]!r}. Give each a name of its own.")
-    for number, line in lines:
+    for at, line in lines:
         if len(line) != len(header):
-            raise UserError(f"line {number} of {path} has {len(line)} cells, and the header has {len(header)}.")
+            raise UserError(f"line {at} of {path} has {len(line)} cells, and the header has {len(header)}.")
     return header, [line for _, line in lines[1:]]
 
 
@@ -149,12 +148,12 @@ def pool_of(path: Path, target: int, used: Mapping[str, int], cells: list[list[s
 def numbers(cells: Sequence[str], where: str) -> Tensor:
     """[n] float32 in units of the column's own spread, for float32 is too coarse for dates; NaN where one is missing.
 
-    A column whose cells are numbers for the larger part is one of numbers, and what is none of these is missing.
+    What is no number in a column of numbers (cells.py) is missing.
     """
-    given = {cell for cell in cells if not missing(cell)}
+    given = {cell for cell in cells if not nothing(cell)}
     read = {cell: number(cell) for cell in given}
     words = sorted(cell for cell, value in read.items() if value is None)
-    if words and sum(read[cell] is not None for cell in cells if cell in given) > len(cells) / 2:
+    if words and are_numbers([cell for cell in cells if cell in given]):
         notice(f"{where}: {len(words)} cells that are no numbers count as missing ({', '.join(words[:5])}).")
     elif words:
         read = {cell: float(place) for place, cell in enumerate(sorted(given))}
@@ -166,20 +165,3 @@ def numbers(cells: Sequence[str], where: str) -> Tensor:
         spread = here.std(correction=0)
         exact = (exact - here.mean()) / torch.where(spread > 0, spread, 1.0)
     return exact.float()
-
-
-def number(cell: str) -> float | None:
-    """The number in it, also with thousands between commas or a comma for the point; None if it is none."""
-    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", cell):
-        cell = cell.replace(",", "")
-    elif re.fullmatch(r"[+-]?\d+,\d+", cell):
-        cell = cell.replace(",", ".")
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def missing(cell: str) -> bool:
-    """Whether there is nothing in it."""
-    return cell.lower() in MISSING
