@@ -31,6 +31,31 @@ def test_the_page_says_how_good_the_model_is_and_what_the_last_examples_brought(
     assert page.evaluate("async () => (await (await fetch('/v1/models')).json()).models.length") == before
 
 
+@pytest.mark.parametrize(
+    ("kiss", "words"),
+    [
+        ([153, 63], "it is mixed up most. Of its 216 examples 153 are right, and 63 are taken for ring."),
+        ([2, 2], "it is mixed up most. Of its 4 examples 2 are right, and 2 are taken for ring."),
+        ([1, 2], "most of its own, 2 of 3, are taken for something else."),
+        ([0, 0], "it has one example only"),
+    ],
+)
+def test_what_is_said_of_the_weakest_is_what_was_counted(visit, drawings, kiss, words):
+    told = {"accuracy": 0.7, "low95": 0.6, "high95": 0.8, "labels": ["kiss", "ring"], "weakest": "kiss"}
+    told["confusion"] = [kiss, [0, 216]]
+    page = visit(
+        "inside", {"draw": drawings}, lambda page: page.route("**/estimate", lambda route: route.fulfill(json=told))
+    )
+    page.get_by_text(f"One more of kiss would help most: {words}").wait_for()
+
+
+def test_code_is_seen_to_its_end_on_a_phone(visit, drawings):
+    page = visit("inside", {"draw": drawings}, viewport={"width": 390, "height": 800})
+    for language in ("Python", "curl", "JavaScript"):
+        code(page, language)
+        assert page.locator("pre.code").evaluate("(node) => node.scrollWidth <= node.clientWidth"), language
+
+
 def test_python_and_curl_run_as_they_are(visit, drawings, tmp_path):
     page = visit("inside", {"draw": drawings})
     script = tmp_path / "ask.py"

@@ -44,3 +44,39 @@ def test_what_is_not_below_the_folder_is_not_there(visit, runs, address):
             assert answer.status in (400, 404), (path, name)
             assert "secret" not in answer.json()["error"] or name in answer.json()["error"]
     assert "link.html" not in page.request.get(f"{address}/v1/runs").text()
+
+
+def test_a_run_without_metrics_says_so_and_hides_no_other(visit, runs, address):
+    packed = runs / "packed"
+    shutil.copytree(runs / "photos", packed)
+    (packed / "metrics.jsonl").unlink()
+    try:
+        page = visit("runs")
+        card = page.locator(".run", has=page.get_by_role("heading", name="packed"))
+        card.get_by_text("No curve: this folder has no metrics, as a packed run has none.").wait_for()
+        assert not card.locator(".sheet").is_visible()
+        other = page.locator(".run", has=page.get_by_role("heading", name="photos"))
+        other.get_by_text("step 2 ").wait_for()
+        assert not page.locator("#notes .note").count()
+        answer = page.request.get(f"{address}/v1/runs/metrics", params={"name": "packed", "after": "3"})
+        assert answer.json() == {"lines": [], "next": 3}
+        (packed / "metrics.jsonl").write_text('{"step": 7, "loss": 2.0}\n')
+        card.get_by_text("step 7 ").wait_for()
+        assert card.locator(".sheet").is_visible()
+    finally:
+        shutil.rmtree(packed)
+
+
+def test_a_run_that_cannot_be_read_hides_no_other(visit, runs):
+    def broken(route):
+        route.fulfill(status=200, body="no JSON")
+
+    page = visit("runs", before=lambda page: page.route("**/v1/runs/metrics?name=photos&*", broken))
+    (runs / "nothing.json").write_text('{"metric": "accuracy", "mean": NaN, "ci95": 0.1}')
+    shutil.copytree(runs / "photos", runs / "second")
+    try:
+        page.locator(".run", has=page.get_by_role("heading", name="second")).get_by_text("step 2 ").wait_for()
+        assert "loss" not in page.locator(".run", has=page.get_by_role("heading", name="photos")).inner_text()
+    finally:
+        shutil.rmtree(runs / "second")
+        (runs / "nothing.json").unlink()

@@ -62,7 +62,10 @@ def all_runs(request: Request, local: Local) -> Row:
 
 @router.get("/metrics")
 def metrics(folder: Folder, name: Name, after: Annotated[int, Query(ge=0)] = 0) -> Row:
-    """The metrics of a run from line ``after`` on; ``next`` is where to go on."""
+    """The metrics of a run from line ``after`` on, none where it has none; ``next`` is where to go on."""
+    inside(folder, name, runs.CARD)
+    if not (folder / name / runs.METRICS).exists():  # as in a packed run
+        return {"lines": [], "next": after}
     path = inside(folder, name, runs.METRICS)
     lines = _lines(path.read_bytes())
     fresh = lines[after:]
@@ -114,6 +117,7 @@ def described(root: Path, path: Path) -> Row:
         "steps": run.training.get("steps"),
         "step": _last_step(path / runs.METRICS),
         "state": _state(path),
+        "curve": (path / runs.METRICS).is_file(),
     }
 
 
@@ -167,11 +171,11 @@ def evaluations(root: Path) -> list[Row]:
     for path in list(_files(root, "json"))[:MOST_FILES]:
         try:
             value = json.loads(path.read_bytes(), parse_constant=lambda word: None)
-        except ValueError:
+        except (ValueError, OSError):
             continue
         rows = value.get("rows", [value]) if isinstance(value, dict) else []
         for one in rows if isinstance(rows, list) else []:
-            if isinstance(one, dict) and {"metric", "mean", "ci95"} <= one.keys():
+            if isinstance(one, dict) and {"metric", "ci95"} <= one.keys() and type(one.get("mean")) in (int, float):
                 found.append({"file": _name(root, path)} | {key: one.get(key) for key in TOLD})
     return found
 

@@ -18,7 +18,8 @@ async function answer(method, path, options) {
   let response;
   try {
     response = await fetch(path, { ...options, method, headers });
-  } catch {
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
     throw new ApiError("The server does not answer. Is it still running?", 0);
   }
   if (response.ok) return response;
@@ -29,9 +30,9 @@ async function answer(method, path, options) {
   return answer(method, path, options);
 }
 
-/** The JSON that the server answers; `body` is sent as JSON unless it is a form or a blob. */
-export async function call(method, path, body) {
-  const options = {};
+/** The JSON that the server answers; `body` is sent as JSON unless it is a form or a blob; `signal` calls the question off. */
+export async function call(method, path, body, signal) {
+  const options = { signal };
   if (body instanceof FormData || body instanceof Blob) options.body = body;
   else if (body !== undefined) {
     options.body = JSON.stringify(body);

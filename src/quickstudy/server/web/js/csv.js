@@ -1,8 +1,9 @@
 // Comma-separated values: a header and rows of text.
 
-/** {columns, rows: [[text]]}; an Error with a sentence for what is none. */
+/** {columns, rows: [[text]], comma: whether numbers may have a decimal comma}; an Error with a sentence for what is none. */
 export function parse(text) {
-  const lines = cells(text.replace(/^\uFEFF/, ""), separator(text)).filter((row) => row.some((cell) => cell !== ""));
+  const between = separator(text);
+  const lines = cells(text.replace(/^\uFEFF/, ""), between).filter((row) => row.some((cell) => cell !== ""));
   if (lines.length < 2) throw new Error("Expected a line with the names of the columns, and rows below it.");
   const [columns, ...rows] = lines;
   const names = columns.map((name, at) => name || `column ${at + 1}`);
@@ -10,7 +11,7 @@ export function parse(text) {
   if (double !== undefined) throw new Error(`Two columns are called ${double}. Give each a name of its own.`);
   const odd = rows.findIndex((row) => row.length > names.length);
   if (odd >= 0) throw new Error(`Row ${odd + 1} has ${rows[odd].length} cells, and there are ${names.length} columns.`);
-  return { columns: names, rows: rows.map((row) => names.map((_, at) => row[at] ?? "")) };
+  return { columns: names, rows: rows.map((row) => names.map((_, at) => row[at] ?? "")), comma: between !== "," };
 }
 
 function separator(text) {
@@ -19,7 +20,7 @@ function separator(text) {
   return counts.sort((one, other) => other[0] - one[0])[0][1];
 }
 
-function cells(text, comma) {
+function cells(text, between) {
   const rows = [[]];
   let cell = "";
   let quoted = false;
@@ -31,16 +32,10 @@ function cells(text, comma) {
       else if (text[at + 1] === '"') cell += text[(at += 1)];
       else quoted = false;
     } else if (one === '"' && cell.trim() === "") quoted = true;
-    else if (one === comma) close();
+    else if (one === between) close();
     else if (one === "\n") { close(); rows.push([]); }
     else if (one !== "\r") cell += one;
   }
   close();
   return rows;
-}
-
-/** Whether every cell that is filled is a number. */
-export function isNumeric(values) {
-  const filled = values.filter((value) => value !== "");
-  return filled.length > 0 && filled.every((value) => Number.isFinite(Number(value)));
 }

@@ -85,8 +85,20 @@ function more(found, model) {
 
 function weakest(found, model) {
   if (!found) return "A second class is what helps most now.";
-  if (found.weakest !== null) return `One more of ${found.weakest} would help most: most of its own are taken for something else.`;
+  if (found.weakest !== null) return `One more of ${found.weakest} would help most: ${mixedUp(found)}.`;
   return `All ${model.examples.length} are told apart from one another. More of the same would bring little; a new class, or odder examples, would.`;
+}
+
+/** Why it is the weakest, with counts. */
+function mixedUp({ labels, confusion: cells, weakest }) {
+  const mine = labels.indexOf(weakest);
+  const all = cells[mine].reduce((sum, one) => sum + one, 0);
+  if (!all) return "it has one example only, which no other can judge";
+  const right = cells[mine][mine];
+  if (2 * right < all) return `most of its own, ${all - right} of ${all}, are taken for something else`;
+  const others = cells[mine].map((one, at) => (at === mine ? 0 : one));
+  const most = Math.max(...others);
+  return `it is mixed up most. Of its ${all} examples ${right} are right, and ${most} ${most === 1 ? "is" : "are"} taken for ${labels[others.indexOf(most)]}`;
 }
 
 function gain({ label, points }) {

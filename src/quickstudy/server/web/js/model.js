@@ -200,10 +200,10 @@ export class Model extends EventTarget {
     return (await this.askAll([input])).predictions[0];
   }
 
-  /** {predictions, version, ms, trip} for several inputs. */
-  async askAll(inputs) {
+  /** {predictions, version, ms, trip} for several inputs; `signal` calls the question off. */
+  async askAll(inputs, signal) {
     const start = performance.now();
-    const answer = await call("POST", `${this.path}/predict`, inputs.length === 1 ? inputs[0] : { inputs });
+    const answer = await call("POST", `${this.path}/predict`, inputs.length === 1 ? inputs[0] : { inputs }, signal);
     const trip = performance.now() - start;
     this.timings.push({ what: "answer", examples: inputs.length, ms: answer.ms ?? trip });
     return { ...answer, trip };

@@ -25,7 +25,7 @@ export function start() {
     try {
       const found = await call("GET", "/v1/runs");
       where.textContent = `Folder: ${found.folder}`;
-      await Promise.all(found.runs.map((run) => card(cards, list, run)));
+      await Promise.all(found.runs.map((run) => card(cards, run)));
       sorted(list, found.runs.map((run) => cards.get(run.name).node));
       if (!found.runs.length) list.replaceChildren(empty());
       rest.replaceChildren(...[evaluations(found.evaluations), pages(found.pages)].filter(Boolean));
@@ -52,9 +52,11 @@ function empty() {
     el("pre", { class: "code", tabindex: "0" }, el("code", {}, "quickstudy train protonet --tasks glyphs --width 32 --steps 200")));
 }
 
-async function card(cards, list, run) {
+/** Bring the card of a run up to date; what goes wrong with one is said on it, and hides no other. */
+async function card(cards, run) {
   if (!cards.has(run.name)) cards.set(run.name, new Card(run));
-  await cards.get(run.name).update(run);
+  const mine = cards.get(run.name);
+  await mine.update(run).catch((error) => mine.without(error.message));
 }
 
 class Card {
@@ -68,26 +70,36 @@ class Card {
     this.bar = el("span", {});
     this.done = el("div", { class: "done" }, this.bar);
     this.plot = new Plot({ label: `Learning curve of ${run.name}`, x: [0, 1], y: [0, 1], ticks: [4, 4], draw: () => this.draw(), edge: { left: 44 } });
+    this.sheet = el("div", { class: "sheet" }, this.plot.node);
+    this.missing = el("p", { class: "soft small", hidden: true });
     this.node = el("article", { class: "run" }, el("div", { class: "row apart" }, el("h3", {}, run.name), this.state),
-      this.about, el("div", { class: "sheet" }, this.plot.node), this.value, this.done);
+      this.about, this.sheet, this.missing, this.value, this.done);
   }
 
   async update(run) {
     const { name, learner, tasks, state, step, steps, error } = run;
     this.state.textContent = state;
     this.state.className = `state ${state}`;
-    if (error) {
-      this.about.textContent = error;
-      return;
-    }
+    if (error) return this.without(error);
     this.about.textContent = `${learner} on ${tasks.replace(/[:+,]/g, "$&\u200b")}`;
     this.done.hidden = state === "finished";
     this.bar.style.width = steps ? percent(step / steps).replace(" ", "") : "0";
+    if (!run.curve) return this.without(state === "training" ? "No curve yet: nothing was logged so far." : "No curve: this folder has no metrics, as a packed run has none.");
     if (this.seen === step && state === this.was) return;
-    [this.seen, this.was] = [step, state];
     const { lines, next } = await call("GET", `/v1/runs/metrics?name=${encodeURIComponent(name)}&after=${this.next}`);
-    [this.lines, this.next] = [[...this.lines, ...lines], next];
+    [this.lines, this.next, this.seen, this.was] = [[...this.lines, ...lines], next, step, state];
     this.read(run);
+    this.without(this.series ? "" : "No curve yet: nothing was logged so far.");
+  }
+
+  /** Say why there is no curve; with no words there is one. */
+  without(words) {
+    if (words) this.seen = null;
+    this.missing.textContent = words;
+    this.missing.hidden = !words;
+    this.sheet.hidden = Boolean(words);
+    this.value.hidden = Boolean(words);
+    this.done.hidden ||= Boolean(words);
   }
 
   read({ metric, step, steps }) {

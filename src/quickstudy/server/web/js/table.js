@@ -1,12 +1,13 @@
 // The panel of tables: rows whose answer is known teach, the others are answered.
 
 import { call } from "./api.js";
+import { isUnknown } from "./cells.js";
 import { parse } from "./csv.js";
-import { doubt, share } from "./doubt.js";
-import { button, count, el, percent } from "./dom.js";
-import { encoder } from "./encode.js";
+import { button, el } from "./dom.js";
+import { filled, verdict } from "./filled.js";
 import { latest } from "./latest.js";
 import { note } from "./notes.js";
+import { planned } from "./room.js";
 import { SAMPLE } from "./sample.js";
 
 const PAUSE = 400; // milliseconds of typing
@@ -33,32 +34,47 @@ export async function start({ table: model }) {
   const learner = el("select", {}, able.map((one) => el("option", { value: one.name }, one.name)));
   const result = el("div", { class: "result", "aria-live": "polite" });
   const file = el("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+  const busy = el("p", { class: "busy small", role: "status", hidden: true }, "Answering …");
   let timer = 0;
   let chosen = "";
+  let wanted = learner.value; // `learner` shows which one answers, and that may be another
+  let turn = new AbortController(); // of the newest change; what is still on its way for an earlier one is called off
 
-  const work = latest(async () => {
-    if (!text.value.trim()) return result.replaceChildren(empty());
+  const wait = (waiting) => { busy.hidden = !waiting; result.setAttribute("aria-busy", String(waiting)); };
+  const show = (...nodes) => { result.replaceChildren(...nodes); wait(false); };
+  const answer = async (signal) => {
     target.replaceChildren(); // what is no table has no columns
+    if (!text.value.trim()) return show(empty());
     const table = parse(text.value);
     offer(target, table, chosen);
-    localStorage.setItem(KEPT, JSON.stringify({ text: text.value, target: target.value, learner: learner.value }));
-    const form = able.find((one) => one.name === learner.value).input;
-    result.replaceChildren(...(await answered(model, table, table.columns.indexOf(target.value), learner.value, form)));
-  }, (error) => result.replaceChildren(el("p", { class: "hint" }, error.message)));
-  const soon = () => { clearTimeout(timer); timer = setTimeout(work, PAUSE); };
-  const fill = (words) => { text.value = words; chosen = ""; work(); };
+    localStorage.setItem(KEPT, JSON.stringify({ text: text.value, target: target.value, learner: wanted }));
+    learner.value = wanted;
+    const plan = planned(table, table.columns.indexOf(target.value), able, wanted);
+    learner.value = plan.learner.name;
+    show(...(await answered(model, table, table.columns.indexOf(target.value), plan, signal)));
+  };
+  const said = (error) => show(el("p", { class: "hint" }, error.message));
+  const work = latest(async (signal) => signal.aborted || answer(signal).catch((error) => signal.aborted || said(error)), said);
+  const changed = (pause = 0) => {
+    turn.abort();
+    turn = new AbortController();
+    wait(true); // what is shown belongs to what was there before
+    clearTimeout(timer);
+    timer = setTimeout(work, pause, turn.signal);
+  };
+  const fill = (words) => { text.value = words; chosen = ""; changed(); };
   const recall = () => {
     const before = kept.get();
     if (!before) return result.replaceChildren(empty());
     text.value = before.text;
     chosen = before.target;
-    if (able.some((one) => one.name === before.learner)) learner.value = before.learner;
-    work();
+    if (able.some((one) => one.name === before.learner)) wanted = learner.value = before.learner;
+    changed();
   };
 
-  text.addEventListener("input", soon);
-  target.addEventListener("change", () => { chosen = target.value; work(); });
-  learner.addEventListener("change", () => work());
+  text.addEventListener("input", () => changed(PAUSE));
+  target.addEventListener("change", () => { chosen = target.value; changed(); });
+  learner.addEventListener("change", () => { wanted = learner.value; changed(); });
   file.addEventListener("change", async () => { const [one] = file.files; file.value = ""; if (one) fill(await one.text()); });
   for (const kind of ["dragover", "drop"]) text.addEventListener(kind, (event) => event.preventDefault());
   text.addEventListener("drop", async (event) => {
@@ -73,7 +89,7 @@ export async function start({ table: model }) {
     el("div", { class: "row" }, button("Choose a file", { class: "button slim", onclick: () => file.click() }, "upload"), file,
       button("Try the sample", { class: "button slim", onclick: () => fill(SAMPLE) })),
     el("label", { class: "field" }, "Column to fill in", target), el("label", { class: "field" }, "Learner", learner));
-  place.replaceChildren(el("div", { class: "tabling" }, sheet, result));
+  place.replaceChildren(el("div", { class: "tabling" }, sheet, el("div", { class: "outcome" }, busy, result)));
   recall();
 }
 
@@ -84,53 +100,36 @@ function empty() {
 
 /** The columns as choices; the one chosen stays, else the last that has gaps. */
 function offer(target, { columns, rows }, chosen) {
-  const gaps = columns.filter((_, at) => rows.some((row) => row[at] === ""));
+  const gaps = columns.filter((_, at) => rows.some((row) => isUnknown(row[at])));
   const before = columns.includes(chosen) ? chosen : (gaps.at(-1) ?? columns.at(-1));
   target.replaceChildren(...columns.map((name) => el("option", { value: name }, name)));
   target.value = before;
 }
 
-async function answered(model, table, target, learner, form) {
-  const known = table.rows.filter((row) => row[target] !== "");
-  const labels = new Set(known.map((row) => row[target]));
-  const name = table.columns[target];
-  if (labels.size < 2) throw new Error(`The column ${name} has ${count(labels.size, "different answer")}; expected two or more to tell apart.`);
-  if (labels.size > known.length / 2 && labels.size > 10) throw new Error(`Nearly every answer in ${name} is another one. Choose a column of a few words.`);
-  const encode = encoder(table, target, known, form);
-  const before = model.id;
-  model.forget();
-  model.order = [];
-  model.learner = learner;
-  await model.addAll(known.map((row) => ({ label: row[target], ...encode(row) })));
-  model.history = [];
-  if (before) await call("DELETE", `/v1/models/${encodeURIComponent(before)}`).catch(() => {});
-  const asked = table.rows.filter((row) => row[target] === "");
+/** Teach `model` the rows that are known and ask it the others; what is to be shown of that. */
+async function answered(model, table, target, plan, signal) {
+  await taught(model, table, target, plan, signal);
+  const { known, asked, encode } = plan;
   model.sample = encode(asked[0] ?? known[0]);
   const answers = [];
-  for (let at = 0; at < asked.length; at += PART) answers.push(...(await model.askAll(asked.slice(at, at + PART).map(encode))).predictions);
-  const judged = await call("GET", `${model.path}/estimate`).catch((error) => error);
-  return [verdict(judged, known, asked, name, form), filled(table, target, new Map(asked.map((row, at) => [row, answers[at]])))];
+  for (let at = 0; at < asked.length; at += PART) answers.push(...(await model.askAll(asked.slice(at, at + PART).map(encode), signal)).predictions);
+  const judged = await call("GET", `${model.path}/estimate`, undefined, signal).catch((error) => error);
+  signal.throwIfAborted();
+  return [verdict(judged, table.columns[target], plan), filled(table, target, new Map(asked.map((row, at) => [row, answers[at]])))];
 }
 
-function verdict(judged, known, asked, name, form) {
-  const how = form === "rows" ? "" : " Numbers count in units of their spread, words as the same or another.";
-  const facts = el("p", { class: "soft" }, `${count(asked.length, "empty cell")} of ${name} answered from ${count(known.length, "row")}.${how}`);
-  if (judged instanceof Error) return el("div", { class: "verdict" }, facts, el("p", { class: "soft" }, judged.message));
-  return el("div", { class: "verdict" }, share(judged),
-    el("p", { class: "soft" }, `right when each known row is predicted from the others. ${doubt(judged)}`), facts);
-}
-
-/** What was asked for comes first: the answered rows, and the column that was filled in. */
-function filled(table, target, answers) {
-  const order = [target, ...table.columns.keys()].filter((at, place) => place === 0 || at !== target);
-  const rows = [...table.rows].sort((one, other) => answers.has(other) - answers.has(one));
-  const cell = (row, at) => {
-    const answer = at === target && answers.get(row);
-    if (!answer) return el("td", { class: at === target ? "target" : "" }, row[at]);
-    return el("td", { class: "filled" }, String(answer.label),
-      answer.probability < 1 && [" ", el("small", {}, percent(answer.probability))]); // the vote of one neighbour is no probability
-  };
-  return el("div", { class: "answers", tabindex: "0", role: "region", "aria-label": "The table, filled in" },
-    el("table", {}, el("thead", {}, el("tr", {}, order.map((at) => el("th", { scope: "col" }, table.columns[at])))),
-      el("tbody", {}, rows.map((row) => el("tr", {}, order.map((at) => cell(row, at)))))));
+/** A model of these rows alone; the one before goes, also where this is called off. */
+async function taught(model, table, target, { known, encode, learner }, signal) {
+  const before = model.id && model.path;
+  model.forget();
+  model.order = [];
+  model.learner = learner.name;
+  try {
+    for (let at = 0; at < known.length; at += PART) {
+      await model.addAll(known.slice(at, at + PART).map((row) => ({ label: row[target], ...encode(row) })));
+      signal.throwIfAborted();
+    }
+  } finally {
+    if (before) await call("DELETE", before).catch(() => {});
+  }
 }
