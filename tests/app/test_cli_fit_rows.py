@@ -102,9 +102,9 @@ MIXED = """size;seen;grade;land
 -0,63;2024-01-03;1;NA
 -0,41;2024-01-09;2;NA
 -0,55;2024-02-01;3+;NA
--0,12;?;1;NA
+-0,125;?;1;NA
 -0,20;2024-01-20;2;NA
-3,11;2025-03-03;3+;DE
+3,112;2025-03-03;3+;DE
 2,98;2025-03-09;2;DE
 3,40;2025-04-01;1;DE
 2,70;NA;1;DE
@@ -120,6 +120,7 @@ def test_numbers_dates_gaps_and_labels_are_what_they_look_like(cli: Callable[...
     assert list(made._reader.levels) == ["grade"]
     np.testing.assert_allclose(made.examples_[0], [-0.63, 19725, 0])
     assert np.isnan(made.examples_[3, 1])
+    assert made.examples_[[3, 5], 0].tolist() == [-0.125, 3.112]
     (tmp_path / "asked.csv").write_text("size;seen;grade\n0,1;2024-01-05;1.0\n3,2;2025-03-05;1\n3,2;;\n")
     said = [json.loads(line) for line in cli("predict", "mixed.qs", "asked.csv", "--json").out.splitlines()]
     assert [one["label"] for one in said] == ["NA", "DE", "DE"]

@@ -312,7 +312,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
         lambda run: training(run, luck=7),
         "training has luck, which this version does not",
     ),
-    ("no training", lambda run: edit(run, training={}), "training lacks max_shot, most_ways, query, shot"),
+    ("no training", lambda run: edit(run, training={}), "training lacks max_shot, most_ways, query, rate, shot"),
     ("training", lambda run: edit(run, training=[]), "run.json is damaged"),
     (
         "cut checkpoint",

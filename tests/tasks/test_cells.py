@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from quickstudy.tasks.cells import are_numbers, nothing, number, word
+from quickstudy.tasks.cells import are_numbers, nothing, number, pointed, word
 from quickstudy.tasks.columns import in_units, scale
 
 
@@ -21,6 +21,8 @@ from quickstudy.tasks.columns import in_units, scale
         (np.float32(0.5), 0.5),
         ("0,5", 0.5),
         ("-1,234.5", -1234.5),
+        ("1,234", 1234.0),
+        ("0,017", 0.017),
         (" 7 ", 7.0),
         ("1970-01-03", 2.0),
         ("1970-01-01 12:00", 0.5),
@@ -49,6 +51,16 @@ def test_gaps_and_words() -> None:
     assert word("2024-01-01") == "2024-01-01"
     assert are_numbers(["1"] * 9 + ["x"])
     assert not are_numbers(["1", "2", "3+"])
+
+
+def test_between_semicolons_a_comma_is_a_point() -> None:
+    assert [pointed(one) for one in ("1,234", "-0,5", "1,234,567", "a,b", "")] == [
+        "1.234",
+        "-0.5",
+        "1,234,567",
+        "a,b",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-9, 1.0, 1e9, 1e300])

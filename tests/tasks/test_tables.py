@@ -151,10 +151,14 @@ def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_numbers_as_people_write_them(tmp_path: Path) -> None:
-    plain = "a;b\n1234;x\n5;y\n1.5;x\n1700000000;y\n1700000001;x\n"
+    plain = "a;b\n1.234;x\n5;y\n1.5;x\n1700000000;y\n1700000001;x\n"
     own = '"a, of";b\n"1,234";x\n5;y\n"1,5";x\n1700000000;y\n1700000001;x\n'
     first = tasks.load(written(tmp_path, plain) + ":target=b").pool("test").x
     assert torch.equal(first, tasks.load(written(tmp_path, own) + ":target=b").pool("test").x)
+    parted = 'a,b\n"1,234",x\n5,y\n1.5,x\n1700000000,y\n1700000001,x\n'
+    plain = plain.replace("1.234", "1234")
+    first = tasks.load(written(tmp_path, plain) + ":target=b").pool("test").x
+    assert torch.equal(first, tasks.load(written(tmp_path, parted) + ":target=b").pool("test").x)
 
 
 def test_dates_keep_their_differences(tmp_path: Path) -> None:

@@ -174,18 +174,19 @@ def test_decimal_commas_are_numbers_and_gaps_have_many_words(visit, between):
     page = visit("table")
     posted = told(page)
     lines = ["size;edge;kind", "0,5;round;NA", "0,75;-;NA", "?;N/A;None", "3,5;odd;None", "no;null;None", "1e1;odd;?"]
+    lines[1:1] = ["2,125;;NA"] * 6
     paste(page, "\n".join(lines).replace(";", between))
     page.get_by_text("1 word among the numbers of size counts as a gap.").wait_for()
     examples = next(body["examples"] for where, body in posted if where == "examples")
-    assert [one["row"]["size"] for one in examples] == [0.5, 0.75, None, 3.5, None]
-    assert [one["row"]["edge"] for one in examples] == ["round", None, None, "odd", None]
-    assert [one["label"] for one in examples] == ["NA", "NA", "None", "None", "None"]
+    assert [one["row"]["size"] for one in examples] == [2.125] * 6 + [0.5, 0.75, None, 3.5, None]
+    assert [one["row"]["edge"] for one in examples] == [None] * 6 + ["round", None, None, "odd", None]
+    assert [one["label"] for one in examples] == ["NA"] * 8 + ["None", "None", "None"]
     assert [body["row"] for where, body in posted if where == "predict"] == [{"size": 10, "edge": "odd"}]
     page.get_by_label("Learner").select_option("nearest")
     page.get_by_text("Numbers count in units").wait_for()
     vectors = [one["x"] for where, body in posted if where == "examples" for one in body["examples"] if "x" in one]
-    assert [len(one) for one in vectors] == [3] * 5
-    assert vectors[2] == [0, 0, 0]
+    assert [len(one) for one in vectors] == [3] * 11
+    assert vectors[8] == [0, 0, 0]
 
 
 def test_fewer_numbers_than_words_are_words(visit):

@@ -19,7 +19,7 @@ from quickstudy.server.limits import Limits
 from quickstudy.server.refusals import OtherKindError, RefusedError, TooLargeError
 from quickstudy.server.shapes import Cell, Input, Inputs, NewExamples
 from quickstudy.server.store import Model
-from quickstudy.tasks.cells import nothing
+from quickstudy.tasks.cells import nothing, pointed
 from quickstudy.tasks.csv_table import separator
 
 B = TypeVar("B", bound=BaseModel)
@@ -124,8 +124,9 @@ async def _table(request: Request, limits: Limits) -> tuple[list[str], list[list
     """Names of the columns, and rows of as many cells."""
     try:
         text = (await request.body()).decode("utf-8-sig")
-        told = csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
-        lines = [line for line in told if line]
+        parts = separator(text)
+        told = csv.reader(io.StringIO(text, newline=""), delimiter=parts, strict=True)
+        lines = [line if parts == "," else [*map(pointed, line)] for line in told if line]
     except (UnicodeDecodeError, csv.Error) as error:
         raise RefusedError(
             f"the table cannot be read ({error}). Send UTF-8 text, commas, semicolons or tabs between cells, a header."

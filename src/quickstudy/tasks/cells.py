@@ -43,6 +43,11 @@ def number(cell: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def pointed(cell: str) -> str:
+    """A cell of a file in which commas do not part cells, where that of 1,234 is one for the point."""
+    return cell.replace(",", ".") if re.fullmatch(r"\s*[+-]?\d+,\d+\s*", cell) else cell
+
+
 def word(cell: Any) -> str:
     """The word in it: 1, 1.0 and "1" are the same."""
     value = number(cell)
@@ -57,7 +62,7 @@ def are_numbers(values: Sequence[Any]) -> bool:
 
 
 def _of_text(text: str) -> float:
-    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text):
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?", text):
         text = text.replace(",", "")
     elif re.fullmatch(r"[+-]?\d+,\d+", text):
         text = text.replace(",", ".")

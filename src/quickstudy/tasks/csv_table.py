@@ -16,7 +16,7 @@ from torch import Tensor
 
 from quickstudy.errors import UserError, unknown
 from quickstudy.tasks.base import Spec, Split, Task
-from quickstudy.tasks.cells import are_numbers, nothing, number
+from quickstudy.tasks.cells import are_numbers, nothing, number, pointed
 from quickstudy.tasks.columns import COLUMNS, Rows, check_columns, rows, standardised
 from quickstudy.tasks.places import find, notice
 from quickstudy.tasks.pool import Pool, PoolFamily
@@ -106,10 +106,11 @@ def read(path: Path, least: int = 2 * FEWEST) -> tuple[list[str], list[list[str]
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
     """Number, in the file, of each row's last line, and the row's cells."""
-    reader = csv.reader(io.StringIO(text), delimiter=separator(text))
+    parts = separator(text)
+    reader = csv.reader(io.StringIO(text), delimiter=parts)
     for line in reader:
         if any(line):
-            yield reader.line_num, [cell.strip() for cell in line]
+            yield reader.line_num, [(cell if parts == "," else pointed(cell)).strip() for cell in line]
 
 
 def separator(text: str) -> str:

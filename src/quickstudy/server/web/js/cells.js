@@ -5,6 +5,7 @@ const POINT = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const COMMA = /^[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?$/i;
 const LONG = /[.,]\d{5,}/; // more decimals than are shown
 const DECIMALS = 4;
+const NUMBERS = 0.9; // share of a column's values from which on it is one of numbers, as the server has it
 
 /** Whether a cell that is learnt from says nothing. */
 export function isGap(cell) {
@@ -23,11 +24,11 @@ export function number(cell, comma) {
   return Number.isFinite(value) ? value : null;
 }
 
-/** Whether at least half of the cells that say something are numbers. */
+/** Whether nine tenths of the cells that say something are numbers. */
 export function isNumeric(cells, comma) {
   const filled = cells.filter((cell) => !isGap(cell));
   const numbers = filled.filter((cell) => number(cell, comma) !== null).length;
-  return numbers > 0 && 2 * numbers >= filled.length;
+  return numbers > 0 && numbers >= NUMBERS * filled.length;
 }
 
 /** A cell as it is shown: of a long decimal, four digits that tell something. */
