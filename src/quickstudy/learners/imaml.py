@@ -5,7 +5,7 @@
     min over theta of sum_i L(phi_i; query_i)
 
 The meta-gradient is that of the solution, whatever steps led there; it is as good as the steps come near it. They have
-momentum, with which ten come as near as fifty without, and do not overshoot where a task has few classes.
+momentum, with which a few come as near as many without. A new task takes the step after which its support is told best.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
-from quickstudy.inner import Gradient, Implicit, Rule, sgd, unroll
+from quickstudy.inner import Gradient, Implicit, Rule, sgd, trajectory, unroll
 from quickstudy.learners.base import Adapted, Traits
 from quickstudy.learners.descent import Descent, DescentConfig
 from quickstudy.tasks.base import Examples, Spec
@@ -39,8 +40,8 @@ class IMAML(Descent):
 
     traits: ClassVar[Traits] = Traits(kinds=("classification", "regression"), gradient=True, transductive=True)
     Config: ClassVar[type[Any]] = IMAMLConfig
-    default_steps = (10, 16)
-    default_rate = (0.05, 0.02)
+    default_steps = (16, 16)
+    default_rate = (0.02, 0.02)
 
     def __init__(self, spec: Spec, config: IMAMLConfig) -> None:
         super().__init__(spec, config, Implicit(proximal=config.proximal, iterations=config.cg_steps))
@@ -51,9 +52,25 @@ class IMAML(Descent):
     def _descent(
         self, support: Examples, steps: int, gradient: Gradient | None = None, losses: list[Tensor] | None = None
     ) -> Iterator[Adapted]:
-        """The start, and where ``steps`` steps towards the solution end."""
+        """The start, and where ``steps`` steps towards the solution end; each step where ``losses`` are wanted."""
         start = self._start(support)
         yield start
-        if len(support.x):
-            given = self._given(start, {}, support)
-            yield unroll(self._support_loss, start, self._rule(steps), steps, self.gradient, given)
+        if not len(support.x):
+            return
+        given, rule = self._given(start, {}, support), self._rule(steps)
+        if losses is None:
+            yield unroll(self._support_loss, start, rule, steps, self.gradient, given)
+            return
+
+        def tie(moved: Adapted) -> Tensor:
+            apart = [(moved[name] - value).square().sum() for name, value in start.items()]
+            return 0.5 * self.config.proximal * torch.stack(apart).sum()
+
+        def tied(moved: Adapted, given: Any) -> Tensor:
+            return self._support_loss(moved, given) + tie(moved)
+
+        before = start
+        for moved, value in trajectory(tied, start, rule, steps, "first-order", given):
+            losses.append(value - tie(before))
+            before = moved
+            yield moved
