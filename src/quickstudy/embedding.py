@@ -59,7 +59,7 @@ def _features(images: Tensor, rows: Tensor, net: Frozen, split: Split) -> Tensor
         for at in range(0, len(rows), TOGETHER):
             x = images[rows[at : at + TOGETHER]].to(device)
             x = x.to(torch.float32).mul_(1 / 255) if x.dtype == torch.uint8 else x
-            made[at : at + TOGETHER] = net(x, torch.ones(len(x), dtype=torch.bool, device=device))[0].cpu()
+            made[at : at + TOGETHER] = net.embed(x).cpu()
             advance(len(x))
     return made
 

@@ -52,8 +52,7 @@ def features_of(learner: Learner, x: Tensor) -> Tensor | None:
     net = getattr(learner, "net", None)
     if not isinstance(net, Backbone):
         return None
-    parts = x.split(scoring.EXAMPLES)
-    return torch.cat([net(part, torch.ones(len(part), dtype=torch.bool, device=x.device), None)[0] for part in parts])
+    return torch.cat([*map(net.embed, x.split(scoring.EXAMPLES))])
 
 
 def typical(

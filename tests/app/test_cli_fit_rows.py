@@ -158,3 +158,11 @@ def test_tables_that_cannot_be_learnt_are_said(cli: Callable[..., Any], tmp_path
     answer = cli("fit", "odd.csv", "--target", "b")
     assert answer.code == 2
     assert said in answer.err
+
+
+def test_labels_that_are_words_stay_as_they_are_written(cli: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "agents.csv").write_text("size,who\n1,007\n2,007\n8,Q\n9,Q\n")
+    assert cli("fit", "agents.csv", "--target", "who").code == 0
+    (tmp_path / "more.csv").write_text("size,who\n1.5,007\n")
+    assert cli("add", "agents.qs", "more.csv", "--target", "who").code == 0
+    assert FewShotClassifier.load("agents.qs").classes_.tolist() == ["007", "Q"]

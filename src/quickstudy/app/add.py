@@ -81,12 +81,13 @@ def add_rows(made: FewShotClassifier, paths: tuple[Path, ...], text: str, target
     known = [str(name) for name in made.feature_names_in_]
     for path in paths:
         frame = table_files.read(path)
-        rows, labels = (
-            table_files.parted(frame, target, path) if target else (frame, [label_of(made, text)] * len(frame))
-        )
-        if made.classes_.dtype.kind == "U":
-            labels = [str(label) for label in labels]
-        made.partial_fit(table_files.columns_of(rows, known, path), labels)
+        if not target:
+            made.partial_fit(table_files.columns_of(frame, known, path), [label_of(made, text)] * len(frame))
+            continue
+        rows, words = table_files.parted(frame, target, path)
+        labels = table_files.typed(words, target, path)
+        rows = table_files.columns_of(rows, known, path)
+        made.partial_fit(rows, words if made.classes_.dtype.kind == "U" else labels)
 
 
 def label_of(made: FewShotClassifier, text: str) -> Any:

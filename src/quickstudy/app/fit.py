@@ -56,7 +56,8 @@ def main(args: list[str]) -> int:
         raise UserError(f"{out} is a folder; expected the file to write, for example {out / 'mine.qs'}.")
     made = FewShotClassifier(weights=flags.weights, inner_steps=flags.inner_steps, device=flags.device)
     if table:
-        made.fit(*table_files.parted(table_files.read(flags.examples), flags.target, flags.examples))
+        rows, labels = table_files.parted(table_files.read(flags.examples), flags.target, flags.examples)
+        made.fit(rows, table_files.typed(labels, flags.target, flags.examples))
     elif flags.target:
         raise UserError(f"--target is for tables, and {flags.examples} is none. Leave it out, or name a CSV file.")
     else:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
 import tyro
 
 from quickstudy.app import table_files
@@ -63,10 +62,9 @@ def main(args: list[str]) -> int:
     if flags.json and flags.csv:
         raise UserError("--json and --csv are two ways to say it. Leave one out.")
     made = load(flags.model)
-    if flags.abstain is not None:
-        made.sets_of(np.zeros((0, len(made.classes_))), flags.abstain)  # which is refused before anything is read
+    most = None if flags.abstain is None else made.threshold(flags.abstain)
     places = files(flags.examples) if made.takes_pictures else flags.examples
-    found = answers(made, places, flags.abstain) if made.takes_pictures else of_rows(made, places, flags.abstain)
+    found = answers(made, places, most) if made.takes_pictures else of_rows(made, places, most)
     show(made, found, "json" if flags.json else "csv" if flags.csv else "words")
     return 0
 
@@ -101,11 +99,12 @@ def files(places: tuple[Path, ...]) -> list[Path]:
     return found
 
 
-def answers(made: FewShotClassifier, paths: Sequence[Path], abstain: float | None) -> Iterator[Answer]:
+def answers(made: FewShotClassifier, paths: Sequence[Path], most: float | None) -> Iterator[Answer]:
     """For every picture that can be read; the others are named on stderr. UserError where none can be."""
     from quickstudy.estimator.stream import judged
     from quickstudy.tasks.places import progress
 
+    known = [str(label) for label in made.classes_]
     seen = 0
     with progress("Looking at the pictures", len(paths)) as advance:
         for path, row in judged(made, paths):
@@ -114,25 +113,25 @@ def answers(made: FewShotClassifier, paths: Sequence[Path], abstain: float | Non
                 print(f"skipped: {row}", file=sys.stderr)
                 continue
             seen += 1
-            yield answer(made, str(path), row, abstain)
+            yield answer(known, str(path), row, most)
     if not seen:
         raise UserError(f"none of the {len(paths)} files can be read as a picture.")
 
 
-def answer(made: FewShotClassifier, name: str, row: Array, abstain: float | None) -> Answer:
-    """What the probabilities ``row`` [classes] say."""
-    known = [str(label) for label in made.classes_]
-    sure = abstain is None or int(made.sets_of(row[None], abstain).sum()) == 1
+def answer(known: list[str], name: str, row: Array, most: float | None) -> Answer:
+    """What the probabilities ``row`` of the labels ``known`` say; ``most`` is the threshold of answer sets, if any."""
+    sure = most is None or int((1 - row <= most).sum()) == 1
     told = dict(zip(known, map(float, row), strict=True))
     return Answer(name, known[int(row.argmax())] if sure else None, told)
 
 
-def of_rows(made: FewShotClassifier, paths: Sequence[Path], abstain: float | None) -> Iterator[Answer]:
+def of_rows(made: FewShotClassifier, paths: Sequence[Path], most: float | None) -> Iterator[Answer]:
     """For every row of the tables ``paths``."""
+    known = [str(label) for label in made.classes_]
     for path in paths:
         frame = table_files.columns_of(table_files.read(path), [str(name) for name in made.feature_names_in_], path)
         for number, row in enumerate(made.predict_proba(frame), 1):
-            yield answer(made, f"{path}:{number}", row, abstain)
+            yield answer(known, f"{path}:{number}", row, most)
 
 
 def show(made: FewShotClassifier, found: Iterator[Answer], how: Literal["json", "csv", "words"]) -> None:

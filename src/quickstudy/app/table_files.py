@@ -31,7 +31,7 @@ def read(path: Path) -> Any:
     return pandas.DataFrame(cells, columns=header, dtype=object)
 
 
-def parted(frame: Any, target: str, path: Path) -> tuple[Any, list[Any]]:
+def parted(frame: Any, target: str, path: Path) -> tuple[Any, list[str]]:
     """The other columns, and the labels, of the rows that have one; UserError unless ``target`` holds classes.
 
     ``NA`` and ``None`` are names of classes as others are.
@@ -53,10 +53,10 @@ def parted(frame: Any, target: str, path: Path) -> tuple[Any, list[Any]]:
             f"the column {target} of {path} has {len({*labels})} different values; expected up to {MOST} classes. "
             f"For amounts use FewShotRegressor."
         )
-    return frame[there].drop(columns=target), _typed(labels, target, path)
+    return frame[there].drop(columns=target), labels
 
 
-def _typed(labels: list[str], target: str, path: Path) -> list[Any]:
+def typed(labels: list[str], target: str, path: Path) -> list[Any]:
     """Whole numbers where all are, else words; UserError where all are numbers and some are not whole."""
     values = [number(label) for label in labels]
     found = [value for value in values if value is not None]

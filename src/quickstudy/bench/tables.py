@@ -31,7 +31,7 @@ import quickstudy
 from quickstudy.bench.rows import Row, machine
 from quickstudy.errors import UserError
 from quickstudy.estimator import FewShotClassifier
-from quickstudy.estimator import rows as rows_
+from quickstudy.estimator.rows import pandas
 from quickstudy.intervals import interval
 from quickstudy.tasks.places import find
 
@@ -64,13 +64,13 @@ class Table:
 
 def load(name: str) -> Table:
     """The table ``name``; UserError where its data are not there."""
-    pandas = rows_.pandas()
+    reading = pandas()
     if name in OWN:
         found = getattr(datasets, f"load_{name}")(as_frame=True)
         return Table(found.data, found.target.to_numpy(), None, np.empty(0, int))
     if not (path := find(str(HEART))).is_file():
         raise UserError(f"there is no {HEART} in the folder that QUICKSTUDY_DATA names. Leave the heart- tables out.")
-    frame = pandas.read_csv(path)
+    frame = reading.read_csv(path)
     sick = (frame.pop("num") > 0).to_numpy().astype(int)
     _, hospital, *pooled = name.split("-")
     here = (frame.pop("dataset") == HOSPITALS[hospital]).to_numpy()
@@ -163,7 +163,7 @@ def split(table: Table, learnt: np.ndarray[Any, Any]) -> tuple[Any, Any, Any, An
     """Rows and labels to learn from, and those that are asked about."""
     rows, labels = table.rows[learnt], table.labels[learnt]
     if table.more is not None:
-        rows, labels = rows_.pandas().concat([rows, table.more]), np.concatenate([labels, table.more_labels])
+        rows, labels = pandas().concat([rows, table.more]), np.concatenate([labels, table.more_labels])
     return rows, labels, table.rows[~learnt], table.labels[~learnt]
 
 

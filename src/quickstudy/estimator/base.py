@@ -140,8 +140,7 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         with watched("Looking at the pictures", len(kept)) as advance:
             made = []
             for part in parts:
-                x = self._reader.inputs(part, kept).to(self._device())
-                made.append(net(x, torch.ones(len(x), dtype=torch.bool, device=x.device), None)[0])
+                made.append(net.embed(self._reader.inputs(part, kept).to(self._device())))
                 advance(len(part))
         return torch.cat(made)
 

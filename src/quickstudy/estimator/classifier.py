@@ -143,18 +143,13 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         class than that share of examples is like its own: it may be of a class that was not met, or a poor example.
         UserError where the run is not calibrated.
         """
-        check_is_fitted(self, "adapted_")
-        most = self._most(coverage)
+        most = self.threshold(coverage)
         sets: Array = 1 - self.predict_proba(X) <= most
         return sets
 
-    def sets_of(self, probabilities: Array, coverage: float) -> Array:
-        """[n, classes] bool: ``answer_sets`` of examples with these ``probabilities`` [n, classes]."""
-        sets: Array = 1 - probabilities <= self._most(coverage)
-        return sets
-
-    def _most(self, coverage: float) -> float:
-        """The largest 1 - p of a label in an answer set."""
+    def threshold(self, coverage: float) -> float:
+        """The largest 1 - p of a label in an answer set; UserError as of ``answer_sets``."""
+        check_is_fitted(self, "adapted_")
         share: object = coverage
         if not isinstance(share, Real) or not 0 < coverage < 1:
             raise UserError(f"the coverage is {coverage!r}; expected a share between 0 and 1, such as 0.9.")

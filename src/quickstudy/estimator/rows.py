@@ -96,10 +96,9 @@ class Rows(Reader):
     def _column(self, column: Any, levels: dict[str, int] | None) -> list[float]:
         if levels is not None:
             return [np.nan if nothing(cell) else levels.get(word(cell), np.nan) for cell in column]
-        found = (number(cell) if not nothing(cell) else None for cell in column)
         if column.dtype.kind == "f":  # what is infinite is for whoever checks it
             return list(column.to_numpy(dtype=np.float64, na_value=np.nan))
-        return [np.nan if value is None else value for value in found]
+        return [np.nan if (value := number(cell)) is None else value for cell in column]
 
 
 def pandas() -> Any:

@@ -63,8 +63,7 @@ def orders(support: Examples, count: int, most: int, form: Form) -> tuple[Tensor
         return key.new_zeros(count, 0), numbers
     size = support.x.shape[-1] // 2
     seen = ((support.x[:, size:] > 0) & support.mask.unsqueeze(-1)).any(0)
-    chance = torch.where(seen, draw.bits(key, size, "columns") >> 1, torch.iinfo(torch.int64).max)
-    columns = chance.argsort(stable=True, dim=-1)
+    columns = draw.order(key, size, "columns", allowed=seen)
     columns = torch.where(first, torch.arange(size, device=key.device), columns)
     return torch.cat([columns, columns + size], -1), numbers
 

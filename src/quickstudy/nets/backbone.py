@@ -42,6 +42,11 @@ class Backbone(nn.Module):
         height, width = self.sides
         return self.features // (height * width), height, width
 
+    def embed(self, x: Tensor) -> Tensor:
+        """[n, f] features of ``x`` [n, *shape], none of them padding."""
+        features: Tensor = self(x, torch.ones(len(x), dtype=torch.bool, device=x.device), None)[0]
+        return features
+
     def forward(self, x: Tensor, mask: Tensor, moments: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Moments]:
         """Features [n, f] and the moments that were measured on ``x``; given ``moments`` are used instead."""
         if not (self.trains_in_bfloat16 and self.training):

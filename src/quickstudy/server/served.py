@@ -73,15 +73,14 @@ class Served:
         """[n, ...] what the head takes of inputs ``x`` [n, *shape]."""
         if self.net is None:
             return x
-        parts = (self.net(part, torch.ones(len(part), dtype=torch.bool), None)[0] for part in x.split(TOGETHER))
-        return torch.cat(list(parts))
+        return torch.cat([*map(self.net.embed, x.split(TOGETHER))])
 
     @torch.no_grad()
     def place(self, x: Tensor) -> Tensor:
         """[n, f] where what the head takes of inputs, ``x`` [n, ...], lies: near to what is taken for alike."""
         backbone = next((part for part in self.learner.modules() if isinstance(part, Backbone)), None)
         if self.net is None and backbone is not None:
-            x = backbone(x, torch.ones(len(x), dtype=torch.bool), None)[0]
+            x = backbone.embed(x)
         x = x.flatten(1)
         return nn.functional.normalize(x, dim=-1) if getattr(self.learner.config, "distance", "") == "cosine" else x
 

@@ -59,5 +59,5 @@ def order(key: Tensor, n: int, stream: str, first: int | None = None, allowed: T
     if allowed is not None:
         rank = torch.where(allowed, rank >> 1, torch.iinfo(torch.int64).max)
     if first is None or first == n:
-        return rank.argsort(-1)
+        return rank.argsort(stable=True, dim=-1)
     return rank.topk(first, dim=-1, largest=False, sorted=True).indices
