@@ -8,11 +8,14 @@ import os
 import pytest
 import torch
 from scipy import stats
+from torch import Tensor
 
 from quickstudy import cost, learners, scoring, tasks
 from quickstudy.errors import UserError
 from quickstudy.evaluation import CURVES, differences, evaluate
 from quickstudy.intervals import interval, student
+from quickstudy.tasks.base import Predict, Task
+from quickstudy.tasks.sinusoid import Sinusoid
 
 MAML = {"backbone": "mlp", "width": 8}
 
@@ -142,3 +145,27 @@ def test_queries_are_those_that_there_are() -> None:
     learner = learners.build("nearest", family.spec, learners.configure("nearest", {}), 0)
     found = [evaluate(learner, family, way=3, shot=shot, query=15, episodes=2) for shot in (1, 5, 10)]
     assert [row.query for row in found] == [15, 15, 10]
+
+
+class Farthest(Sinusoid):
+    """Waves of which the largest error is told too, where the first query is positive."""
+
+    def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
+        error = (predict(task.query.x, task.query.mask)[0] - task.query.y).abs().amax((-1, -2))  # type: ignore[call-overload]
+        return super().score(predict, task) | {
+            "largest": torch.where(task.query.y[:, 0, 0] > 0, error, torch.nan),
+            "never": torch.full_like(error, torch.nan),
+        }
+
+
+def test_further_metrics_are_means_over_the_tasks_that_have_them() -> None:
+    family, learner = Farthest(), learners.build("nearest", Farthest().spec, learners.configure("nearest", {}), 0)
+    found = evaluate(learner, family, shot=5, query=3, episodes=40)
+    assert list(found.others) == ["largest"]
+    here = found.other_scores["largest"].isfinite()
+    assert 0 < here.sum() < 40
+    assert found.others["largest"] == pytest.approx(
+        tuple(interval(found.other_scores["largest"][here], found.unit_ids[here]))
+    )
+    assert found.to_json()["others"]["largest"]["mean"] == found.others["largest"].mean
+    assert found.mean == evaluate(learner, "sinusoid", shot=5, query=3, episodes=40).mean

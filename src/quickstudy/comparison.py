@@ -18,7 +18,7 @@ from quickstudy.runs import Run
 from quickstudy.scoring import Episodes
 from quickstudy.settings import checked
 from quickstudy.tasks import load as load_tasks
-from quickstudy.tasks.base import Split, TaskFamily, check_counts
+from quickstudy.tasks.base import HIGHER, Split, TaskFamily, check_counts
 from quickstudy.tasks.shift import KINDS, Kind, Shift, Where
 
 SHARED = ("tasks", "split", "way", "shot", "query", "episodes", "units", "seed", "metric", "manifest", "device")
@@ -48,7 +48,7 @@ class Comparison:
 
     @property
     def higher_is_better(self) -> bool:
-        return self.first.metric == "accuracy"
+        return self.first.metric in HIGHER
 
     def to_json(self) -> dict[str, Any]:
         """One object, ready for ``json.dumps``."""

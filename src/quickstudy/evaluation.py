@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +18,7 @@ from quickstudy.embedding import embedded
 from quickstudy.errors import UserError, unknown
 from quickstudy.intervals import finite, interval
 from quickstudy.learners.base import Learner
-from quickstudy.scoring import Episodes, batches, score
+from quickstudy.scoring import Episodes, Scored, batches, score
 from quickstudy.settings import checked
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Split, TaskFamily
@@ -26,6 +26,8 @@ from quickstudy.tasks.base import Split, TaskFamily
 CURVES: dict[str, tuple[int, ...]] = {"shots": (1, 2, 5, 10), "steps": (0, 1, 2, 3, 5, 10), "ways": (2, 5, 10, 20)}
 """Where each curve is measured, as far as the split has so many."""
 
+UNTOLD = ("scores", "other_scores", "unit_ids")
+"""Fields of an evaluation that are not part of its JSON."""
 TIMED = 5
 """Episodes that say what tasks cost among many, where the score comes from features that are kept."""
 
@@ -36,6 +38,13 @@ class CurvePoint(NamedTuple):
     at: int
     mean: float
     ci95: float
+
+
+class Score(NamedTuple):
+    """A mean over units and the half-width of its 95 % interval."""
+
+    mean: float
+    ci95: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +68,8 @@ class Evaluation:
     oracle: float | None
     """Mean of the best possible answer on the same episodes, where the family knows it."""
     oracle_ci95: float | None
+    others: dict[str, Score]
+    """The family's further metrics on the same episodes."""
     transductive: bool
     inner_steps: int | None
     """Asked for instead of the learner's own; None is its own."""
@@ -82,12 +93,15 @@ class Evaluation:
     curves: dict[str, list[CurvePoint]] = field(default_factory=dict)
     scores: Tensor = field(repr=False, compare=False, default_factory=lambda: torch.zeros(0))
     """[episodes] in order; not part of the JSON."""
+    other_scores: Mapping[str, Tensor] = field(repr=False, compare=False, default_factory=dict)
+    """[episodes] each; NaN for a task that does not have it. Not part of the JSON."""
     unit_ids: Tensor = field(repr=False, compare=False, default_factory=lambda: torch.zeros(0))
 
     def to_json(self) -> dict[str, Any]:
         """One flat object, ready for ``json.dumps``."""
-        value = {name: item for name, item in vars(self).items() if name not in ("scores", "unit_ids")}
+        value = {name: item for name, item in vars(self).items() if name not in UNTOLD}
         value["ci95"] = finite(self.ci95)
+        value["others"] = {name: score._asdict() for name, score in self.others.items()}
         value["curves"] = {
             name: [{"at": at, "mean": mean, "ci95": finite(ci95)} for at, mean, ci95 in points]
             for name, points in self.curves.items()
@@ -159,6 +173,7 @@ def evaluate(
         ci95=ci95,
         oracle=best and best.mean,
         oracle_ci95=best and finite(best.ci95),
+        others=dict(further(scored)),
         transductive=learner.transductive,
         inner_steps=inner_steps,
         **costs._asdict(),
@@ -172,8 +187,18 @@ def evaluate(
         training={} if isinstance(run, Learner) else run.trained(),
         curves={curve: measure_curve(learner, seen, which, curve, place) for curve in curves},
         scores=scored.values,
+        other_scores=scored.others,
         unit_ids=scored.units,
     )
+
+
+def further(scored: Scored) -> Iterator[tuple[str, Score]]:
+    """Each further metric over the tasks that have it."""
+    for name, values in scored.others.items():
+        there = values.isfinite()
+        if bool(there.any()):
+            mean, ci95 = interval(values[there], scored.units[there])
+            yield name, Score(mean, finite(ci95))
 
 
 def curve_names(curves: Sequence[str] | str) -> list[str]:

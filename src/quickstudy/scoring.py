@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -55,6 +56,8 @@ class Scored(NamedTuple):
     """Hash of which episodes these were."""
     oracle: Tensor | None = None
     """[episodes] the metric of the best possible answer, where the family knows it."""
+    others: Mapping[str, Tensor] = MappingProxyType({})
+    """[episodes] each of the family's further metrics; NaN for a task that does not have it."""
 
 
 def batches(family: TaskFamily, which: Episodes, size: int, first: int = 0) -> Iterator[Task]:
@@ -89,7 +92,8 @@ def score(
     check_counts(episodes=which.episodes)
     check_fits(learner, family)
     how = how or batch.usual(learner)
-    values, units, draws, best, clock = [], [], [], [], {"adapt": 0.0, "predict": 0.0}
+    values: dict[str, list[Tensor]] = {}
+    units, draws, best, clock = [], [], [], {"adapt": 0.0, "predict": 0.0}
     was_training = learner.training
     learner.eval()
     for drawn in batches(family, which, tasks_at_once(learner, which), first):
@@ -108,7 +112,8 @@ def score(
             clock["predict"] += time.perf_counter() - start
             return answer
 
-        values.append(next(iter(family.score(predict, task).values())).cpu())
+        for name, found in family.score(predict, task).items():
+            values.setdefault(name, []).append(found.cpu())
         units.append(drawn.unit)
         if isinstance(family, KnowsTheBest):
             best.append(family.oracle(drawn).cpu())
@@ -116,7 +121,9 @@ def score(
     each = 1000 / which.episodes
     manifest = manifest_hash(family, which, torch.cat(draws))
     oracle = torch.cat(best) if best else None
-    return Scored(torch.cat(values), torch.cat(units), clock["adapt"] * each, clock["predict"] * each, manifest, oracle)
+    primary, *others = ((name, torch.cat(found)) for name, found in values.items())
+    spent = clock["adapt"] * each, clock["predict"] * each
+    return Scored(primary[1], torch.cat(units), *spent, manifest, oracle, dict(others))
 
 
 def _predict(learner: Learner, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:

@@ -17,7 +17,8 @@ from quickstudy.tasks.base import Examples, Task, WholeTasks
 from quickstudy.training import TrainConfig, Training, resolve
 
 FAMILIES = {"classification": "glyphs:classes=50", "regression": "sinusoid"}
-NETS = {"classification": {"backbone": "conv4", "width": 8}, "regression": {"width": 16}}
+"""One of each kind, for learners that take any form of input, and one of each form that has learners of its own."""
+NETS: dict[str, dict[str, Any]] = {"classification": {"backbone": "conv4", "width": 8}, "regression": {"width": 16}}
 VARIANTS = [
     ("protonet", {"distance": "cosine", "norm": "task"}),
     ("protonet", {"distance": "cosine", "proxies": True}),
@@ -56,33 +57,25 @@ EXACT = {"rtol": 1e-8, "atol": 1e-8}
 
 
 class Case(NamedTuple):
-    """A learner, a kind of task, and settings that are not its defaults."""
+    """A learner, the tasks it is tried on (of ``FAMILIES``), and settings that are not its defaults."""
 
     name: str
-    kind: str
+    on: str
     settings: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def kind(self) -> str:
+        """Of its tasks."""
+        return family(self.on).spec.kind
+
     def __str__(self) -> str:
-        return "-".join([self.name, self.kind, *(f"{field}={value}" for field, value in self.settings)])
-
-
-CASES = [Case(name, kind) for name in LEARNERS for kind in learner_class(name).traits.kinds]
-CASES += [Case(name, "classification", tuple(settings.items())) for name, settings in VARIANTS]
-CLASSIFIERS = [case for case in CASES if case.kind == "classification"]
-RECORDED = [case for case in CASES if case.kind == "regression"]
-"""Those that are also recorded, which takes seconds where there are convolutions."""
-UNRECORDABLE = ("imaml",)
-"""It takes forward-mode derivatives."""
-LEARNING = [case for case in CASES if case.name != "nearest"]
-OFTEN = ("protonet", "matching", "maml", "finetune")
-"""Learners that are trained in every run of the tests, the others in those of everything: it takes minutes."""
-TRAINED = [case if case.name in OFTEN else pytest.param(case, marks=pytest.mark.slow) for case in LEARNING]
+        return "-".join([self.name, self.on, *(f"{field}={value}" for field, value in self.settings)])
 
 
 @functools.cache
-def family(kind: str) -> tasks.TaskFamily:
+def family(on: str) -> tasks.TaskFamily:
     """It remembers its episodes, for learners are given the same ones: drawing them takes most of the time."""
-    made = tasks.load(FAMILIES[kind])
+    made = tasks.load(FAMILIES[on])
     draw_them = made.sample
     remembered = functools.cache(lambda split, index, counts: draw_them(split, torch.tensor(index), **dict(counts)))
 
@@ -95,16 +88,36 @@ def family(kind: str) -> tasks.TaskFamily:
 
 def build(case: Case, seed: int = 0, **settings: Any) -> Learner:
     known = {field.name for field in fields(learner_class(case.name).Config)}
-    net = {name: value for name, value in NETS[case.kind].items() if name in known}
+    net = {name: value for name, value in NETS.get(case.on, {}).items() if name in known}
     config = learners.configure(case.name, net | dict(case.settings) | settings)
-    return learners.build(case.name, family(case.kind).spec, config, seed)
+    return learners.build(case.name, family(case.on).spec, config, seed)
+
+
+def learns(case: Case) -> bool:
+    """Whether training has anything to find."""
+    return any(True for _ in build(case).parameters())
+
+
+CASES = [
+    Case(name, on) for name in LEARNERS for on in learner_class(name).traits.forms or learner_class(name).traits.kinds
+]
+CASES += [Case(name, "classification", tuple(settings.items())) for name, settings in VARIANTS]
+CLASSIFIERS = [case for case in CASES if case.kind == "classification"]
+RECORDED = [case for case in CASES if case.kind == "regression"]
+"""Those that are also recorded, which takes seconds where there are convolutions."""
+UNRECORDABLE = ("imaml",)
+"""It takes forward-mode derivatives."""
+LEARNING = [case for case in CASES if learns(case)]
+OFTEN = ("protonet", "matching", "maml", "finetune")
+"""Learners that are trained in every run of the tests, the others in those of everything: it takes minutes."""
+TRAINED = [case if case.name in OFTEN else pytest.param(case, marks=pytest.mark.slow) for case in LEARNING]
 
 
 def training(case: Case, steps: int, seed: int = 0, **config: Any) -> Training:
     sizes = {"way": 5, "shot": 2, "query": 2, "tasks_per_step": 2, "steps": steps, "batching": "vmap", "device": "cpu"}
     wanted = TrainConfig(**{**sizes, **config}, seed=seed)
     made = Training(
-        build(case, seed), family(case.kind), resolve(wanted, case.name, family(case.kind).spec), torch.device("cpu")
+        build(case, seed), family(case.on), resolve(wanted, case.name, family(case.on).spec), torch.device("cpu")
     )
     made.choose_batching()
     made.learner.train()
@@ -114,19 +127,19 @@ def training(case: Case, steps: int, seed: int = 0, **config: Any) -> Training:
 
 
 @functools.cache
-def training_tasks(kind: str) -> WholeTasks:
-    return WholeTasks(20, functools.cache(family(kind).tasks("train").make))
+def training_tasks(on: str) -> WholeTasks:
+    return WholeTasks(20, functools.cache(family(on).tasks("train").make))
 
 
-def prepared(learner: Learner, kind: str) -> Learner:
-    learner.prepare(training_tasks(kind))
+def prepared(learner: Learner, on: str) -> Learner:
+    learner.prepare(training_tasks(on))
     return learner.eval()
 
 
 @functools.cache
 def trained_once(case: Case) -> Learner:
     few = FEW_STEPS.get(case.name, {})
-    return prepared(training(case._replace(settings=(*few.items(), *case.settings)), steps=2).learner, case.kind)
+    return prepared(training(case._replace(settings=(*few.items(), *case.settings)), steps=2).learner, case.on)
 
 
 def trained(case: Case) -> Learner:
@@ -135,12 +148,10 @@ def trained(case: Case) -> Learner:
 
 
 @functools.cache
-def draw(
-    kind: str, count: int = 2, *, way: int = 3, shot: int = 2, query: int = 2, split: tasks.Split = "train"
-) -> Task:
+def draw(on: str, count: int = 2, *, way: int = 3, shot: int = 2, query: int = 2, split: tasks.Split = "train") -> Task:
     """Tasks in float64; in regression the task has as many points as a classification would have."""
-    each = 1 if kind == "classification" else way
-    task = family(kind).sample(split, torch.arange(count), way=way, shot=shot * each, query=query * each, seed=7)
+    each = 1 if family(on).spec.kind == "classification" else way
+    task = family(on).sample(split, torch.arange(count), way=way, shot=shot * each, query=query * each, seed=7)
     return pytree.tree_map(lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, task)
 
 

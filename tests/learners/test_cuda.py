@@ -33,7 +33,7 @@ def moved(tree: object) -> object:
 def test_answers_and_meta_gradients_are_those_of_the_cpu(case: Case) -> None:
     here = cases.trained(case)
     there = copy.deepcopy(here).to(CUDA)
-    task = cases.draw(case.kind)
+    task = cases.draw(case.on)
     torch.testing.assert_close(cases.answers(there, moved(task)).cpu(), cases.answers(here, task), rtol=1e-6, atol=1e-6)
     inside = here.traits.gradient_in_loss
     if not any(True for _ in here.parameters()):
@@ -47,7 +47,7 @@ def test_answers_and_meta_gradients_are_those_of_the_cpu(case: Case) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_it_trains(case: Case) -> None:
-    family = cases.family(case.kind)
+    family = cases.family(case.on)
     config = TrainConfig(way=5, shot=2, query=2, tasks_per_step=2, steps=3, batching="vmap")
     made = Training(cases.build(case), family, resolve(config, case.name, family.spec), CUDA)
     made.choose_batching()
@@ -103,7 +103,7 @@ def test_a_captured_recording_is_played_on_other_tasks_and_weights(
 
 @pytest.mark.parametrize("case", [case for case in RECORDED if case.name not in UNRECORDABLE], ids=str)
 def test_learners_are_recorded(case: Case) -> None:
-    learner, task = cases.trained(case).to(CUDA).train(), moved(cases.draw(case.kind))
+    learner, task = cases.trained(case).to(CUDA).train(), moved(cases.draw(case.on))
     if not learner.traits.gradient_in_loss:
         pytest.skip("it takes no gradient inside, and is not recorded")
     found = batch.meta_gradient(learner, task, 0.5, "recorded", inside=True)
@@ -148,7 +148,7 @@ def test_what_was_captured_lives_as_long_as_its_launch() -> None:
 def test_a_recording_outlives_the_learner_that_it_was_made_of(case: Case) -> None:
     if not cases.trained(case).traits.gradient_in_loss:
         pytest.skip("it takes no gradient inside, and is not recorded")
-    task = moved(cases.draw(case.kind))
+    task = moved(cases.draw(case.on))
     batch.meta_gradient(cases.trained(case).to(CUDA).train(), task, 0.5, "recorded", inside=True)
     gc.collect()
     torch.cuda.empty_cache()

@@ -30,10 +30,12 @@ from cases import (
 )
 from torch.utils import _pytree as pytree
 
-from quickstudy import learners, runs, scoring
+from quickstudy import learners, runs, scoring, tasks
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.learners import LEARNERS, learner_class
+from quickstudy.learners.base import Traits
+from quickstudy.learners.nearest import Nearest
 from quickstudy.tasks.base import Examples
 
 pytestmark = pytest.mark.usefixtures("seemingly_two_cores")
@@ -45,7 +47,7 @@ every_trained = pytest.mark.parametrize("case", LEARNING, ids=str)
 @every_case
 @pytest.mark.parametrize(("way", "shot"), [(2, 1), (7, 3)])
 def test_another_way_and_shot_than_trained(case: Case, way: int, shot: int) -> None:
-    task = draw(case.kind, way=way, shot=shot, query=2, split="test")
+    task = draw(case.on, way=way, shot=shot, query=2, split="test")
     found = answers(trained(case), task, "vmap")
     assert found.shape == task.query.y.shape
     assert found.isfinite().all()
@@ -53,7 +55,7 @@ def test_another_way_and_shot_than_trained(case: Case, way: int, shot: int) -> N
 
 @every_case
 def test_every_way_of_batching_gives_the_same(case: Case) -> None:
-    learner, task = trained(case), draw(case.kind, 5, shot=1, query=1)
+    learner, task = trained(case), draw(case.on, 5, shot=1, query=1)
     reference = answers(learner, task, "loop")
     for how in batch.EAGER[:-1]:
         torch.testing.assert_close(answers(learner, task, how), reference, **EXACT)
@@ -61,7 +63,7 @@ def test_every_way_of_batching_gives_the_same(case: Case) -> None:
 
 @every_trained
 def test_every_way_of_batching_gives_the_same_meta_gradient(case: Case) -> None:
-    learner, task = trained(case).train(), draw(case.kind, 5, shot=1, query=1)
+    learner, task = trained(case).train(), draw(case.on, 5, shot=1, query=1)
     inside = learner.traits.gradient_in_loss
     losses, grads = batch.meta_gradient(learner, task, 0.5, "loop", inside)
     assert losses.shape == (5,)
@@ -80,7 +82,7 @@ def test_every_way_of_batching_gives_the_same_meta_gradient(case: Case) -> None:
 @every_case
 @pytest.mark.parametrize(("noise", "how"), [(50.0, "loop"), (math.nan, "loop"), (math.nan, "vmap")])
 def test_padding_changes_nothing(case: Case, noise: float, how: batch.How) -> None:
-    learner, task = trained(case), draw(case.kind)
+    learner, task = trained(case), draw(case.on)
     full = task._replace(support=padded(task.support, 4, noise), query=padded(task.query, 3, noise))
     found = answers(learner, full, how)[:, : task.query.x.shape[1]]
     torch.testing.assert_close(found, answers(learner, task, how), **EXACT)
@@ -89,7 +91,7 @@ def test_padding_changes_nothing(case: Case, noise: float, how: batch.How) -> No
 @pytest.mark.parametrize("case", [case for case in CASES if ("proxies", True) not in case.settings], ids=str)
 @pytest.mark.parametrize("how", ["loop", "vmap"])
 def test_padding_changes_no_loss(case: Case, how: batch.How) -> None:
-    learner, task = trained(case).train(), draw(case.kind)
+    learner, task = trained(case).train(), draw(case.on)
     full = task._replace(support=padded(task.support, 4, math.nan), query=padded(task.query, 3, math.nan))
     one, other = (batch.map_tasks(lambda own, t: own(t, 0.5), learner, (some,), how) for some in (task, full))
     torch.testing.assert_close(one, other, **EXACT)
@@ -97,7 +99,7 @@ def test_padding_changes_no_loss(case: Case, how: batch.How) -> None:
 
 @every_classifier
 def test_a_class_without_support_never_wins(case: Case) -> None:
-    task = draw(case.kind, way=4, shot=1, query=5)
+    task = draw(case.on, way=4, shot=1, query=5)
     mask = task.support.mask & (task.support.y[..., 2] == 0)
     found = answers(trained(case), task._replace(support=task.support._replace(mask=mask)), "vmap")
     assert found.isfinite().all()
@@ -107,7 +109,7 @@ def test_a_class_without_support_never_wins(case: Case) -> None:
 
 @every_classifier
 def test_permuted_labels_permute_the_answers_or_not_as_declared(case: Case) -> None:
-    learner, task = trained(case), draw(case.kind, way=4)
+    learner, task = trained(case), draw(case.on, way=4)
     order = torch.tensor([2, 0, 3, 1])
     turned = task._replace(support=task.support._replace(y=task.support.y[..., order]))
     same = torch.allclose(answers(learner, turned), answers(learner, task)[..., order], **EXACT)
@@ -116,7 +118,7 @@ def test_permuted_labels_permute_the_answers_or_not_as_declared(case: Case) -> N
 
 @every_case
 def test_each_query_is_answered_on_its_own(case: Case) -> None:
-    learner, task = trained(case), draw(case.kind)
+    learner, task = trained(case), draw(case.on)
     assert not learner.transductive
     some = task._replace(query=Examples(*(leaf[:, :2] for leaf in task.query)))
     torch.testing.assert_close(answers(learner, some), answers(learner, task)[:, :2], **EXACT)
@@ -130,7 +132,7 @@ def test_transductive_answers_depend_on_the_other_queries(case: Case) -> None:
         return
     learner = build(case, transductive=True, norm="task").double().eval()
     assert learner.transductive
-    task = draw(case.kind)
+    task = draw(case.on)
     some = task._replace(query=Examples(*(leaf[:, :2] for leaf in task.query)))
     assert not torch.allclose(answers(learner, some), answers(learner, task)[:, :2], **EXACT)
     if learner.traits.joint:
@@ -143,7 +145,7 @@ def test_transductive_answers_depend_on_the_other_queries(case: Case) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if learner_class(case.name).traits.transductive], ids=str)
 @pytest.mark.parametrize("how", ["loop", "vmap"])
 def test_padding_and_batching_change_no_transductive_answers(case: Case, how: batch.How) -> None:
-    learner, task = build(case, transductive=True, norm="task").double().eval(), draw(case.kind)
+    learner, task = build(case, transductive=True, norm="task").double().eval(), draw(case.on)
     full = task._replace(support=padded(task.support, 4, math.nan), query=padded(task.query, 3, math.nan))
     found = answers(learner, full, how)[:, : task.query.x.shape[1]]
     torch.testing.assert_close(found, answers(learner, task, "loop"), **EXACT)
@@ -164,10 +166,10 @@ def test_training_beats_no_training(case: Case) -> None:
         net = {"backbone": "conv4s"}
     case = case._replace(settings=(*net.items(), *case.settings))
     before, after = (
-        scoring.score(prepared(learner, case.kind), family(case.kind), which, how="vmap").values
+        scoring.score(prepared(learner, case.on), family(case.on), which, how="vmap").values
         for learner in (build(case), training(case, **sizes).learner)
     )
-    gain = (after - before) * (1 if family(case.kind).spec.higher_is_better else -1)
+    gain = (after - before) * (1 if family(case.on).spec.higher_is_better else -1)
     assert gain.mean() > 3 * gain.std() / len(gain) ** 0.5
 
 
@@ -175,7 +177,7 @@ def test_training_beats_no_training(case: Case) -> None:
 def test_saved_and_loaded_weights_answer_the_same(case: Case, tmp_path: Path) -> None:
     learner, task = (
         trained_once(case),
-        pytree.tree_map(lambda x: x.float() if x.is_floating_point() else x, draw(case.kind)),
+        pytree.tree_map(lambda x: x.float() if x.is_floating_point() else x, draw(case.on)),
     )
     runs.write_tensors(tmp_path / "weights.safetensors", learner.state_dict())
     other = copy.deepcopy(learner)
@@ -194,22 +196,35 @@ def test_a_seed_gives_the_same_weights_and_another_seed_others(case: Case) -> No
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.kind == "regression"], ids=str)
 def test_no_shots_give_the_prior(case: Case) -> None:
-    learner, task = trained(case), draw(case.kind, shot=0)
+    learner, task = trained(case), draw(case.on, shot=0)
     for how in batch.EAGER:
         assert answers(learner, task, how).isfinite().all()
     if learner.traits.gradient:
-        no_steps = answers(learner, draw(case.kind), steps=0)
+        no_steps = answers(learner, draw(case.on), steps=0)
         torch.testing.assert_close(answers(learner, task), no_steps, **EXACT)
     assert batch.map_tasks(lambda own, t: own(t, 0.0), learner, (task,), "vmap").isfinite().all()
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-@pytest.mark.parametrize("kind", FAMILIES)
-def test_the_wrong_kind_of_task_is_refused_with_the_names_of_others(name: str, kind: str) -> None:
-    if kind in learner_class(name).traits.kinds:
+@pytest.mark.parametrize("on", FAMILIES)
+def test_the_wrong_kind_of_task_is_refused_with_the_names_of_others(name: str, on: str) -> None:
+    if learner_class(name).traits.takes(family(on).spec):
         return
     with pytest.raises(UserError, match=r"maml.*finetune.*nearest"):
-        learners.build(name, family(kind).spec, learner_class(name).Config(), 0)
+        learners.build(name, family(on).spec, learner_class(name).Config(), 0)
+
+
+class OfTables(Nearest):
+    """Nearest neighbours, for tables alone."""
+
+    traits = Traits(kinds=("classification", "regression"), forms=("rows",))
+
+
+def test_a_learner_for_one_form_of_input_refuses_others_with_the_names_of_those_that_do() -> None:
+    name = f"{__name__}:OfTables"
+    assert isinstance(learners.build(name, tasks.load("tables").spec, OfTables.Config(), 0), OfTables)
+    with pytest.raises(UserError, match=r"made for rows, .* glyphs:classes=50 are drawings.*protonet"):
+        learners.build(name, family("classification").spec, OfTables.Config(), 0)
 
 
 @pytest.mark.parametrize("name", LEARNERS)

@@ -17,7 +17,6 @@ from quickstudy.app import output
 from quickstudy.app.flags import parse
 from quickstudy.bench.ladder import Column, Ladder, Refused, climb
 from quickstudy.errors import UserError
-from quickstudy.learners import LEARNERS
 from quickstudy.plan import TrainConfig
 from quickstudy.tasks import TaskFamily
 from quickstudy.tasks import load as load_tasks
@@ -94,7 +93,7 @@ def own_nets(flags: Flags) -> dict[str, Any]:
 def chosen(names: str, family: TaskFamily) -> list[str]:
     """The learners that ``names`` says; UserError for one that is unknown."""
     if names == "all":
-        return [name for name in LEARNERS if family.spec.kind in learners.learner_class(name).traits.kinds]
+        return learners.able(family.spec)
     found = [name.strip() for name in names.split(",") if name.strip()]
     for name in found:
         learners.learner_class(name)

@@ -152,12 +152,23 @@ def show(rows: Sequence[Evaluation], curves: Sequence[str]) -> None:
         for row in rows
     ]
     output.print_table(columns, table)
+    show_others(rows)
     if first.oracle is not None:
         best = output.score(first.metric, first.oracle, first.oracle_ci95)
         print(f"\nthe best possible answer to these tasks has {first.metric} {best}")
     print("\none task at a time: median time to adapt and to predict; operations and memory of one adaptation")
     for curve in curves:
         show_curve(rows, curve)
+
+
+def show_others(rows: Sequence[Evaluation]) -> None:
+    """The family's further metrics, where it has any."""
+    names = list(dict.fromkeys(name for row in rows for name in row.others))
+    if not names:
+        return
+    print()
+    told = [[output.score(name, *row.others[name]) if name in row.others else "-" for name in names] for row in rows]
+    output.print_table(("run", *names), [(label(row), *cells) for row, cells in zip(rows, told, strict=True)])
 
 
 def show_curve(rows: Sequence[Evaluation], curve: str) -> None:

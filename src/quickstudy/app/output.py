@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+PERCENT = ("accuracy", "top10", "recall10", "coverage90")
+"""Metrics that are shares."""
 PROSE = 24
 """Longest cell of a column that is never wrapped."""
 
@@ -51,8 +53,8 @@ def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def score(metric: str, mean: float, ci95: float | None) -> str:
-    """A score with its interval: accuracies in percent."""
-    percent = metric == "accuracy"
+    """A score with its interval: shares in percent."""
+    percent = metric in PERCENT
     scale, digits, unit = (100.0, 2, " %") if percent else (1.0, 3, "")
     margin = "" if ci95 is None or not math.isfinite(ci95) else f" ± {scale * ci95:.{digits}f}"
     return f"{scale * mean:.{digits}f}{margin}{unit}"

@@ -21,6 +21,7 @@ from quickstudy.estimator.readers import reader
 from quickstudy.estimator.rows import Rows
 from quickstudy.learners.base import Learner
 from quickstudy.nets.frozen import frozen
+from quickstudy.settings import checked
 from quickstudy.tasks.base import Spec
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _undamaged(path: Path) -> Iterator[None]:
 
 
 def _learner(tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path) -> Learner:
-    spec = Spec(**note["spec"] | {"shape": tuple(note["spec"]["shape"])})
+    spec = checked(Spec(**note["spec"]), name=lambda field: f"spec.{field}")
     made = learners.build(note["learner"], spec, learners.configure(note["learner"], note["config"]), seed=0)
     runs.load_weights(made, _below("learner/", tensors), path)
     if net := frozen(made):

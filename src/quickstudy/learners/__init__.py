@@ -112,6 +112,11 @@ def configure(name: str, settings: dict[str, Any]) -> Any:
     return checked(config_class(**settings))
 
 
+def able(spec: Spec) -> list[str]:
+    """The registered learners for tasks of ``spec``."""
+    return [name for name in LEARNERS if learner_class(name).traits.takes(spec)]
+
+
 def build(name: str, spec: Spec, config: Any, seed: int) -> Learner:
     """A new learner for tasks of ``spec``, its first weights drawn from ``seed`` alone.
 
@@ -119,8 +124,13 @@ def build(name: str, spec: Spec, config: Any, seed: int) -> Learner:
     """
     made = learner_class(name)
     if spec.kind not in made.traits.kinds:
-        able = [other for other in LEARNERS if spec.kind in learner_class(other).traits.kinds]
-        raise UserError(f"{name} does not do {spec.kind} ({spec.name}). Use one of: {', '.join(able)}.")
+        raise UserError(f"{name} does not do {spec.kind} ({spec.name}). Use one of: {', '.join(able(spec))}.")
+    if not made.traits.takes(spec):
+        forms = " or ".join(made.traits.forms or ())
+        raise UserError(
+            f"{name} is made for {forms}, and the inputs of {spec.name} are {spec.form}. Use one of: "
+            f"{', '.join(able(spec))}."
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return made(spec, config)

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from quickstudy.errors import UserError
-from quickstudy.tasks.base import Examples, Kind, Spec, Task, WholeTasks, masked_mean
+from quickstudy.tasks.base import Examples, Form, Kind, Spec, Task, WholeTasks, masked_mean
 
 Adapted = dict[str, Tensor]
 """Flat, so that users' states stack key by key and safetensors saves them as they are."""
@@ -66,6 +66,8 @@ class Traits:
     """What a learner can do; the registry's tests, the trainer and the command line read it."""
 
     kinds: tuple[Kind, ...]
+    forms: tuple[Form, ...] | None = None
+    """Forms of input that it is made for; None takes any."""
     gradient: bool = False
     """``adapt`` takes gradient steps, so it has a number of steps and meta-gradients are taken a task at a time."""
     pretrains: bool = False
@@ -77,6 +79,10 @@ class Traits:
     that are taken over them, which needs norm=task."""
     equivariant: bool = True
     """Permuting the labels of the support permutes the predictions in the same way."""
+
+    def takes(self, spec: Spec) -> bool:
+        """Whether there can be such a learner for tasks of ``spec``."""
+        return spec.kind in self.kinds and (self.forms is None or spec.form in self.forms)
 
     @property
     def gradient_in_loss(self) -> bool:

@@ -18,9 +18,11 @@ from quickstudy.devices import memory_bytes
 from quickstudy.errors import UserError
 
 Kind = Literal["classification", "regression"]
-Form = Literal["numbers", "rows", "drawings", "photographs"]
+Form = Literal["numbers", "rows", "drawings", "photographs", "terms", "doses", "glucose", "ratings"]
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+HIGHER = ("accuracy", "top10", "mrr", "auroc", "ndcg10", "recall10")
+"""Metrics of which more is better; of all others less is."""
 
 
 class Examples(NamedTuple):
@@ -71,16 +73,21 @@ class Spec:
     classes: int | None = None
     """Training classes; None where they are unlimited or the kind is regression."""
     metric: str = "accuracy"
-    """The primary metric: ``accuracy`` (higher is better) or ``mse`` (lower is better)."""
+    """The primary metric: one of ``HIGHER``, or an error."""
     shot_unit: str = "example of each class"
     form: Form = "numbers"
-    """What an input is: plain numbers, values and flags of a table's columns, ink of 1 on 0, or light from 0 to 1."""
+    """What an input is: plain numbers, values and flags of a table's columns, ink of 1 on 0, light from 0 to 1, terms
+    of an ontology, doses before a reading, the glucose of the last hours, or an item that is rated."""
+    names: tuple[str, ...] = ()
+    """What each number of an input is, where it has a name."""
+    parents: tuple[tuple[int, ...], ...] = ()
+    """Of terms, each one's parents, by their places among ``names``."""
     fingerprint: str = ""
     """Hash of the data behind the family; empty where the data are computed."""
 
     @property
     def higher_is_better(self) -> bool:
-        return self.metric == "accuracy"
+        return self.metric in HIGHER
 
 
 @dataclass(frozen=True)
