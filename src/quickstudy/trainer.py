@@ -76,7 +76,7 @@ def train(
         training.fit_budget()
     world.wait()  # nothing is written before every process has found everything right
     card = asdict(training.config) | {"batching": training.how, "init": None if init is None else str(init)}
-    members = family.members("train") if training.params else None
+    members = family.members("train") if training.learner.learns else None
     run = runs.describe(path, name, training.learner.config, family.spec, card, members)
     recorder = Recorder(training, path)
     with _holding(path, world):

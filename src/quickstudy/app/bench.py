@@ -9,6 +9,7 @@ from quickstudy.errors import UserError, unknown
 BENCHMARKS = {
     "speed": ("quickstudy.app.bench_speed", "meta-gradients here and in other libraries, on the same work"),
     "ladder": ("quickstudy.app.bench_ladder", "every learner trained at one budget, judged on the same episodes"),
+    "folds": ("quickstudy.app.bench_folds", "learners trained and judged over several partitions of the same people"),
     "pictures": ("quickstudy.app.bench_pictures", "fit and predict on drawings with other pens, on other paper"),
     "photos": ("quickstudy.app.bench_photos", "photographs learnt and looked at: how fast, in how much memory"),
     "tables": ("quickstudy.app.bench_tables", "real tables from a few rows, beside what people use for tables now"),

@@ -117,7 +117,7 @@ def common_tasks(found: Mapping[str, runs.Run | None]) -> str:
 def untrained(name: str, family: TaskFamily) -> Learner:
     """The learner ``name`` for the tasks of ``family``, if it can do without training."""
     learner = learners.build(name, family.spec, learners.configure(name, {}), seed=0)
-    if any(True for _ in learner.parameters()):
+    if learner.learns:
         raise UserError(
             f"{name} has to be trained first: quickstudy train {name} --tasks {family.spec.name}. Then evaluate the "
             f"run folder that it leaves."

@@ -76,11 +76,11 @@ def climb(ladder: Ladder, say: Say) -> tuple[list[Path], list[Refused]]:
 
 
 def trained(ladder: Ladder, name: str, say: Say) -> runs.Run | Learner:
-    """The run of ``name``, made, resumed or found; a learner without parameters needs none."""
+    """The run of ``name``, made, resumed or found; one that training finds nothing for needs none."""
     known = learners.configure(name, {})
     settings = {key: value for key, value in ladder.settings.items() if hasattr(known, key)}
     built = learners.build(name, ladder.family.spec, learners.configure(name, settings), ladder.seed)
-    if not any(True for _ in built.parameters()):
+    if not built.learns:
         return built
     path = ladder.runs / name
     if (path / runs.WEIGHTS).is_file():

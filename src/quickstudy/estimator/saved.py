@@ -43,7 +43,7 @@ def save(estimator: FewShot, path: Path) -> Path:
         "learner": learners.name_of(type(made)),
         "config": dataclasses.asdict(made.config),
         "spec": dataclasses.asdict(made.spec),
-        "untrained": not any(True for _ in made.parameters()),
+        "untrained": not made.learns,
         "inner_steps": estimator.inner_steps,
         "columns": getattr(estimator, "n_features_in_", None),
         "names": [str(name) for name in getattr(estimator, "feature_names_in_", ())],

@@ -100,7 +100,7 @@ def untrained(name: str, kind: Kind, shape: tuple[int, ...], form: Form, seed: i
         if not able:
             raise
         made = None
-    if made is None or any(True for _ in made.parameters()):
+    if made is None or made.learns:
         raise UserError(
             f"{name} has to be meta-trained first. Give the folder of a run as weights: quickstudy train {name} "
             f"--tasks ... --out RUN, or use {PLAIN}, which needs no training."

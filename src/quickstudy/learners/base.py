@@ -121,6 +121,11 @@ class Learner(nn.Module):
     def prepare(self, tasks: WholeTasks) -> None:
         """Fill buffers with what is learnt from training tasks without gradients; nothing by default."""
 
+    @property
+    def learns(self) -> bool:
+        """Whether training finds anything: weights, or what ``prepare`` puts into buffers."""
+        return any(True for _ in self.parameters()) or any(True for _ in self.buffers())
+
     def lean(self) -> Learner:
         """A learner that answers as this one does, without what only its training needs."""
         return self

@@ -1,0 +1,97 @@
+"""Learners over partitions: who is judged on whom, and what the rows say."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from quickstudy import tasks
+from quickstudy.evaluation import evaluate
+from quickstudy.intervals import interval
+from quickstudy.tasks.base import Predict, Split, Task
+from quickstudy.tasks.sinusoid import Sinusoid
+
+
+class People(Sinusoid):
+    """Waves that belong to seven people, three of whom each partition asks about; one of them has no second metric."""
+
+    def __init__(self, *, partition: int = 0) -> None:
+        super().__init__()
+        self.partition = partition
+
+    def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:
+        made = super().sample(split, index + 1000 * self.partition, way=way, shot=shot, query=query, seed=seed)
+        return made._replace(unit=(index + 3 * self.partition) % 3 + 2 * self.partition)
+
+    def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
+        found = super().score(predict, task)["mse"]
+        return {"mse": found, "root": torch.where(task.unit == 0, torch.nan, found.sqrt())}
+
+
+@pytest.fixture
+def people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(tasks.FAMILIES, "people", (f"{__name__}:People", "waves of seven people"))
+
+
+ASKED = ("bench", "folds", "--tasks", "people", "--partitions", "0,1", "--at", "5s", "--episodes", "9", "--query", "4")
+FEW = ("--learners", "nearest,cnp", "--budget", "1", "--json")
+
+
+@pytest.mark.usefixtures("people")
+def test_a_row_is_over_all_people_and_differences_are_paired(cli: Callable[..., Any], tmp_path: Path) -> None:
+    answer = cli(*ASKED, *FEW)
+    assert answer.code == 0, answer.err
+    rows = json.loads(answer.out)
+    assert sorted(rows) == ["cnp-5s", "nearest-5s"]
+    parts = [
+        evaluate(tmp_path / f"runs/folds/partition-{number}/cnp", People(partition=number), shot=5, query=4, episodes=9)
+        for number in (0, 1)
+    ]
+    scores, units = (torch.cat([getattr(part, name) for part in parts]) for name in ("scores", "unit_ids"))
+    row = rows["cnp-5s"]
+    assert row["units"] == 5
+    assert (row["scores"]["mse"]["mean"], row["scores"]["mse"]["ci95"]) == pytest.approx(tuple(interval(scores, units)))
+    assert row["by_partition"]["mse"] == pytest.approx([float(part.scores.mean()) for part in parts])
+    there = torch.cat([part.other_scores["root"] for part in parts]).isfinite()
+    assert there.sum() == 15
+    mean = rows["nearest-5s"]["scores"]["mse"]["mean"]
+    assert row["minus"]["nearest"]["mse"]["mean"] == pytest.approx(row["scores"]["mse"]["mean"] - mean)
+    assert rows["nearest-5s"]["minus"] == {}
+
+
+@pytest.mark.usefixtures("people")
+def test_what_is_there_is_not_made_again(cli: Callable[..., Any], tmp_path: Path) -> None:
+    first = cli(*ASKED, *FEW)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    again = cli(*ASKED, *FEW)
+    assert again.out == first.out
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == before
+
+
+@pytest.mark.usefixtures("people")
+def test_a_learner_that_cannot_is_named_and_the_others_have_rows(cli: Callable[..., Any]) -> None:
+    answer = cli(*ASKED, "--learners", "nearest,protonet")
+    assert answer.code == 0
+    assert "protonet has no row: protonet does not do regression" in answer.out
+    assert "nearest  " in answer.out
+    assert "5 units of 2 partitions" in answer.out
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--partitions", "0,0"), "expected numbers with commas"),
+        (("--partitions", "0,x"), "expected numbers with commas"),
+        (("--learners", "nearest", "--against", "cnp"), "learner of --against"),
+        (("--tasks", "sinusoid"), "unknown option of sinusoid 'partition'"),
+    ],
+)
+def test_what_is_not_right_is_said(cli: Callable[..., Any], args: tuple[str, ...], said: str) -> None:
+    answer = cli(*ASKED, *args)
+    assert answer.code == 2
+    assert said in answer.err
