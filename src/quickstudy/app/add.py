@@ -51,26 +51,26 @@ def main(args: list[str]) -> int:
         raise UserError("say which pictures to add, files or folders of them, or which tables.")
     with alone(flags.model):
         made = load(flags.model)
-        if not made.takes_pictures:
+        if not made.takes_files:
             add_rows(made, flags.examples, flags.label, flags.target)
         elif flags.target:
-            raise UserError("--target is for tables, and this model was learnt from pictures. Say --label.")
+            raise UserError(f"--target is for tables, and this model was learnt from {made.example}s. Say --label.")
         else:
-            add(made, files(flags.examples), flags.label)
+            add(made, files(made, flags.examples), flags.label)
         report(made, made.save(flags.model), flags.json)
     return 0
 
 
 def add(made: FewShotClassifier, paths: list[Path], text: str) -> None:
-    """Learn that the pictures ``paths`` show what ``text`` says; those that cannot be read are named and skipped."""
+    """Learn that the files ``paths`` show what ``text`` says; those that cannot be read are named and skipped."""
     label = label_of(made, text)
-    read = made.pictures().readable(paths)
+    read = made.files().readable(paths)
     for why in read:
         if isinstance(why, str):
             print(f"skipped: {why}", file=sys.stderr)
     good = [one for one in read if not isinstance(one, str)]
     if not good:
-        raise UserError(f"none of the {len(paths)} files can be read as a picture.")
+        raise UserError(f"none of the {len(paths)} files can be read as a {made.example}.")
     made.partial_fit(good, [label] * len(good))
 
 

@@ -104,7 +104,7 @@ def report(made: FewShotClassifier, path: Path, as_json: bool) -> None:
         }
         output.print_json(value)
         return
-    what = "pictures" if made.takes_pictures else "rows"
+    what = f"{made.example}s"
     rows = []
     for number, (label, (count, right)) in enumerate(zip(found.labels, counts, strict=True)):
         other = found.taken_for(number)

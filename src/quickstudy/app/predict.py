@@ -63,8 +63,10 @@ def main(args: list[str]) -> int:
         raise UserError("--json and --csv are two ways to say it. Leave one out.")
     made = load(flags.model)
     most = None if flags.abstain is None else made.threshold(flags.abstain)
-    places = files(flags.examples) if made.takes_pictures else flags.examples
-    found = answers(made, places, most) if made.takes_pictures else of_rows(made, places, most)
+    if made.takes_files:
+        found = answers(made, files(made, flags.examples), most)
+    else:
+        found = of_rows(made, flags.examples, most)
     show(made, found, "json" if flags.json else "csv" if flags.csv else "words")
     return 0
 
@@ -74,17 +76,16 @@ def load(path: Path) -> FewShotClassifier:
     from quickstudy.estimator import FewShotClassifier
 
     made = FewShotClassifier.load(path)
-    if not made.takes_pictures and not hasattr(made, "feature_names_in_"):
+    if not made.takes_files and not hasattr(made, "feature_names_in_"):
         raise UserError(
             f"{path} was learnt from rows without names. Use it in Python: FewShotClassifier.load({str(path)!r})."
         )
     return made
 
 
-def files(places: tuple[Path, ...]) -> list[Path]:
-    """Every picture in ``places``, in order; UserError if there is none."""
-    from quickstudy.tasks.folders import ENDINGS
-
+def files(made: FewShotClassifier, places: tuple[Path, ...]) -> list[Path]:
+    """Every file in ``places`` that ``made`` can look at, in order; UserError if there is none."""
+    endings = made.files().endings
     found: list[Path] = []
     for place in places:
         if not place.is_dir():
@@ -93,20 +94,20 @@ def files(places: tuple[Path, ...]) -> list[Path]:
         for folder, below, names in os.walk(place):
             below[:] = sorted(name for name in below if name[0] != ".")
             inside = [Path(folder) / name for name in sorted(names) if name[0] != "."]
-            found += [path for path in inside if path.suffix.lower() in ENDINGS]
+            found += [path for path in inside if path.suffix.lower() in endings]
     if not found:
-        raise UserError(f"there are no pictures in {', '.join(map(str, places))}.")
+        raise UserError(f"there are no {made.example}s in {', '.join(map(str, places))}.")
     return found
 
 
 def answers(made: FewShotClassifier, paths: Sequence[Path], most: float | None) -> Iterator[Answer]:
-    """For every picture that can be read; the others are named on stderr. UserError where none can be."""
+    """For every file that can be read; the others are named on stderr. UserError where none can be."""
     from quickstudy.estimator.stream import judged
     from quickstudy.tasks.places import progress
 
     known = [str(label) for label in made.classes_]
     seen = 0
-    with progress("Looking at the pictures", len(paths)) as advance:
+    with progress(f"Looking at the {made.example}s", len(paths)) as advance:
         for path, row in judged(made, paths):
             advance(1)
             if isinstance(row, str):
@@ -115,7 +116,7 @@ def answers(made: FewShotClassifier, paths: Sequence[Path], most: float | None) 
             seen += 1
             yield answer(known, str(path), row, most)
     if not seen:
-        raise UserError(f"none of the {len(paths)} files can be read as a picture.")
+        raise UserError(f"none of the {len(paths)} files can be read as a {made.example}.")
 
 
 def answer(known: list[str], name: str, row: Array, most: float | None) -> Answer:
@@ -138,7 +139,7 @@ def show(made: FewShotClassifier, found: Iterator[Answer], how: Literal["json", 
     """One line for each answer."""
     writer = csv.writer(sys.stdout)
     known = [str(label) for label in made.classes_]
-    place = "path" if made.takes_pictures else "row"
+    place = "path" if made.takes_files else "row"
     if how == "csv":
         writer.writerow((place, "label", *known))
     for name, label, probabilities in found:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Hashable, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.base import FewShot
-from quickstudy.estimator.inputs import Array, Reader
+from quickstudy.estimator.inputs import Array, Files, Reader
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.learners.base import Prediction
 from quickstudy.tasks.base import Kind, check_counts
@@ -179,10 +179,22 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         return order
 
     @property
-    def takes_pictures(self) -> bool:
-        """Whether its examples are pictures; of a fitted one."""
+    def example(self) -> str:
+        """What one of its examples is called: picture, case or row; of a fitted one."""
         check_is_fitted(self, "adapted_")
-        return isinstance(self._reader, Pictures)
+        return self._reader.example
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether each of its examples is a file; of a fitted one."""
+        check_is_fitted(self, "adapted_")
+        return isinstance(self._reader, Files)
+
+    def files(self) -> Files:
+        """How files are read; UserError where the learner takes none."""
+        if not self.takes_files:
+            raise UserError("this learner's examples are no files. Give weights of one whose are.")
+        return cast(Files, self._reader)
 
     def pictures(self) -> Pictures:
         """How pictures are read; UserError where the learner takes none."""
@@ -192,7 +204,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         return self._reader
 
     def judge_read(self, read: Sequence[Array | str]) -> list[Array | str]:
-        """Of each picture that ``Pictures.readable`` read its probabilities [classes], or why it could not be read."""
+        """Of each file that ``Files.readable`` read its probabilities [classes], or why it could not be read."""
         kept = [one for one in read if not isinstance(one, str)]
         if not kept:
             return list(read)
@@ -202,8 +214,8 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
         """What is kept of each example, and their labels."""
         if y is None and isinstance(X, str | os.PathLike):
-            if not isinstance(reads, Pictures):
-                raise UserError(f"{X} is a path, and this learner takes no pictures. Give weights of one that does.")
+            if not isinstance(reads, Files):
+                raise UserError(f"{X} is a path, and this learner takes no files. Give weights of one that does.")
             return reads.read_folder(Path(X).expanduser())
         if y is None:
             raise ValueError("FewShotClassifier requires y to be passed, but the target y is None.")

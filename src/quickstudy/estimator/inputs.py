@@ -7,6 +7,8 @@ for instance, is its own; what depends on all of the support is found when input
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +28,8 @@ class Reader(ABC):
 
     form: ClassVar[Form] = "numbers"
     """Of a learner without training for such examples."""
+    example: ClassVar[str] = "row"
+    """What one is called."""
 
     @abstractmethod
     def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
@@ -45,6 +49,24 @@ class Reader(ABC):
     def extended(self, X: Any, kept: Array) -> Array:
         """Make room for what is new in ``X``; what was ``kept`` before, as it is read from now on."""
         return kept
+
+
+class Files(Reader):
+    """Examples of which each is a file."""
+
+    endings: ClassVar[frozenset[str]]
+    """Of the names of such files."""
+
+    @abstractmethod
+    def readable(self, paths: Sequence[Path]) -> list[Array | str]:
+        """What is kept of each file, or why it cannot be read."""
+
+    @abstractmethod
+    def read_folder(self, root: Path) -> tuple[Array, Array]:
+        """What is kept of the examples in ``root``, and their labels.
+
+        Files that cannot be read are skipped, with a notice. Raises UserError where none can be.
+        """
 
 
 class Numbers(Reader):

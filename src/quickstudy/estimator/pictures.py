@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator import sheets
-from quickstudy.estimator.inputs import Array, Reader
-from quickstudy.tasks.folders import listing
+from quickstudy.estimator.inputs import Array, Files
+from quickstudy.tasks.folders import ENDINGS, listing
 from quickstudy.tasks.pictures import KINDS, made_of, shrunk, upright
 from quickstudy.tasks.places import notice, watched
 
@@ -39,8 +39,11 @@ def are_pictures(X: Any) -> bool:
     return isinstance(first, str | os.PathLike) or hasattr(first, "convert") or np.ndim(first) in (2, 3)
 
 
-class Pictures(Reader):
+class Pictures(Files):
     """Pictures of every size and kind: arrays, Pillow images, or the paths of files."""
+
+    example: ClassVar[str] = "picture"
+    endings: ClassVar[frozenset[str]] = frozenset(ENDINGS)
 
     def __init__(self, channels: int, size: int, ink: bool) -> None:
         self.channels, self.size, self.ink = channels, size, ink
@@ -69,10 +72,7 @@ class Pictures(Reader):
             return list(threads.map(one, paths))
 
     def read_folder(self, root: Path) -> tuple[Array, Array]:
-        """What is kept of the pictures in the class folders of ``root``, and their labels.
-
-        Files that cannot be read are skipped, with a notice. Raises UserError where none can be.
-        """
+        """What is kept of the pictures in the class folders of ``root``, and their labels."""
         if not root.is_dir():
             what = "is a file" if root.exists() else "is not there"
             raise UserError(f"{root} {what}; expected a folder that has a folder of pictures for each label.")

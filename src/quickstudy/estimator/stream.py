@@ -1,4 +1,4 @@
-"""Any number of pictures, one answer after the other: the next ones are read while the net looks at these."""
+"""Any number of files, one answer after the other: the next ones are read while the net looks at these."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from quickstudy.estimator.classifier import FewShotClassifier
 from quickstudy.estimator.inputs import Array
 
 AT_ONCE = 128
-"""Pictures that are read, and go through the net, together: memory does not grow with their number."""
+"""Files that are read, and go through the net, together: memory does not grow with their number."""
 
 
 def judged(made: FewShotClassifier, paths: Sequence[Path]) -> Iterator[tuple[Path, Array | str]]:
     """Of each file, in order, its probabilities [classes], or why it cannot be read: a damaged one stops nothing."""
-    reads = made.pictures()
+    reads = made.files()
     parts = [paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)]
     with ThreadPoolExecutor(1) as ahead:
         coming = [ahead.submit(reads.readable, part) for part in parts[:1]]
