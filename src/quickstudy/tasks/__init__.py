@@ -24,6 +24,7 @@ FAMILIES = {
         "quickstudy.tasks.csv_table:CsvTable",
         "the rows of your own table, to evaluate on: a CSV file with a header",
     ),
+    "heart": ("quickstudy.tasks.heart:Heart", "patients of four hospitals, healthy or sick (UCI Heart Disease)"),
     "glyphs": ("quickstudy.tasks.glyphs:Glyphs", "procedural handwritten characters, unlimited; needs no data"),
     "omniglot": (
         "quickstudy.tasks.omniglot:Omniglot",
