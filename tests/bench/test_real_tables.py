@@ -64,7 +64,11 @@ def test_scores_are_those_of_a_model_made_by_hand() -> None:
 def test_a_hospital_is_learnt_alone_or_with_the_others(hospitals: pd.DataFrame) -> None:
     alone = tables.measure("tables", "heart-cleveland", shot=5, episodes=2, seed=0)
     assert (alone["rows"], alone["columns"], alone["classes"]) == (40, 3, 2)
+    elsewhere = alone["scores"].pop("elsewhere")
+    assert (elsewhere["mean"], elsewhere["auroc"]["mean"]) < (0.1, 0.1), "the others have it the other way round"
     assert min(one["mean"] for one in alone["scores"].values()) > 0.9
+    assert min(one["auroc"]["mean"] for one in alone["scores"].values()) > 0.9
+    assert 0.5 < elsewhere["ece"]["mean"] <= 1, "it is sure, and wrong"
     pooled = tables.load("heart-cleveland-pooled")
     assert len(pooled.more) == len(pooled.more_labels) == 40
     assert pooled.more["age"].tolist() == pytest.approx(hospitals["age"][40:].tolist())

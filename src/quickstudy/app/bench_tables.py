@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -65,14 +66,12 @@ def main(args: list[str]) -> int:
     if flags.json:
         output.print_json(found)
         return 0
-    models = list(next(iter(found.values()))["scores"])
-    lines = [
-        (
-            name,
-            *(output.score("accuracy", row["scores"][model]["mean"], row["scores"][model]["ci95"]) for model in models),
-        )
-        for name, row in found.items()
-    ]
+    models = list(dict.fromkeys(model for row in found.values() for model in row["scores"]))
+    lines = [(name, *(_said(row["scores"].get(model)) for model in models)) for name, row in found.items()]
     output.print_table(("table", *models), lines)
     print(flags.out)
     return 0
+
+
+def _said(score: dict[str, Any] | None) -> str:
+    return "-" if score is None else output.score("accuracy", score["mean"], score["ci95"])

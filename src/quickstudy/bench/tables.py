@@ -5,13 +5,13 @@ over classes of the share of their rows that is told right), because the rows to
 draws of rows from the same table, and say nothing about other tables.
 
 In a hospital of ``heart_disease`` one learns from a few of its own patients, or, ``pooled``, from those and all
-patients of the other three.
+patients of the other three; ``elsewhere`` is logistic regression on the other three alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import quickstudy
 from quickstudy.bench.rows import Row, machine
+from quickstudy.calibration import Answers, ece, reliability
 from quickstudy.errors import UserError
 from quickstudy.estimator import FewShotClassifier
 from quickstudy.estimator.rows import pandas
@@ -46,6 +47,8 @@ COVERAGE = 0.9
 """Of our answer sets: how many hold the right class, and how many one class alone, is ``at_90`` of a row."""
 CERTAIN = 1e-6
 """What the right class is taken to have had at least, so that one certain error is not all of a log loss."""
+FURTHER = ("auroc", "log_loss", "ece")
+"""Metrics beside balanced accuracy: area under the ROC curve, log loss, expected calibration error."""
 LEAST = 10
 """Rows of each class that are asked about, at least."""
 
@@ -57,9 +60,11 @@ class Table:
     rows: Any
     """A pandas frame."""
     labels: np.ndarray[Any, Any]
-    more: Any
+    more: Any = None
     """None, or another frame with the same columns."""
-    more_labels: np.ndarray[Any, Any]
+    more_labels: np.ndarray[Any, Any] = field(default_factory=lambda: np.empty(0, int))
+    pooled: bool = False
+    """Whether ``more`` is learnt from together with the rows that are drawn."""
 
 
 def load(name: str) -> Table:
@@ -67,7 +72,7 @@ def load(name: str) -> Table:
     reading = pandas()
     if name in OWN:
         found = getattr(datasets, f"load_{name}")(as_frame=True)
-        return Table(found.data, found.target.to_numpy(), None, np.empty(0, int))
+        return Table(found.data, found.target.to_numpy())
     if not (path := find(str(HEART))).is_file():
         raise UserError(f"there is no {HEART} in the folder that QUICKSTUDY_DATA names. Leave the heart- tables out.")
     frame = reading.read_csv(path)
@@ -75,7 +80,7 @@ def load(name: str) -> Table:
     _, hospital, *pooled = name.split("-")
     here = (frame.pop("dataset") == HOSPITALS[hospital]).to_numpy()
     frame = words(frame.drop(columns="id"))
-    return Table(frame[here], sick[here], frame[~here] if pooled else None, sick[~here])
+    return Table(frame[here], sick[here], frame[~here], sick[~here], bool(pooled))
 
 
 def words(frame: Any) -> Any:
@@ -112,22 +117,22 @@ def measure(weights: str, name: str, *, shot: int, episodes: int, seed: int) -> 
     classes, sizes = np.unique(table.labels, return_counts=True)
     if sizes.min() < shot + LEAST:
         raise UserError(f"{name}: a class has {sizes.min()} rows; {shot} to learn from leave fewer than {LEAST}.")
-    scores: dict[str, list[float]] = {}
-    losses: dict[str, list[float]] = {}
+    found: dict[str, list[dict[str, float]]] = {}
     sure: list[tuple[float, float]] = []
+    elsewhere = None if table.more is None or table.pooled else away(table)
     for number in range(episodes):
         learnt = drawn(table.labels, shot, np.random.default_rng((seed, number)))
         rows, labels, asked, truth = split(table, learnt)
+        right = np.searchsorted(classes, truth)
         for model, make in models(weights, table.rows, len(labels)).items():
-            told = (made := make().fit(rows, labels)).predict_proba(asked)
+            made = make().fit(rows, labels)
+            found.setdefault(model, []).append(judged(made.predict_proba(asked), right))
             if model == OURS and made.confidence_:
                 sets = made.answer_sets(asked, COVERAGE)
-                sure.append(
-                    (sets[np.arange(len(truth)), np.searchsorted(classes, truth)].mean(), (sets.sum(1) == 1).mean())
-                )
-            scores.setdefault(model, []).append(balanced_accuracy_score(truth, classes[told.argmax(1)]))
-            right = told[np.arange(len(truth)), np.searchsorted(classes, truth)]
-            losses.setdefault(model, []).append(float(-np.log(right.clip(CERTAIN)).mean()))
+                sure.append((sets[np.arange(len(right)), right].mean(), (sets.sum(1) == 1).mean()))
+        if elsewhere is not None:
+            found.setdefault("elsewhere", []).append(judged(elsewhere.predict_proba(asked), right))
+    scores = {model: {name: [one[name] for one in each] for name in each[0]} for model, each in found.items()}
     return {
         "work": f"{name}-{shot}s",
         "table": name,
@@ -140,15 +145,35 @@ def measure(weights: str, name: str, *, shot: int, episodes: int, seed: int) -> 
         "columns": table.rows.shape[1],
         "classes": len(classes),
         "scores": {
-            model: {**_mean(found), "log_loss": float(np.mean(losses[model]))} for model, found in scores.items()
+            model: {**_mean(each["mean"]), **{name: _mean(each[name]) for name in FURTHER}}
+            for model, each in scores.items()
         },
         "ahead_of": {
-            model: _mean(np.subtract(scores[OURS], found)) for model, found in scores.items() if model != OURS
+            model: _mean(np.subtract(scores[OURS]["mean"], each["mean"]))
+            for model, each in scores.items()
+            if model != OURS
         },
         "at_90": dict(zip(("coverage", "answered"), np.mean(sure, axis=0).tolist(), strict=True)) if sure else None,
         "version": quickstudy.__version__,
         "machine": machine(torch.get_num_threads(), "cpu"),
     }
+
+
+def judged(told: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> dict[str, float]:
+    """``mean``, the balanced accuracy of probabilities ``told`` [n, classes], and ``FURTHER`` metrics."""
+    logs = torch.from_numpy(told.clip(CERTAIN)).double().log()
+    scores = told[:, 1] if told.shape[1] == 2 else told / told.sum(1, keepdims=True)
+    return {
+        "mean": balanced_accuracy_score(right, told.argmax(1)),
+        "auroc": roc_auc_score(right, scores, multi_class="ovr"),
+        "log_loss": float(-logs[torch.arange(len(right)), torch.from_numpy(right)].mean()),
+        "ece": ece(reliability(Answers(logs, torch.from_numpy(right)))),
+    }
+
+
+def away(table: Table) -> Any:
+    """Logistic regression on the rows of elsewhere, whatever is drawn here."""
+    return usual(LogisticRegression(max_iter=2000), table.more).fit(table.more, table.more_labels)
 
 
 def drawn(labels: np.ndarray[Any, Any], shot: int, chance: np.random.Generator) -> np.ndarray[Any, Any]:
@@ -162,7 +187,7 @@ def drawn(labels: np.ndarray[Any, Any], shot: int, chance: np.random.Generator) 
 def split(table: Table, learnt: np.ndarray[Any, Any]) -> tuple[Any, Any, Any, Any]:
     """Rows and labels to learn from, and those that are asked about."""
     rows, labels = table.rows[learnt], table.labels[learnt]
-    if table.more is not None:
+    if table.pooled:
         rows, labels = pandas().concat([rows, table.more]), np.concatenate([labels, table.more_labels])
     return rows, labels, table.rows[~learnt], table.labels[~learnt]
 

@@ -123,7 +123,7 @@ def pool_of(values: Tensor, sick: Tensor, place: Tensor, chosen: list[int]) -> H
 
 
 def auroc(score: Tensor, positive: Tensor, mask: Tensor) -> Tensor:
-    """[T] share of pairs, one ``positive`` and one not, in which the former has the larger ``score`` [T, n]; ties half."""
+    """[T] share of pairs, one ``positive`` and one not, whose first has the larger ``score`` [T, n]; ties half."""
     ahead = score.unsqueeze(-1) - score.unsqueeze(-2)
     pair = (positive & mask).unsqueeze(-1) & (~positive & mask).unsqueeze(-2)
     won = (ahead > 0).double() + 0.5 * (ahead == 0).double()
