@@ -185,7 +185,14 @@ def test_a_folder_has_a_folder_for_each_label(
     assert "skipped 2 of 17 files" in capsys.readouterr().err
     other = FewShotClassifier(weights=run.path, device="cpu").fit(x, y)
     np.testing.assert_allclose(found.predict_proba(new), other.predict_proba(new), atol=1e-5)
-    with pytest.raises(UserError, match="takes no pictures"):
+    paths = {str(tmp_path / label / f"{number}.png") for number, label in enumerate(y)}
+    assert {*found.names_} == paths
+    assert {*other.names_} == {""}
+    found.partial_fit(x[:1], y[:1]).forget(examples=0)
+    kept = FewShotClassifier.load(found.save(tmp_path / "kept.qs"))
+    assert kept.names_.tolist() == found.names_.tolist()
+    assert (len({*found.names_} & paths), found.names_[-1]) == (len(paths) - 1, "")
+    with pytest.raises(UserError, match="takes no files"):
         FewShotClassifier("nearest").fit(str(tmp_path))
 
 

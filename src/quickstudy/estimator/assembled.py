@@ -9,7 +9,7 @@ import numpy as np
 
 from quickstudy.confidence import Confidence
 from quickstudy.estimator.classifier import FewShotClassifier
-from quickstudy.estimator.inputs import Array, Reader
+from quickstudy.estimator.inputs import Array, Reader, nameless
 from quickstudy.learners.base import Learner
 
 
@@ -32,6 +32,6 @@ def assembled(
     if names:
         made.feature_names_in_ = np.array(names, dtype=object)
     made.classes_, numbers = np.unique(np.array(labels), return_inverse=True)
-    made._keep(examples, numbers)
+    made._keep(*nameless(examples, numbers))
     made.confidence_ = confidence  # after it learnt: nobody is there to be warned
     return made

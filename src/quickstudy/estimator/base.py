@@ -7,6 +7,7 @@ remains: adapting is a matter of milliseconds.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -22,7 +23,7 @@ from quickstudy.confidence import Confidence
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.estimator import hub, saved, source
-from quickstudy.estimator.inputs import Array, Reader
+from quickstudy.estimator.inputs import Array, Found, Places, Reader
 from quickstudy.estimator.readers import plain, reader
 from quickstudy.learners.base import Adapted, Learner, Prediction
 from quickstudy.nets.frozen import frozen
@@ -103,6 +104,13 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
             raise UserError(f"learner is {self.learner!r}, and {self.weights} holds {self._name(made)}.")
         return made, reader(made.spec)
 
+    @staticmethod
+    def _read_place(reads: Reader, place: str | os.PathLike[str]) -> Found:
+        """Every example in ``place``, a file or folder, with what it is."""
+        if not isinstance(reads, Places):
+            raise UserError(f"{place} is a path, and this learner takes no files. Give weights of one that does.")
+        return reads.read_place(Path(place).expanduser())
+
     def _begin(self, made: Learner | None, reads: Reader, kept: Array) -> None:
         """Take ``made``, or a learner that needs no training for examples such as ``kept``."""
         name = self._name(made) if made else self.learner or source.PLAIN
@@ -120,9 +128,9 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
 
         return name_of(type(made))
 
-    def _keep(self, kept: Array, y: Array) -> None:
+    def _keep(self, kept: Array, y: Array, names: Array) -> None:
         """Learn from ``kept`` and ``y``, and from nothing else."""
-        self.examples_, self.y_ = kept, y
+        self.examples_, self.y_, self.names_ = kept, y, names
         self.adapted_ = self._adapt(kept, y)
 
     @torch.no_grad()
@@ -184,5 +192,5 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         if not stays.any():
             raise UserError("nothing would be left to learn from. Call fit with other examples instead.")
         with self._whole():
-            self._keep(self.examples_[stays], self.y_[stays])
+            self._keep(self.examples_[stays], self.y_[stays], self.names_[stays])
         return self

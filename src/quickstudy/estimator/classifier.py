@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Hashable, Sequence
 from numbers import Real
-from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.base import FewShot
-from quickstudy.estimator.inputs import Array, Files, Reader
+from quickstudy.estimator.inputs import Array, Files, Found, Reader, nameless
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.learners.base import Prediction
 from quickstudy.tasks.base import Kind, check_counts
@@ -46,7 +45,8 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     Pillow images, paths), as the learner takes them. Labels are yours: words, numbers, anything that can be sorted.
 
     After ``fit``: ``classes_``, the labels in order; ``learner_``; ``adapted_``, what it found in the support;
-    ``examples_`` and ``y_``, the support as it was read, and the numbers of its classes; ``task_typicality_``, the
+    ``examples_`` and ``y_``, the support as it was read, and the numbers of its classes; ``names_``, what its examples
+    are called, where they came from files; ``task_typicality_``, the
     share of the validation tasks' supports that are as unusual as this one (None where the run is not calibrated).
     """
 
@@ -67,10 +67,10 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         """
         with self._whole():
             made, reads = self._source(X, y)
-            kept, labels = self._read(reads, X, y, first=True)
+            kept, labels, names = self._read(reads, X, y, first=True)
             self._begin(made, reads, kept)
             self.classes_, numbers = np.unique(labels, return_inverse=True)
-            self._keep(kept, numbers)
+            self._keep(kept, numbers, names)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
@@ -83,7 +83,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         with self._whole():
             made, reads = self._source(X, y) if fresh else (self.learner_, copy.deepcopy(self._reader))
             earlier = None if fresh else reads.extended(X, self.examples_)
-            kept, labels = self._read(reads, X, y, first=fresh)
+            kept, labels, called = self._read(reads, X, y, first=fresh)
             named = labels[:0] if classes is None else column_or_1d(classes)
             if fresh:
                 self._begin(made, reads, kept)
@@ -92,9 +92,9 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
             numbers = np.searchsorted(every, labels)
             if earlier is not None:
                 numbers = np.concatenate([np.searchsorted(every, self.classes_)[self.y_], numbers])
-                kept = np.concatenate([earlier, kept])
+                kept, called = np.concatenate([earlier, kept]), np.concatenate([self.names_, called])
             self.classes_ = every
-            self._keep(kept, numbers)
+            self._keep(kept, numbers, called)
         return self
 
     def forget(self, label: Any = None, examples: Sequence[int] | int | None = None) -> Self:
@@ -211,12 +211,10 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         rows = iter(self._probabilities(joined(self._answers(np.stack(kept), self.adapted_, self.examples_))))
         return [one if isinstance(one, str) else next(rows) for one in read]
 
-    def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
-        """What is kept of each example, and their labels."""
+    def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> Found:
+        """What is kept of each example, their labels, and their names."""
         if y is None and isinstance(X, str | os.PathLike):
-            if not isinstance(reads, Files):
-                raise UserError(f"{X} is a path, and this learner takes no files. Give weights of one that does.")
-            return reads.read_folder(Path(X).expanduser())
+            return self._read_place(reads, X)
         if y is None:
             raise ValueError("FewShotClassifier requires y to be passed, but the target y is None.")
         listed = isinstance(y, Sequence) or getattr(getattr(y, "dtype", None), "kind", "") == "O"
@@ -230,10 +228,10 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
             check_classification_targets(labels)
         kept = reads.read(X, self, first)
         check_consistent_length(kept, labels)
-        return kept, labels
+        return nameless(kept, labels)
 
-    def _keep(self, kept: Array, y: Array) -> None:
-        super()._keep(kept, y)
+    def _keep(self, kept: Array, y: Array, names: Array) -> None:
+        super()._keep(kept, y, names)
         self.task_typicality_ = self._typicality(kept)
         if self.task_typicality_ is not None and self.task_typicality_ < FAR_OUT:
             warnings.warn(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -51,7 +51,31 @@ class Reader(ABC):
         return kept
 
 
-class Files(Reader):
+class Found(NamedTuple):
+    """What was found in a place."""
+
+    kept: Array
+    """[n, ...] what is kept of each example."""
+    targets: Array
+    """[n] their labels, or numbers."""
+    names: Array
+    """[n] what each example is called: its path, a patient's id, ...; empty words where they have no names."""
+
+
+def nameless(kept: Array, targets: Array) -> Found:
+    """Examples without names."""
+    return Found(kept, targets, np.full(len(kept), ""))
+
+
+class Places(Reader):
+    """Examples that lie in a place, a file or a folder, together with what they are."""
+
+    @abstractmethod
+    def read_place(self, place: Path) -> Found:
+        """Every example in ``place`` that can be read; others are named and skipped, or a UserError."""
+
+
+class Files(Places):
     """Examples of which each is a file."""
 
     endings: ClassVar[frozenset[str]]
@@ -60,13 +84,6 @@ class Files(Reader):
     @abstractmethod
     def readable(self, paths: Sequence[Path]) -> list[Array | str]:
         """What is kept of each file, or why it cannot be read."""
-
-    @abstractmethod
-    def read_folder(self, root: Path) -> tuple[Array, Array]:
-        """What is kept of the examples in ``root``, and their labels.
-
-        Files that cannot be read are skipped, with a notice. Raises UserError where none can be.
-        """
 
 
 class Numbers(Reader):

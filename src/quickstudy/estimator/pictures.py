@@ -16,7 +16,7 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator import sheets
-from quickstudy.estimator.inputs import Array, Files
+from quickstudy.estimator.inputs import Array, Files, Found
 from quickstudy.tasks.folders import ENDINGS, listing
 from quickstudy.tasks.pictures import KINDS, made_of, shrunk, upright
 from quickstudy.tasks.places import notice, watched
@@ -71,33 +71,38 @@ class Pictures(Files):
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
             return list(threads.map(one, paths))
 
-    def read_folder(self, root: Path) -> tuple[Array, Array]:
-        """What is kept of the pictures in the class folders of ``root``, and their labels."""
-        if not root.is_dir():
-            what = "is a file" if root.exists() else "is not there"
-            raise UserError(f"{root} {what}; expected a folder that has a folder of pictures for each label.")
-        found = listing(root)
+    def read_place(self, place: Path) -> Found:
+        """The pictures in the class folders of ``place``, with their labels and paths.
+
+        Files that cannot be read are skipped, with a notice. Raises UserError where none can be.
+        """
+        if not place.is_dir():
+            what = "is a file" if place.exists() else "is not there"
+            raise UserError(f"{place} {what}; expected a folder that has a folder of pictures for each label.")
+        found = listing(place)
         if found.splits:
             first = next(iter(found.splits))
             raise UserError(
-                f"{root} has folders {', '.join(found.splits)}. Give one of them, for example {root / first}."
+                f"{place} has folders {', '.join(found.splits)}. Give one of them, for example {place / first}."
             )
         paths = [file.source / file.name for file in found.files]
         read: list[Array | str] = []
-        with watched(f"Reading {root}", len(paths)) as advance:
+        with watched(f"Reading {place}", len(paths)) as advance:
             for at in range(0, len(paths), AT_ONCE):
                 read += self.readable(paths[at : at + AT_ONCE])
                 advance(len(paths[at : at + AT_ONCE]))
         skipped = [*found.odd, *(one for one in read if isinstance(one, str))]
         if skipped:
             named = "; ".join(map(str, skipped[:MOST])) + " ..." * (len(skipped) > MOST)
-            notice(f"skipped {len(skipped)} of {len(read) + len(found.odd)} files in {root}: {named}")
-        kept = [(one, label) for one, label in zip(read, found.labels, strict=True) if not isinstance(one, str)]
+            notice(f"skipped {len(skipped)} of {len(read) + len(found.odd)} files in {place}: {named}")
+        every = zip(read, found.labels, paths, strict=True)
+        kept = [(one, label, str(path)) for one, label, path in every if not isinstance(one, str)]
         if not kept:
-            raise UserError(f"none of the {len(read)} pictures in {root} can be read. {skipped[-1]}")
-        if lost := sorted(set(found.labels) - {label for _, label in kept}):
+            raise UserError(f"none of the {len(read)} pictures in {place} can be read. {skipped[-1]}")
+        if lost := sorted(set(found.labels) - {label for _, label, _ in kept}):
             notice(f"no picture of {', '.join(lost)} can be read: it is not learnt")
-        return np.stack([one for one, _ in kept]), np.array([label for _, label in kept])
+        pictures, labels, names = zip(*kept, strict=True)
+        return Found(np.stack(pictures), np.array(labels), np.array(names))
 
     def inputs(self, kept: Array, support: Array) -> Tensor:
         return torch.tensor(kept, dtype=torch.float32) / 255

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.base import FewShot
-from quickstudy.estimator.inputs import Array, Reader
+from quickstudy.estimator.inputs import Array, Found, Reader, nameless
 from quickstudy.learners.base import Gaussian
 from quickstudy.tasks.base import Kind
 
@@ -28,22 +29,26 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
 
     kind: ClassVar[Kind] = "regression"
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Forget what was learnt before, and learn from ``X`` and its numbers ``y``; returns itself."""
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Forget what was learnt before, and learn from ``X`` and its numbers ``y``; returns itself.
+
+        ``X`` alone may be the path of a file, where the learner's examples are read from files.
+        """
         with self._whole():
             made, reads = self._source(X, y)
-            kept, numbers = self._read(reads, X, y, first=True)
-            self._begin(made, reads, kept)
-            self._keep(kept, numbers)
+            found = self._read(reads, X, y, first=True)
+            self._begin(made, reads, found.kept)
+            self._keep(*found)
         return self
 
-    def partial_fit(self, X: Any, y: Any) -> Self:
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Learn from more points; the same as ``fit`` on all of them."""
         if not hasattr(self, "adapted_"):
             return self.fit(X, y)
         with self._whole():
-            kept, numbers = self._read(self._reader, X, y, first=False)
-            self._keep(np.concatenate([self.examples_, kept]), np.concatenate([self.y_, numbers]))
+            found = self._read(self._reader, X, y, first=False)
+            before = self.examples_, self.y_, self.names_
+            self._keep(*(np.concatenate(each) for each in zip(before, found, strict=True)))
         return self
 
     def forget(self, examples: Sequence[int] | int) -> Self:
@@ -66,8 +71,10 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
         std = torch.cat([answer.std for answer in answers]).squeeze(-1)  # type: ignore[union-attr]
         return mean, std.cpu().double().numpy()
 
-    def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> tuple[Array, Array]:
-        """What is kept of each point, and its number."""
+    def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> Found:
+        """What is kept of each point, its number, and its name."""
+        if y is None and isinstance(X, str | os.PathLike):
+            return self._read_place(reads, X)
         if y is None:
             raise ValueError("FewShotRegressor requires y to be passed, but the target y is None.")
         numbers: Array = np.array(column_or_1d(y, dtype=np.float64, warn=True))
@@ -75,7 +82,7 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
             raise UserError("y holds NaN or infinity; expected finite numbers.")
         kept = reads.read(X, self, first)
         check_consistent_length(kept, numbers)
-        return kept, numbers
+        return nameless(kept, numbers)
 
     def _targets(self, y: Array) -> Tensor:
         return torch.tensor(y, dtype=torch.float32).unsqueeze(-1)

@@ -49,6 +49,7 @@ def save(estimator: FewShot, path: Path) -> Path:
         "names": [str(name) for name in getattr(estimator, "feature_names_in_", ())],
         "levels": reads.levels if isinstance(reads, Rows) else {},
         "classes": _labels(estimator.classes_) if hasattr(estimator, "classes_") else None,
+        "called": estimator.names_.tolist(),
         "confidence": estimator.confidence_.note() if estimator.confidence_ else None,
     }
     tensors = {f"learner/{name}": value for name, value in made.state_dict().items()}
@@ -85,7 +86,8 @@ def _made(kind: type[E], tensors: dict[str, torch.Tensor], note: dict[str, Any],
     if note["classes"] is not None:
         made.classes_ = np.array(note["classes"]["labels"], dtype=note["classes"]["dtype"])
     made.confidence_ = _confidence(tensors, note, path)
-    made._keep(tensors["examples"].numpy(), tensors["y"].numpy())
+    names = np.array(note.get("called") or [""] * len(tensors["y"]))
+    made._keep(tensors["examples"].numpy(), tensors["y"].numpy(), names)
     return made
 
 
