@@ -48,6 +48,12 @@ LEARNERS = {
     "tim": ("quickstudy.learners.tim:TIM", "answers all queries together: sure of each, even over the classes"),
     "laplacian": ("quickstudy.learners.laplacian:Laplacian", "simpleshot whose near queries agree on their class"),
     "nearest": ("quickstudy.learners.nearest:Nearest", "k nearest neighbours of the raw input; no training"),
+    "idf": ("quickstudy.learners.idf:Idf", "terms: cosine to the class, rare terms weighing more; no training"),
+    "naivebayes": (
+        "quickstudy.learners.naivebayes:NaiveBayes",
+        "terms: frequencies in each class, drawn towards those of training diseases; no training",
+    ),
+    "metabayes": ("quickstudy.learners.metabayes:MetaBayes", "terms: naivebayes whose prior and weights are learnt"),
 }
 
 

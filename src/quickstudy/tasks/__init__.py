@@ -43,6 +43,10 @@ FAMILIES = {
         "quickstudy.tasks.tiny_imagenet:TinyImageNet32",
         "photographs of 160 ImageNet classes at 32 x 32; the data must be yours",
     ),
+    "phenotypes": (
+        "quickstudy.tasks.phenotypes:Phenotypes",
+        "rare diseases, by the terms of published patients; the data must be yours",
+    ),
 }
 WRAPPERS = {
     "warp": ("quickstudy.tasks.warp:Warp", "random warps of training images; every image resized"),

@@ -1,0 +1,255 @@
+"""Patients from files: GA4GH phenopackets (JSON, version 2 or 1), tables of HPO terms (CSV), or lines of JSON.
+
+    .json            a phenopacket, a list of them, or a cohort with ``members``
+    .csv             columns patient, disease (optional), observed, excluded (optional), terms with ; or | between them;
+                     or a term a row in a column ``term``, with ``excluded`` true or false
+    .jsonl           a phenopacket or {"id", "disease", "observed": [...], "excluded": [...]} a line
+    folder           all of these in it; a phenopacket without a diagnosis has the name of the folder inside it
+
+Any of them may end in .gz. Jacobsen et al. (2022), "The GA4GH Phenopacket schema defines a computable representation of
+clinical data"; https://phenopacket-schema.readthedocs.io.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from quickstudy.errors import UserError
+from quickstudy.tasks.ontology import ID
+from quickstudy.tasks.places import notice
+from quickstudy.tasks.terms import Case
+
+PAPER = re.compile(r"PMID[_:]\d+")
+COLUMNS = {
+    "patient": ("patient", "patient_id", "id", "case", "case_id", "subject"),
+    "disease": ("disease", "diagnosis", "label", "disease_id"),
+    "observed": ("observed", "terms", "hpo", "hpo_ids", "hpo_terms", "phenotypes"),
+    "excluded": ("excluded", "excluded_terms", "absent"),
+    "term": ("term", "hpo_id", "hpo_term", "phenotype"),
+}
+"""What the columns of a CSV may be called, in any case."""
+ALIKE = 5
+"""Observed terms that two patients hardly share by chance, all of them and no other."""
+ENDINGS = (".json", ".jsonl", ".csv")
+
+
+def cases(path: Path | str) -> list[Case]:
+    """The patients in a file, or in all files of a folder in alphabetical order.
+
+    Raises UserError for what cannot be read, for a file without patients, and for an id that two patients have.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(one for one in path.rglob("*") if _ending(one) in READERS and not one.name.startswith("."))
+        found = [_in_folder(case, one, path) for one in files for case in _read(one)]
+    elif path.is_file():
+        found = _read(path)
+    else:
+        raise UserError(f"there is no {path}. Give a phenopacket (.json), a table (.csv), or a folder of them.")
+    if not found:
+        raise UserError(f"{path} has no patients. Expected phenopackets (.json), or tables (.csv) with HPO terms.")
+    _check_ids(found)
+    return found
+
+
+def _in_folder(case: Case, file: Path, folder: Path) -> Case:
+    if case.label is not None or file.parent == folder:
+        return case
+    return Case(**(vars(case) | {"label": file.parent.name}))
+
+
+def _check_ids(found: Sequence[Case]) -> None:
+    places: dict[str, str] = {}
+    for case in found:
+        if case.id in places:
+            raise UserError(
+                f"{case.source}: the patient {case.id} is also in {places[case.id]}. Give each patient one id, and all "
+                "terms of a patient in one place."
+            )
+        places[case.id] = case.source
+
+
+def notice_twins(found: Sequence[Case]) -> None:
+    """One notice that names patients who seem to be the same one under two ids."""
+    alike: dict[tuple[Any, ...], list[Case]] = {}
+    for case in found:
+        alike.setdefault((case.label, frozenset(case.observed), frozenset(case.excluded)), []).append(case)
+    twins = [same for (_, observed, _), same in alike.items() if len(same) > 1 and len(observed) >= ALIKE]
+    if twins:
+        notice(
+            f"{sum(map(len, twins))} patients have the very terms of another one, for example {twins[0][0].id} and "
+            f"{twins[0][1].id}. If that is one patient under two ids, remove one of them."
+        )
+
+
+def _ending(path: Path) -> str:
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+
+
+def _read(path: Path) -> list[Case]:
+    reader = READERS.get(_ending(path))
+    if reader is None:
+        raise UserError(f"{path} ends in {path.suffix!r}; expected one of {', '.join(ENDINGS)}.")
+    try:
+        found = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        text = found.decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}). Is it whole, and in UTF-8?") from error
+    return list(reader(text, path))
+
+
+def _json(text: str, path: Path) -> Iterator[Case]:
+    value = _parsed(text, str(path))
+    if isinstance(value, dict) and "members" in value:
+        value = value["members"]
+    many = isinstance(value, list)
+    for at, one in enumerate(value if many else [value]):
+        yield _packet(one, f"{path}, number {at + 1}" if many else str(path))
+
+
+def _json_lines(text: str, path: Path) -> Iterator[Case]:
+    for line, content in enumerate(text.splitlines(), 1):
+        if content.strip():
+            where = f"{path}, line {line}"
+            value = _parsed(content, where)
+            yield _plain(value, where) if isinstance(value, dict) and "observed" in value else _packet(value, where)
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where} is no JSON ({error}). Is it cut off?") from error
+
+
+def _plain(value: dict[str, Any], where: str) -> Case:
+    def words(field: str) -> tuple[str, ...]:
+        found = value.get(field) or []
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise UserError(f"{where}: {field} is {found!r}; expected a list of HPO terms.")
+        return tuple(found)
+
+    name = str(value.get("id") or where)
+    return Case(
+        id=name,
+        label=value.get("disease"),
+        observed=words("observed"),
+        excluded=words("excluded"),
+        source=where,
+        papers=tuple(dict.fromkeys(PAPER.findall(name))),
+        genes=words("gene"),
+    )
+
+
+def _packet(value: Any, where: str) -> Case:
+    """A phenopacket; measurements, biosamples and the like are not looked at."""
+    features = value.get("phenotypicFeatures") if isinstance(value, dict) else None
+    if not isinstance(features, list):
+        raise UserError(f"{where} has no list phenotypicFeatures. Expected a GA4GH phenopacket (schema version 2).")
+    observed: list[str] = []
+    excluded: list[str] = []
+    for at, feature in enumerate(features):
+        kind = feature.get("type") if isinstance(feature, dict) else None
+        word = (kind.get("id") or kind.get("label")) if isinstance(kind, dict) else None
+        if not isinstance(word, str):
+            raise UserError(f"{where}: phenotypicFeatures[{at}] has no type with an id. Name its HPO term.")
+        (excluded if feature.get("excluded") or feature.get("negated") else observed).append(word)
+    name = str(value.get("id") or (value.get("subject") or {}).get("id") or where)
+    references = [one.get("id", "") for one in (value.get("metaData") or {}).get("externalReferences") or []]
+    papers = PAPER.findall(" ".join([*map(str, references), name]))
+    return Case(
+        id=name,
+        label=_diagnosis(value),
+        observed=tuple(observed),
+        excluded=tuple(excluded),
+        source=where,
+        papers=tuple(dict.fromkeys(paper.replace(":", "_") for paper in papers)),
+        genes=tuple(dict.fromkeys(_genes(value))),
+    )
+
+
+def _diagnosis(value: dict[str, Any]) -> str | None:
+    """Id, or else name, of the first disease that is not ruled out, of the interpretations first."""
+    made = [(one.get("diagnosis") or {}).get("disease") for one in value.get("interpretations") or []]
+    said = [one.get("term") for one in value.get("diseases") or [] if not one.get("excluded")]
+    for disease in [*made, *said]:
+        if disease and (found := disease.get("id") or disease.get("label")):
+            return str(found)
+    return None
+
+
+def _genes(value: Any) -> Iterator[str]:
+    """Symbols of all genes in the interpretations."""
+    for one in value.get("interpretations") or []:
+        for found in (one.get("diagnosis") or {}).get("genomicInterpretations") or []:
+            variant = (found.get("variantInterpretation") or {}).get("variationDescriptor") or {}
+            for gene in (found.get("gene"), variant.get("geneContext")):
+                if gene and gene.get("symbol"):
+                    yield str(gene["symbol"])
+
+
+def _table(text: str, path: Path) -> Iterator[Case]:
+    lines = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=text.partition("\n")[0].count))
+    header = [name.strip().lower() for name in next(lines, [])]
+    at = {what: next((header.index(name) for name in names if name in header), -1) for what, names in COLUMNS.items()}
+    if at["observed"] < 0 and at["term"] < 0:
+        raise UserError(
+            f"{path}, line 1: there is no column of terms among {', '.join(header) or 'nothing'}. Expected one of "
+            f"{', '.join((*COLUMNS['observed'], *COLUMNS['term']))}."
+        )
+    rows = []
+    for line in lines:
+        if any(cell.strip() for cell in line):
+            if len(line) != len(header):
+                raise UserError(
+                    f"{path}, line {lines.line_num}: there are {len(line)} cells, and the header has {len(header)}. "
+                    "Put ; or | between terms, or quote the cell."
+                )
+            row = {what: line[column].strip() if column >= 0 else "" for what, column in at.items()}
+            rows.append((row, f"{path}, line {lines.line_num}"))
+    if at["observed"] >= 0:
+        for row, where in rows:
+            observed, excluded = (tuple(_words(row[what])) for what in ("observed", "excluded"))
+            yield _row(row["patient"] or where, row["disease"], observed, excluded, where)
+    else:
+        yield from _long(rows)
+
+
+def _long(rows: Sequence[tuple[dict[str, str], str]]) -> Iterator[Case]:
+    """A term a row: rows of one patient belong together, wherever they stand."""
+    together: dict[str, list[tuple[dict[str, str], str]]] = {}
+    for row, where in rows:
+        if not row["patient"]:
+            raise UserError(f"{where}: there is no patient for the term {row['term']!r}. Name one in each row.")
+        together.setdefault(row["patient"], []).append((row, where))
+    for name, own in together.items():
+        labels = Counter(row["disease"] for row, _ in own if row["disease"])
+        if len(labels) > 1:
+            where = next(where for row, where in own if row["disease"] not in ("", own[0][0]["disease"]))
+            raise UserError(f"{where}: the patient {name} has two diseases ({', '.join(labels)}). Keep one of them.")
+        absent = [row["excluded"].lower() in ("true", "yes", "1", "excluded", "x") for row, _ in own]
+        words = [tuple(row["term"] for (row, _), out in zip(own, absent, strict=True) if out == one) for one in (0, 1)]
+        yield _row(name, next(iter(labels), ""), words[0], words[1], own[0][1])
+
+
+def _row(name: str, disease: str, observed: tuple[str, ...], excluded: tuple[str, ...], where: str) -> Case:
+    papers = tuple(dict.fromkeys(PAPER.findall(name)))
+    return Case(name, disease or None, observed, excluded, where, papers=papers)
+
+
+def _words(cell: str) -> Iterator[str]:
+    """Terms between ; or |; ids may also have commas or spaces between them."""
+    for part in re.split(r"[;|]", cell):
+        words = re.split(r"[,\s]+", part.strip())
+        yield from words if all(map(ID.fullmatch, words)) else filter(None, [part.strip()])
+
+
+READERS: dict[str, Callable[[str, Path], Iterator[Case]]] = {".json": _json, ".jsonl": _json_lines, ".csv": _table}

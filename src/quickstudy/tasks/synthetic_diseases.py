@@ -1,0 +1,85 @@
+"""An invented ontology, and patients of invented diseases: the same in form as real ones, and there without data.
+
+Terms are a tree of four levels, in which some of the lowest have a second parent. A disease has a few typical terms,
+each with a frequency of its own; a patient has a part of these, some replaced by a term right above. Other terms come
+together, whatever the disease: they are what a paper happens to report, and of no use. Each paper looks for some of all
+these terms, and lists as excluded what it looked for and did not find.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from quickstudy.tasks import draw
+from quickstudy.tasks.ontology import ROOT, Ontology
+from quickstudy.tasks.terms import Case
+
+DISEASES = 200
+PAPERS = 3
+TYPICAL = 6
+"""Terms of a disease."""
+HABITS = (4, 4)
+"""Sets of terms that come together, and terms of each."""
+BRANCHES = (4, 5, 5)
+
+
+def synthetic() -> tuple[Ontology, list[Case]]:
+    """The ontology, and two patients in each of three papers on each of 200 diseases."""
+    known = tree()
+    own = key("terms")
+    leaves = torch.tensor([at for at in range(len(known.ids)) if not any(at in above for above in known.parents)])
+    habits = leaves[draw.order(own, len(leaves), "habits", math.prod(HABITS))]
+    return known, [case for disease in range(DISEASES) for case in cases(disease, known, leaves, habits)]
+
+
+def key(*words: object) -> Tensor:
+    return torch.tensor(draw.salt("synthetic diseases", *words))
+
+
+def tree() -> Ontology:
+    """One root, then ``BRANCHES`` terms below each; every fourth of the lowest has a second parent."""
+    parents: list[tuple[int, ...]] = [(), (0,)]
+    level = [1]
+    for depth, branches in enumerate(BRANCHES):
+        below = []
+        for number, above in enumerate(level):
+            for branch in range(branches):
+                second = depth == len(BRANCHES) - 1 and branch == 0 and number % 2 == 0
+                below.append(len(parents))
+                parents.append((above, level[(number + 7) % len(level)]) if second else (above,))
+        level = below
+    ids = ("HP:0000001", ROOT, *(f"HP:9{at:06}" for at in range(2, len(parents))))
+    labels = ("All", "Phenotypic abnormality", *(f"Invented finding {at}" for at in range(2, len(parents))))
+    synonyms = {label.lower(): at for at, label in enumerate(labels)}
+    return Ontology(ids, labels, tuple(parents), others={}, synonyms=synonyms, gone={}, version="invented")
+
+
+def cases(disease: int, known: Ontology, leaves: Tensor, habits: Tensor) -> list[Case]:
+    """The patients of one disease."""
+    own = key("disease", disease)
+    typical = leaves[draw.order(own, len(leaves), "typical", TYPICAL)]
+    chance = draw.uniform(own, TYPICAL, "chance", 0.2, 0.7)
+    asked = torch.cat([typical, habits])
+    made = []
+    for number in range(2 * PAPERS):
+        paper, self = key(disease, number // 2), key("patient", disease, number)
+        looked = draw.uniform(paper, len(asked), "looked") < 0.5
+        reports = (draw.uniform(paper, HABITS[0], "habits") < 0.3).repeat_interleave(HABITS[1])
+        has = torch.cat([draw.uniform(self, TYPICAL, "has") < chance, reports])
+        has[0] |= not bool(has.any())
+        coarse = draw.uniform(self, len(asked), "coarse") < 0.2
+        words = [known.ids[known.parents[at][0] if up else at] for at, up in zip(asked.tolist(), coarse, strict=True)]
+        made.append(
+            Case(
+                id=f"PMID_9{disease:04}{number // 2}_{number}",
+                label=f"OMIM:9{disease:05}",
+                observed=tuple(word for word, here in zip(words, has, strict=True) if here),
+                excluded=tuple(known.ids[at] for at in asked[looked & ~has].tolist()),
+                papers=(f"PMID_9{disease:04}{number // 2}",),
+                genes=(f"GENE{disease // 2 if disease < 20 else disease}",),
+            )
+        )
+    return made
