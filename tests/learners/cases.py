@@ -53,6 +53,8 @@ TRAINING = {
     "cavia": {"steps": 150, "tasks_per_step": 4, "rate": 1e-2},
     "incontext": {"way": 10, "tasks_per_step": 4, "rate": 3e-3},
     "leo": {"steps": 150, "way": 10, "tasks_per_step": 1, "rate": 5e-3},
+    "metabayes": {"steps": 150, "rate": 3e-2},
+    "ensemble": {"steps": 150, "rate": 3e-2},
 }
 """Of classifiers that the short training of all others does not suit: some learn slowly, and transformers fall apart at
 its rate."""

@@ -104,7 +104,7 @@ def test_over_ten_partitions_each_disease_is_tested_three_times() -> None:
 
 @pytest.mark.parametrize("leak", ["disease", "gene", "paper"])
 def test_purpose_made_leaks_are_caught(leak: str) -> None:
-    _, listed = synthetic_diseases.synthetic()
+    listed = list(synthetic_diseases.synthetic()[1])
     names = components.splits(phenotypes.ties(listed), 0)
     train, test = names["train"][0], names["test"][0]
     if leak == "disease":

@@ -17,12 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from quickstudy.learners.naivebayes import RARE, NaiveBayes, NaiveBayesConfig
-from quickstudy.tasks.base import Spec
+from quickstudy.tasks.base import Spec, Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetaBayesConfig(NaiveBayesConfig):
     """Naive Bayes with a meta-learned prior; the four weights are where learning starts."""
+
+    penalty: float = 1e-4
+    """Of the sum of squared residuals: how far a term that few episodes speak of stays with the moments."""
 
 
 class MetaBayes(NaiveBayes):
@@ -40,6 +43,10 @@ class MetaBayes(NaiveBayes):
     def recipe(cls, spec: Spec) -> dict[str, Any]:
         """A high rate: each term has its own four numbers, which few episodes speak of."""
         return super().recipe(spec) | {"rate": 0.03}
+
+    def loss(self, task: Task, progress: float) -> Tensor:
+        """Scalar: mean error of the query, and the penalty."""
+        return super().loss(task, progress) + self.config.penalty * self.residual.square().sum()
 
     def _prior(self) -> tuple[Tensor, Tensor]:
         mean = (self.mean.logit() + self.residual[0]).sigmoid()

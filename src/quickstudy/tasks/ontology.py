@@ -19,6 +19,8 @@ from quickstudy.errors import UserError, unknown
 ROOT = "HP:0000118"
 """Phenotypic abnormality: what is not below it (inheritance, onset, frequency) says nothing of what a patient has."""
 ID = re.compile(r"[A-Za-z]+[:_]\d+")
+TAGS = ("id", "name", "is_a", "alt_id", "synonym", "is_obsolete", "replaced_by", "consider")
+"""What is read of a term."""
 SYNONYM = re.compile(r'"((?:[^"\\]|\\.)*)" EXACT')
 
 
@@ -58,6 +60,8 @@ class Ontology:
 
     def find(self, word: str) -> int | None:
         """Number of the term with this id, old id, name or synonym; None where there is none."""
+        if (at := self.number.get(word)) is not None:
+            return at
         word = word.strip()
         if ID.fullmatch(word):
             return self.number.get(word.upper().replace("_", ":"))
@@ -97,7 +101,7 @@ def closures(parents: Sequence[tuple[int, ...]]) -> tuple[frozenset[int], ...]:
 
 def plain(value: str) -> str:
     """A value without what only people read: modifiers in braces, and what stands after an exclamation mark."""
-    return re.split(r"\s+[!{]", value, maxsplit=1)[0].strip()
+    return value.partition(" !")[0].partition(" {")[0].strip()
 
 
 @dataclass
@@ -214,7 +218,8 @@ def _stanzas(path: Path) -> tuple[str, list[_Stanza]]:
             found += [current] if current else []
         elif current is not None and ": " in text:
             tag, _, value = text.partition(": ")
-            current.tags.setdefault(tag, []).append((line, value))
+            if tag in TAGS:
+                current.tags.setdefault(tag, []).append((line, value))
         elif not inside and text.startswith("data-version: "):
             version = text.removeprefix("data-version: ")
     if not found:

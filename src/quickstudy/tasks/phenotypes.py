@@ -55,13 +55,10 @@ class Phenotypes:
     def __init__(self, *, partition: int = 0, simulated: bool = False, cases: str = CASES, hpo: str = ONTOLOGY) -> None:
         if partition < 0:
             raise UserError(f"the partition of phenotypes is {partition}; it must be 0 or more.")
-        if simulated:
-            known, listed = synthetic()
-        else:
-            known, listed = ontology.read(_found(hpo)), phenopackets.cases(_found(cases))
-        found = [terms.numbers(case, known, strict=False) for case in listed]
-        kept = [at for at, one in enumerate(found) if one[0] and listed[at].label is not None]
-        listed, found = [listed[at] for at in kept], [found[at] for at in kept]
+        known, everyone = synthetic() if simulated else (ontology.read(_found(hpo)), phenopackets.cases(_found(cases)))
+        all_terms = [terms.numbers(case, known, strict=False) for case in everyone]
+        kept = [at for at, one in enumerate(all_terms) if one[0] and everyone[at].label is not None]
+        listed, found = [everyone[at] for at in kept], [all_terms[at] for at in kept]
         names = components.splits(ties(listed), partition)
         check_apart(listed, names)
         train = set(names["train"])

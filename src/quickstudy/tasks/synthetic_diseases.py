@@ -8,6 +8,7 @@ these terms, and lists as excluded what it looked for and did not find.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -26,13 +27,14 @@ HABITS = (4, 4)
 BRANCHES = (4, 5, 5)
 
 
-def synthetic() -> tuple[Ontology, list[Case]]:
+@functools.cache
+def synthetic() -> tuple[Ontology, tuple[Case, ...]]:
     """The ontology, and two patients in each of three papers on each of 200 diseases."""
     known = tree()
     own = key("terms")
     leaves = torch.tensor([at for at in range(len(known.ids)) if not any(at in above for above in known.parents)])
     habits = leaves[draw.order(own, len(leaves), "habits", math.prod(HABITS))]
-    return known, [case for disease in range(DISEASES) for case in cases(disease, known, leaves, habits)]
+    return known, tuple(case for disease in range(DISEASES) for case in cases(disease, known, leaves, habits))
 
 
 def key(*words: object) -> Tensor:

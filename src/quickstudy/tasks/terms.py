@@ -77,11 +77,12 @@ def filled(found: Sequence[Numbers], used: Sequence[int], ontology: Ontology) ->
         for one in ontology.above[at]:
             below.setdefault(one, []).append(place[at])
     x = np.zeros((len(found), len(used)), dtype=np.int8)
+    under = {at: np.array(below.get(at, []), dtype=np.int64) for at in above}
     for row, (observed, excluded) in zip(x, found, strict=True):
-        for at in excluded:
-            row[below.get(at, [])] = -1
-        for at in observed:
-            row[above[at]] = 1
+        if excluded:
+            row[np.concatenate([under[at] for at in excluded])] = -1
+        if observed:
+            row[np.concatenate([above[at] for at in observed])] = 1
     return torch.from_numpy(x)
 
 
