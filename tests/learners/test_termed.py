@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,6 +45,16 @@ def test_idf_is_a_cosine_of_rare_terms() -> None:
     z = [F.normalize((own == 1) * idf, dim=-1).mean(0) for own in OWN]
     expected = torch.stack([F.cosine_similarity((QUERY.x == 1) * idf, one, dim=-1) for one in z], -1)
     torch.testing.assert_close(answers(made("idf", scale=5.0)), 5 * expected, rtol=1e-4, atol=1e-5)
+
+
+def test_logistic_regression_is_that_of_scikit_learn() -> None:
+    having, patients = frequency()
+    idf = torch.tensor([math.log((patients + 1) / (int(one) + 1)) for one in having])
+    known, asked = (F.normalize((one.x == 1) * idf, dim=-1).double().numpy() for one in (SUPPORT, QUERY))
+    theirs = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-8).fit(known, SUPPORT.y.argmax(-1).numpy())
+    expected = torch.from_numpy(theirs.predict_log_proba(asked)).float()
+    found = answers(made("termlogistic", penalty=0.5)).log_softmax(-1)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_naive_bayes_is_the_posterior_of_a_beta_binomial() -> None:

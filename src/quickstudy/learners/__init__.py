@@ -53,6 +53,10 @@ LEARNERS = {
         "quickstudy.learners.naivebayes:NaiveBayes",
         "terms: frequencies in each class, drawn towards those of training diseases; no training",
     ),
+    "termlogistic": (
+        "quickstudy.learners.termlogistic:TermLogistic",
+        "terms: logistic regression of each task, rare terms weighing more; no training",
+    ),
     "bestmatch": ("quickstudy.learners.bestmatch:BestMatch", "terms: best matches in the ontology; no training"),
     "metabayes": ("quickstudy.learners.metabayes:MetaBayes", "terms: naivebayes whose prior and weights are learnt"),
     "ensemble": ("quickstudy.learners.ensemble:Ensemble", "terms: calibrated answers of several learners, weighted"),

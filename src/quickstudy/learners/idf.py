@@ -34,9 +34,9 @@ class Idf(Termed):
     Config: ClassVar[type[Any]] = IdfConfig
     idf: Tensor
 
-    def __init__(self, spec: Spec, config: IdfConfig) -> None:
+    def __init__(self, spec: Spec, config: Any) -> None:
         super().__init__(spec, config)
-        check_positive(scale=config.scale)
+        check_positive(**vars(config))
         self._keep_terms("idf")
 
     def prepare(self, tasks: WholeTasks) -> None:
