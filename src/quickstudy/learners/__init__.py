@@ -59,7 +59,7 @@ LEARNERS = {
     ),
     "bestmatch": ("quickstudy.learners.bestmatch:BestMatch", "terms: best matches in the ontology; no training"),
     "metabayes": ("quickstudy.learners.metabayes:MetaBayes", "terms: naivebayes whose prior and weights are learnt"),
-    "ensemble": ("quickstudy.learners.ensemble:Ensemble", "terms: calibrated answers of several learners, weighted"),
+    "ensemble": ("quickstudy.learners.ensemble:Ensemble", "terms: the mean of several learners' calibrated answers"),
 }
 
 

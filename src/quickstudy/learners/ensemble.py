@@ -1,13 +1,14 @@
-"""Several learners of one kind of input, and their calibrated log-probabilities in weighted sum. Heskes (1998),
-"Selecting Weighting Factors in Logarithmic Opinion Pools"; calibration by a scale is Guo et al. (2017), "On Calibration
-of Modern Neural Networks".
+"""Several learners of one kind of input, and the mean of their calibrated log-probabilities. Genest and Zidek (1986),
+"Combining Probability Distributions" (the logarithmic opinion pool); calibration by a scale is Guo et al. (2017), "On
+Calibration of Modern Neural Networks".
 
-    l_m = log softmax(s_m f_m(x)),   logits = sum over members m of w_m l_m
-    s_m = exp(a_m + b_m k),   w_m = exp(c_m + d_m k),   k = log of the known examples of a class
+    l_m = log softmax(s_m f_m(x)),   logits = s (mean over members m of l_m)
+    s_m = exp(a_m + b_m k),   s = exp(a + b k),   k = log of the known examples of a class
 
-f_m are the logits of member m, k is the mean over the classes that have examples; a, b, c and d are meta-learned. Each
-member is trained by its own loss and its scale by its own log-likelihood, the weights by that of the sum: so members
-stay apart, which is what makes their sum better than the best of them.
+f_m are the logits of member m, k is the mean over the classes that have examples; a and b are meta-learned. Each member
+is trained by its own loss and each scale by its own log-likelihood, so that members stay apart: that is what makes
+their mean better than the best of them. All weigh the same: weights that are learnt on the training classes trust the
+member most that has fitted these.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from quickstudy.errors import UserError
 from quickstudy.learners.base import Adapted, Learner, Logits, Traits, only_present, present
 from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
 
-MEMBERS = ("idf", "naivebayes", "bestmatch", "metabayes")
+MEMBERS = ("idf", "bestmatch", "metabayes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class EnsembleConfig:
 
 
 class Ensemble(Learner):
-    """Members answer each on its own; their answers are calibrated, weighted and added up."""
+    """Members answer each on its own; their answers are calibrated and averaged."""
 
     traits: ClassVar[Traits] = Traits(kinds=("classification",), forms=("terms",))
     Config: ClassVar[type[Any]] = EnsembleConfig
@@ -51,10 +52,9 @@ class Ensemble(Learner):
                 raise UserError(f"{name} cannot be a member of an ensemble. Take learners without gradient steps.")
         made = {name: learners.learner_class(name) for name in config.members}
         self.members = nn.ModuleDict({name: one(spec, one.Config()) for name, one in made.items()})
-        count = len(made)
-        # [2, members]: at one known example, and for each time that they are e times as many
-        self.log_scale = nn.Parameter(torch.zeros(2, count))
-        self.log_weight = nn.Parameter(torch.stack([torch.full((count,), 1 / count).log(), torch.zeros(count)]))
+        # a and b of the members, and of their mean
+        self.log_scales = nn.Parameter(torch.zeros(2, len(made)))
+        self.log_scale = nn.Parameter(torch.zeros(2, 1))
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Ensemble(Learner):
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Logits:
         """Logits [n, way] for ``x`` [n, *shape]."""
-        return self._together(self._answers(adapted, x, mask), adapted)
+        return self._together(self._calibrated(self._answers(adapted, x, mask), adapted), adapted)
 
     def loss(self, task: Task, progress: float) -> Tensor:
         """Scalar: losses of the members, of their calibrated answers, and of all together."""
@@ -87,7 +87,7 @@ class Ensemble(Learner):
             answers = self._answers(adapted, task.query.x, task.query.mask)
         each = self._calibrated(answers, adapted)
         nll = [Logits(logits).nll(task.query.y) for logits in each]
-        nll.append(self._together(answers, adapted, apart=True).nll(task.query.y))
+        nll.append(self._together(each.detach(), adapted).nll(task.query.y))
         own = [member.loss(task, progress) for member in self._each() if any(True for _ in member.parameters())]
         return torch.stack([*(masked_mean(one, task.query.mask) for one in nll), *own]).sum()
 
@@ -104,15 +104,16 @@ class Ensemble(Learner):
 
     def _calibrated(self, answers: Tensor, adapted: Adapted) -> Tensor:
         """[members, n, way]: l_m."""
-        scale = self._at(self.log_scale, adapted)
+        scale = _at(self.log_scales, adapted).view(-1, 1, 1)
         return F.log_softmax(only_present(scale * answers, adapted["present"]), -1)
 
-    def _together(self, answers: Tensor, adapted: Adapted, apart: bool = False) -> Logits:
-        """The weighted sum; ``apart`` keeps its gradient from the scales."""
-        each = self._calibrated(answers, adapted)
-        each = torch.where(adapted["present"], each.detach() if apart else each, 0)
-        return Logits(only_present((self._at(self.log_weight, adapted) * each).sum(0), adapted["present"]))
+    def _together(self, each: Tensor, adapted: Adapted) -> Logits:
+        """The scaled mean of the members' ``each`` [members, n, way]."""
+        mean = torch.where(adapted["present"], each, 0).mean(0)
+        return Logits(only_present(_at(self.log_scale, adapted) * mean, adapted["present"]))
 
-    def _at(self, logs: Tensor, adapted: Adapted) -> Tensor:
-        """[members, 1, 1]: exp of the first number of each member plus k times the second."""
-        return (logs[0] + adapted["known"] * logs[1]).exp().view(-1, 1, 1)
+
+def _at(logs: Tensor, adapted: Adapted) -> Tensor:
+    """exp(a + b k) of ``logs`` [2, ...]."""
+    found: Tensor = (logs[0] + adapted["known"] * logs[1]).exp()
+    return found

@@ -19,7 +19,7 @@ class Termed(Learner):
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
         """Ways and shots as they will be asked for; weights settle within few steps, and then fit the training."""
-        return {"way": 20, "shot": 1, "max_shot": 5, "query": 5, "tasks_per_step": 2, "steps": 400}
+        return {"way": 20, "shot": 1, "max_shot": 5, "query": 5, "tasks_per_step": 2, "steps": 200}
 
     def _keep_terms(self, *names: str) -> None:
         """Buffers [V] of these names."""
