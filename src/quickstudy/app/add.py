@@ -45,12 +45,18 @@ class Flags:
 def main(args: list[str]) -> int:
     """Run the verb; the last line on stdout is the path of the file."""
     flags = parse(Flags, args, prog="quickstudy add", description=DESCRIPTION)
-    if bool(flags.label) == bool(flags.target):
-        raise UserError("say what the examples show: --label dog. Tables may have it in a column: --target NAME.")
+    if flags.label and flags.target:
+        raise UserError("--label says what all examples are, --target which column does. Leave one out.")
     if not flags.examples:
         raise UserError("say which pictures to add, files or folders of them, or which tables.")
     with alone(flags.model):
         made = load(flags.model)
+        if made.example == "case":
+            add_cases(made, flags.examples, flags.label)
+            report(made, made.save(flags.model), flags.json)
+            return 0
+        if not (flags.label or flags.target):
+            raise UserError("say what the examples show: --label dog. Tables may have it in a column: --target NAME.")
         if not made.takes_files:
             add_rows(made, flags.examples, flags.label, flags.target)
         elif flags.target:
@@ -72,6 +78,18 @@ def add(made: FewShotClassifier, paths: list[Path], text: str) -> None:
     if not good:
         raise UserError(f"none of the {len(paths)} files can be read as a {made.example}.")
     made.partial_fit(good, [label] * len(good))
+
+
+def add_cases(made: FewShotClassifier, paths: tuple[Path, ...], text: str) -> None:
+    """Learn the cases in ``paths``, of the diagnosis that ``text`` says, or else their own."""
+    for path in paths:
+        if text:
+            from quickstudy.tasks.phenopackets import cases
+
+            every = cases(path)
+            made.partial_fit(every, [label_of(made, text)] * len(every))
+        else:
+            made.partial_fit(str(path))
 
 
 def add_rows(made: FewShotClassifier, paths: tuple[Path, ...], text: str, target: str) -> None:

@@ -49,9 +49,12 @@ def main(args: list[str]) -> int:
     """Run the verb; the last line on stdout is the path of the file."""
     flags = parse(Flags, args, prog="quickstudy fit", description=DESCRIPTION)
     from quickstudy.estimator import FewShotClassifier
+    from quickstudy.estimator.source import spec_of
 
-    table = table_files.is_table(flags.examples)
-    out = flags.out or Path(f"{flags.examples.stem if table else flags.examples.resolve().name}.qs")
+    spec = spec_of(flags.weights)
+    table = table_files.is_table(flags.examples) and (spec is None or spec.form in ("rows", "numbers"))
+    alone = flags.examples.is_file()
+    out = flags.out or Path(f"{flags.examples.stem if alone else flags.examples.resolve().name}.qs")
     if out.is_dir():
         raise UserError(f"{out} is a folder; expected the file to write, for example {out / 'mine.qs'}.")
     made = FewShotClassifier(weights=flags.weights, inner_steps=flags.inner_steps, device=flags.device)

@@ -63,11 +63,16 @@ def main(args: list[str]) -> int:
         raise UserError("--json and --csv are two ways to say it. Leave one out.")
     made = load(flags.model)
     most = None if flags.abstain is None else made.threshold(flags.abstain)
+    how: Literal["json", "csv", "words"] = "json" if flags.json else "csv" if flags.csv else "words"
+    if made.example == "case":
+        from quickstudy.app import predict_cases
+
+        return predict_cases.main(made, flags.examples, most, how)
     if made.takes_files:
         found = answers(made, files(made, flags.examples), most)
     else:
         found = of_rows(made, flags.examples, most)
-    show(made, found, "json" if flags.json else "csv" if flags.csv else "words")
+    show(made, found, how)
     return 0
 
 
@@ -76,7 +81,7 @@ def load(path: Path) -> FewShotClassifier:
     from quickstudy.estimator import FewShotClassifier
 
     made = FewShotClassifier.load(path)
-    if not made.takes_files and not hasattr(made, "feature_names_in_"):
+    if made.example == "row" and not hasattr(made, "feature_names_in_"):
         raise UserError(
             f"{path} was learnt from rows without names. Use it in Python: FewShotClassifier.load({str(path)!r})."
         )

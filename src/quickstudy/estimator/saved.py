@@ -98,6 +98,13 @@ def learner(path: Path) -> tuple[Learner, Confidence | None]:
         return _learner(tensors, note, path), _confidence(tensors, note, path)
 
 
+def spec(path: Path) -> Spec:
+    """What the learner of the estimator in the file ``path`` takes."""
+    _, note = _read(path)
+    with _undamaged(path):
+        return _spec(note)
+
+
 @contextlib.contextmanager
 def _undamaged(path: Path) -> Iterator[None]:
     """Within it, what does not fit together in ``path`` is a UserError."""
@@ -112,12 +119,15 @@ def _undamaged(path: Path) -> Iterator[None]:
 
 
 def _learner(tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path) -> Learner:
-    spec = checked(Spec(**note["spec"]), name=lambda field: f"spec.{field}")
-    made = learners.build(note["learner"], spec, learners.configure(note["learner"], note["config"]), seed=0)
+    made = learners.build(note["learner"], _spec(note), learners.configure(note["learner"], note["config"]), seed=0)
     runs.load_weights(made, _below("learner/", tensors), path)
     if net := frozen(made):
         net.remember()  # the examples go through it again whenever there is one more
     return made.eval()
+
+
+def _spec(note: dict[str, Any]) -> Spec:
+    return checked(Spec(**note["spec"]), name=lambda field: f"spec.{field}")
 
 
 def _confidence(tensors: dict[str, torch.Tensor], note: dict[str, Any], path: Path) -> Confidence | None:

@@ -62,6 +62,14 @@ def small_table(X: Any, y: Any) -> bool:
     return y is None or len({*np.asarray(y, dtype=object).ravel().tolist()}) <= CLASSES
 
 
+def spec_of(weights: str | Path) -> Spec | None:
+    """What the learner of ``weights`` takes; None for ``default``, which depends on the examples."""
+    if weights == "default":
+        return None
+    path = Path(weights).expanduser()
+    return saved.spec(path) if path.is_file() else runs.load(path).spec
+
+
 def trained(weights: str | Path, kind: Kind) -> tuple[Learner, Confidence | None]:
     """The learner of a run folder or of a saved estimator, and what is known of how far to trust it.
 

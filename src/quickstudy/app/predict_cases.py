@@ -1,0 +1,98 @@
+"""``quickstudy predict`` for patients: a ranked list of diseases for each, with reasons."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from quickstudy.app import output
+
+if TYPE_CHECKING:
+    from quickstudy.estimator import FewShotClassifier
+    from quickstudy.estimator.differential import Disease
+
+SHOWN = 10
+"""Diseases of a list that people read; programs get all."""
+RESEARCH = (
+    "research software: it knows the diseases it was given and no other, was checked on published cases only, and "
+    "makes no diagnosis"
+)
+
+
+def main(
+    made: FewShotClassifier, paths: Sequence[Path], most: float | None, how: Literal["json", "csv", "words"]
+) -> int:
+    """Answer for every case in ``paths``; ``most`` is the threshold of answer sets, if coverage was asked for."""
+    writer = csv.writer(sys.stdout)
+    if how == "csv":
+        writer.writerow(("case", "place", "disease", "probability"))
+    for name, found in answers(made, paths, most):
+        if how == "json":
+            print(json.dumps(as_json(name, found, most)))
+        elif how == "csv":
+            writer.writerows((name, at, one.label, f"{one.probability:.4f}") for at, one in enumerate(found, 1))
+        else:
+            show(name, found, most)
+    print(RESEARCH, file=sys.stderr)
+    return 0
+
+
+def answers(made: FewShotClassifier, paths: Sequence[Path], most: float | None) -> Iterator[tuple[str, list[Disease]]]:
+    """Name and list of every case; UserError for a file that cannot be read."""
+    from quickstudy.estimator.cases import Cases
+    from quickstudy.estimator.differential import differential
+    from quickstudy.tasks.phenopackets import cases
+
+    reads = made._reader
+    assert isinstance(reads, Cases)
+    for path in paths:
+        every = cases(path)
+        for case, row in zip(every, reads.encoded(every), strict=True):
+            yield case.id, differential(made, row, most)
+
+
+def as_json(name: str, found: Sequence[Disease], most: float | None) -> dict[str, object]:
+    """One object for a case."""
+    value: dict[str, object] = {"case": name}
+    if most is not None:
+        value["answer_set"] = [one.label for one in found if one.within]
+        value["none_of_these"] = not any(one.within for one in found)
+    value["diseases"] = [
+        {
+            "disease": one.label,
+            "probability": one.probability,
+            "for": [{"term": term, "weight": weight} for term, weight in one.speaks_for],
+            "against": [{"term": term, "weight": weight} for term, weight in one.speaks_against],
+            "alike": [{"case": case, "terms_in_common": share} for case, share in one.alike],
+        }
+        for one in found
+    ]
+    return value | {"note": RESEARCH}
+
+
+def show(name: str, found: Sequence[Disease], most: float | None) -> None:
+    """The list for people."""
+    print(name)
+    if most is not None and not any(one.within for one in found):
+        print("  none of these: no disease is as likely as the right one is in the share of cases that was asked for")
+    marks = ["" if one.within is None else "*" if one.within else " " for one in found]
+    rows = [
+        (f"{at}.", f"{one.label}{mark}", f"{one.probability:.1%}", _terms(one.speaks_for), _terms(one.speaks_against))
+        for at, (one, mark) in enumerate(zip(found[:SHOWN], marks, strict=False), 1)
+    ]
+    output.print_table(("", "disease", "probability", "for", "against"), rows)
+    for one in found:
+        if one.alike:
+            alike = ", ".join(f"{case or 'a case without a name'} ({share:.0%} of terms)" for case, share in one.alike)
+            print(f"  {one.label}: most like {alike}")
+    if most is not None:
+        print("  * in the answer set")
+    print()
+
+
+def _terms(told: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{term.partition(' ')[2] or term} {weight:+.1f}" for term, weight in told[:3])

@@ -1,0 +1,129 @@
+"""Patients as the inputs of a learner: phenopackets, tables of terms, or lists of terms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from quickstudy.errors import UserError
+from quickstudy.estimator.inputs import Array, Found, Places
+from quickstudy.tasks import ontology
+from quickstudy.tasks.base import Form, Spec
+from quickstudy.tasks.ontology import Ontology
+from quickstudy.tasks.phenopackets import cases, notice_twins
+from quickstudy.tasks.phenotypes import ONTOLOGY
+from quickstudy.tasks.places import find, notice
+from quickstudy.tasks.terms import Case, encode, numbers, ontology_of
+
+
+class Cases(Places):
+    """Patients in the terms that a run knows.
+
+    It needs no ontology beside it, for its spec has the terms' relations. Where there is one, synonyms and old ids are
+    understood too, and a term that the run has never met counts as the more general ones above it.
+    """
+
+    form: ClassVar[Form] = "terms"
+    example: ClassVar[str] = "case"
+
+    def __init__(self, spec: Spec) -> None:
+        self.names = spec.names
+        self.own = ontology_of(spec.names, spec.parents)
+
+    @cached_property
+    def ontology(self) -> Ontology:
+        """A whole one where it is at hand, with every term that the run knows; else what the run knows."""
+        if not (there := find(ONTOLOGY)).is_file():
+            return self.own
+        whole = ontology.read(there)
+        return whole if all(name.partition(" ")[0] in whole.number for name in self.names) else self.own
+
+    def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
+        """[n, V] int8 of the cases of a file or folder, or of a list: ``Case``, or the terms that were observed."""
+        if isinstance(X, str | os.PathLike):
+            return self.encoded(cases(Path(X).expanduser()))
+        if isinstance(X, np.ndarray) and X.dtype.kind in "if":
+            return self._checked(X)
+        return self.encoded([_case(one, number) for number, one in enumerate(X, 1)])
+
+    def read_place(self, place: Path) -> Found:
+        """Every case in ``place`` with its disease and id; those without a diagnosis are named and left out."""
+        every = cases(place)
+        kept = [case for case in every if case.label]
+        if not kept:
+            raise UserError(
+                f"no case in {place} says which disease it is. Phenopackets have it in interpretations or diseases, "
+                f"tables in a column disease; or put each disease's cases into a folder with its name."
+            )
+        if lost := [case.id for case in every if not case.label]:
+            notice(f"left out {len(lost)} of {len(every)} cases, which have no diagnosis ({', '.join(lost[:5])})")
+        notice_twins(kept)
+        encoded = self.encoded(kept)
+        return Found(encoded, np.array([case.label for case in kept]), np.array([case.id for case in kept]))
+
+    def encoded(self, found: Sequence[Case]) -> Array:
+        """[n, V] int8.
+
+        Terms that the run does not know are named and left out; UserError for a case that has no other.
+        """
+        every = {word: case for case in found for word in (*case.observed, *case.excluded)}
+        if strange := [word for word in every if self.ontology.find(word) is None]:
+            notice(
+                f"{len(strange)} of {len(every)} terms are unknown and left out, for example {strange[0]} "
+                f"({every[strange[0]].source or every[strange[0]].id})"
+                + f"; all terms are known where {ONTOLOGY} is in QUICKSTUDY_DATA"
+                * (self.ontology is self.own)
+            )
+        for case in found:
+            if not numbers(case, self.ontology, strict=False)[0]:
+                raise UserError(
+                    f"{case.source or case.id}: the case {case.id} has no observed term that the run knows. Give one "
+                    f"at least, such as {self.names[-1]}, or the more general ones above yours."
+                )
+        values: Array = encode(found, self.names, self.ontology, strict=False).to(torch.int8).numpy()
+        return values
+
+    def inputs(self, kept: Array, support: Array) -> Tensor:
+        return torch.tensor(kept, dtype=torch.float32)
+
+    def specific(self, row: Array) -> list[int]:
+        """Columns of the observed terms of ``row`` [V] that have no more specific one observed."""
+        general = {parent for at in np.flatnonzero(row == 1) for parent in self.own.parents[at]}
+        return [int(at) for at in np.flatnonzero(row == 1) if at not in general]
+
+    def without(self, row: Array, terms: Sequence[int]) -> Array:
+        """[len(terms), V] ``row`` as it were without each of ``terms``, and without what only that one implies."""
+        own = self.specific(row)
+        made = np.repeat(row[None], len(terms), 0)
+        for changed, term in zip(made, terms, strict=True):
+            changed[changed == 1] = 0
+            for other in own:
+                if other != term:
+                    changed[list(self.own.above[other])] = 1
+        return made
+
+    def _checked(self, X: Array) -> Array:
+        if X.ndim != 2 or X.shape[1] != len(self.names) or not np.isin(X, (-1, 0, 1)).all():
+            raise UserError(
+                f"X has shape {X.shape}; expected lists of terms, or [n, {len(self.names)}] of 1 (observed), -1 "
+                f"(excluded) and 0."
+            )
+        return X.astype(np.int8)
+
+
+def _case(one: Any, number: int) -> Case:
+    if isinstance(one, Case):
+        return one
+    if isinstance(one, Mapping) and "observed" in one:
+        return Case(f"case {number}", None, tuple(one["observed"]), tuple(one.get("excluded", ())))
+    if isinstance(one, Sequence) and not isinstance(one, str):
+        return Case(f"case {number}", None, tuple(map(str, one)))
+    raise UserError(f"case {number} is {one!r}; expected a list of HPO terms, or the path of a phenopacket for all.")

@@ -1,0 +1,88 @@
+"""A ranked list for one patient: how likely each disease is, which terms spoke for and against, who is most alike.
+
+    weight of a term = log odds of the disease for the patient - log odds for the patient without the term
+
+A term is taken away together with the more general ones that no other observed term implies. Patients are alike by the
+share of terms in common (Jaccard 1912), general ones included.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from quickstudy.estimator.cases import Cases
+from quickstudy.estimator.classifier import FewShotClassifier
+from quickstudy.estimator.inputs import Array
+
+EXPLAINED = 3
+"""Diseases on top of the list of which terms and patients are told."""
+TOLD = 5
+"""Terms on either side."""
+ALIKE = 3
+"""Patients who are most alike."""
+SLIGHT = 0.01
+"""Smaller weights are not told: a percent of the odds."""
+
+
+class Disease(NamedTuple):
+    """One line of the list."""
+
+    label: str
+    probability: float
+    within: bool | None
+    """Whether it is in the answer set; None where the run is not calibrated."""
+    speaks_for: list[tuple[str, float]]
+    speaks_against: list[tuple[str, float]]
+    alike: list[tuple[str, float]]
+    """Known patients of the disease, and the share of terms in common."""
+
+
+def differential(made: FewShotClassifier, row: Array, most: float | None) -> list[Disease]:
+    """Every disease, the likeliest first, for the patient ``row`` [V]; ``most`` is the threshold of answer sets."""
+    reads = cast(Cases, made._reader)
+    chances = made.predict_proba(row[None])[0]
+    order = np.argsort(-chances, kind="stable")
+    terms = reads.specific(row)
+    weights = _weights(made, reads, row, terms, chances) if len(terms) > 1 else np.zeros((0, len(chances)))
+    common = shared(row, made.examples_)
+    found = []
+    for place, at in enumerate(order):
+        told = place < EXPLAINED
+        known = np.flatnonzero(made.y_ == at)
+        nearest = known[np.argsort(-common[known], kind="stable")][: ALIKE if told else 0]
+        by_weight = sorted(zip(weights[:, at] if told else [], terms, strict=False), reverse=True)
+        named = [(reads.names[term], float(weight)) for weight, term in by_weight]
+        found.append(
+            Disease(
+                label=str(made.classes_[at]),
+                probability=float(chances[at]),
+                within=None if most is None else bool(1 - chances[at] <= most),
+                speaks_for=[one for one in named if one[1] > SLIGHT][:TOLD],
+                speaks_against=[one for one in reversed(named) if one[1] < -SLIGHT][:TOLD],
+                alike=[(str(made.names_[one]), float(common[one])) for one in nearest],
+            )
+        )
+    return found
+
+
+def _weights(made: FewShotClassifier, reads: Cases, row: Array, terms: list[int], chances: Array) -> Array:
+    """[terms, classes]."""
+    weights: Array = odds(chances) - odds(made.predict_proba(reads.without(row, terms)))
+    return weights
+
+
+def odds(chances: Array) -> Array:
+    """Log odds of each class."""
+    tiny = np.finfo(np.float64).tiny
+    others = chances.sum(-1, keepdims=True) - chances
+    told: Array = np.log(chances + tiny) - np.log(np.maximum(others, 0) + tiny)
+    return told
+
+
+def shared(row: Array, others: Array) -> Array:
+    """[n] share of the terms observed in ``row`` [V] or in each of ``others`` [n, V] that are observed in both."""
+    mine, theirs = row == 1, others == 1
+    share: Array = (mine & theirs).sum(1) / np.maximum((mine | theirs).sum(1), 1)
+    return share
