@@ -14,7 +14,7 @@ from quickstudy.app.flags import parse
 from quickstudy.errors import UserError
 
 if TYPE_CHECKING:
-    from quickstudy.estimator import FewShotClassifier
+    from quickstudy.estimator import FewShotClassifier, FewShotRegressor
 
 DESCRIPTION = """Learn to tell things apart from a handful of each: EXAMPLES is a folder that has a folder of pictures
 for each label, or a table (CSV) with a column of labels, --target.
@@ -57,6 +57,8 @@ def main(args: list[str]) -> int:
     out = flags.out or Path(f"{flags.examples.stem if alone else flags.examples.resolve().name}.qs")
     if out.is_dir():
         raise UserError(f"{out} is a folder; expected the file to write, for example {out / 'mine.qs'}.")
+    if spec is not None and spec.kind == "regression":
+        return history(flags, out)
     made = FewShotClassifier(weights=flags.weights, inner_steps=flags.inner_steps, device=flags.device)
     if table:
         rows, labels = table_files.parted(table_files.read(flags.examples), flags.target, flags.examples)
@@ -70,7 +72,21 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def learnt_by(made: FewShotClassifier) -> str:
+def history(flags: Flags, out: Path) -> int:
+    """Learn from one history."""
+    from quickstudy.app import histories
+    from quickstudy.estimator import FewShotRegressor
+
+    if flags.target:
+        raise UserError(f"--target is for classes, and {flags.weights} predicts numbers. Leave it out.")
+    made = FewShotRegressor(weights=flags.weights, inner_steps=flags.inner_steps, device=flags.device)
+    made.fit(str(flags.examples))
+    histories.records(made)
+    print(f"learnt by {learnt_by(made)}", file=sys.stderr)
+    return histories.report(made, made.save(out), flags.json)
+
+
+def learnt_by(made: FewShotClassifier | FewShotRegressor) -> str:
     """The learner, and the tasks that it was trained on."""
     from quickstudy.learners import name_of
 

@@ -38,6 +38,8 @@ class Flags:
     """Pictures or folders of them, or CSV files with the columns that were learnt from."""
     abstain: float | None = None
     """Say nothing (?) unless exactly one label is in the set that holds the right one in that share of cases: 0.9."""
+    top: int = 0
+    """Of what a user may like, so many that he would like best; 0 is all."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """One JSON object a line, with the probability of every label."""
     csv: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -57,13 +59,15 @@ class Answer(NamedTuple):
 def main(args: list[str]) -> int:
     """Run the verb."""
     flags = parse(Flags, args, prog="quickstudy predict", description=DESCRIPTION)
-    if not flags.examples:
-        raise UserError("say which pictures to look at, files or folders of them, or which tables.")
     if flags.json and flags.csv:
         raise UserError("--json and --csv are two ways to say it. Leave one out.")
+    how: Literal["json", "csv", "words"] = "json" if flags.json else "csv" if flags.csv else "words"
+    if of_numbers(flags.model):
+        return history(flags, how)
+    if not flags.examples:
+        raise UserError("say which pictures to look at, files or folders of them, or which tables.")
     made = load(flags.model)
     most = None if flags.abstain is None else made.threshold(flags.abstain)
-    how: Literal["json", "csv", "words"] = "json" if flags.json else "csv" if flags.csv else "words"
     if made.example == "case":
         from quickstudy.app import predict_cases
 
@@ -74,6 +78,23 @@ def main(args: list[str]) -> int:
         found = of_rows(made, flags.examples, most)
     show(made, found, how)
     return 0
+
+
+def of_numbers(path: Path) -> bool:
+    """Whether the model in the file ``path`` predicts numbers."""
+    from quickstudy.estimator import saved
+
+    return path.is_file() and saved.spec(path).kind == "regression"
+
+
+def history(flags: Flags, how: Literal["json", "csv", "words"]) -> int:
+    """Answer what a history leaves open."""
+    from quickstudy.app import histories
+    from quickstudy.estimator import FewShotRegressor
+
+    if flags.abstain is not None:
+        raise UserError("--abstain is for labels, and this model predicts numbers, with intervals. Leave it out.")
+    return histories.predict(FewShotRegressor.load(flags.model), flags.examples, how, flags.top or None)
 
 
 def load(path: Path) -> FewShotClassifier:

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.base import FewShot
 from quickstudy.estimator.inputs import Array, Found, Reader, nameless
-from quickstudy.learners.base import Gaussian
+from quickstudy.learners.base import Gaussian, Prediction
 from quickstudy.tasks.base import Kind
 
 
@@ -56,20 +56,36 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
         return self._shrink(self._without(examples))
 
     def predict(self, X: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
-        """[n] numbers; with ``return_std`` also their standard deviations, where the learner knows any."""
-        answers = self._predict(X)
-        mean: Array = torch.cat([answer.mean for answer in answers]).squeeze(-1).cpu().double().numpy()  # type: ignore[union-attr]
+        """[n] numbers, or [n, d] where a point has several; with ``return_std`` also their standard deviations.
+
+        UserError where the learner knows none.
+        """
+        mean, std = self.predictions(self._answers(self._reader_().read(X, self, False), self.adapted_, self.examples_))
+        if not return_std:
+            return mean
+        if std is None:
+            raise UserError(f"{self._name(self.learner_)} predicts no standard deviation. Use gp, or a cnp.")
+        return mean, std
+
+    def predictions(self, answers: Sequence[Prediction]) -> tuple[Array, Array | None]:
+        """Means and standard deviations, None where the learner knows none, of ``_answers``."""
+
+        def joined(parts: list[Tensor]) -> Array:
+            values: Array = torch.cat(parts).cpu().double().numpy()
+            return values[:, 0] if values.shape[1] == 1 else values
+
+        mean = joined([answer.mean for answer in answers])  # type: ignore[union-attr]
         if not np.isfinite(mean).all():
             raise UserError(
                 "the adaptation diverged: predictions are not finite. Bring y to about the size of the numbers that "
                 "the learner was trained on, or take fewer inner_steps."
             )
-        if not return_std:
-            return mean
-        if not all(isinstance(answer, Gaussian) for answer in answers):
-            raise UserError(f"{self._name(self.learner_)} predicts no standard deviation. Use gp, or a cnp.")
-        std = torch.cat([answer.std for answer in answers]).squeeze(-1)  # type: ignore[union-attr]
-        return mean, std.cpu().double().numpy()
+        stds = [answer.std for answer in answers if isinstance(answer, Gaussian)]
+        return mean, joined(stds) if stds else None
+
+    def _reader_(self) -> Reader:
+        check_is_fitted(self, "adapted_")
+        return self._reader
 
     def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> Found:
         """What is kept of each point, its number, and its name."""
@@ -85,4 +101,4 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
         return nameless(kept, numbers)
 
     def _targets(self, y: Array) -> Tensor:
-        return torch.tensor(y, dtype=torch.float32).unsqueeze(-1)
+        return torch.tensor(y, dtype=torch.float32).reshape(len(y), -1)

@@ -18,6 +18,7 @@ from quickstudy.confidence import Confidence, parse
 from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.estimator.readers import reader
+from quickstudy.estimator.records import Records
 from quickstudy.estimator.rows import Rows
 from quickstudy.learners.base import Learner
 from quickstudy.nets.frozen import frozen
@@ -56,6 +57,8 @@ def save(estimator: FewShot, path: Path) -> Path:
     support = {"examples": torch.from_numpy(estimator.examples_), "y": torch.from_numpy(estimator.y_)}
     if estimator.confidence_:
         tensors |= {f"confidence/{name}": value for name, value in estimator.confidence_.tensors().items()}
+    if isinstance(reads, Records):
+        tensors |= {f"reader/{name}": torch.from_numpy(value) for name, value in reads.note().items()}
     runs.write_tensors(path, tensors | support, note)
     return path
 
@@ -79,6 +82,8 @@ def _made(kind: type[E], tensors: dict[str, torch.Tensor], note: dict[str, Any],
     made._reader = reader(made.learner_.spec)
     if isinstance(made._reader, Rows):
         made._reader.levels = note["levels"]
+    if isinstance(made._reader, Records):
+        made._reader.restore({name: value.numpy() for name, value in _below("reader/", tensors).items()})
     if note["columns"] is not None:
         made.n_features_in_ = note["columns"]
     if note["names"]:
