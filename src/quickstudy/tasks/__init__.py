@@ -43,6 +43,10 @@ FAMILIES = {
         "quickstudy.tasks.tiny_imagenet:TinyImageNet32",
         "photographs of 160 ImageNet classes at 32 x 32; the data must be yours",
     ),
+    "pk": (
+        "quickstudy.tasks.pk:PK",
+        "levels of a drug in one patient's blood after its doses (regression)",
+    ),
 }
 WRAPPERS = {
     "warp": ("quickstudy.tasks.warp:Warp", "random warps of training images; every image resized"),

@@ -1,0 +1,85 @@
+"""What learners that know pharmacokinetics share: a compartment model with a population around it.
+
+    y = log f(theta; doses) + e,   theta = a + B (c - mean c) + eta,   eta ~ N(0, Omega),   e ~ N(0, s^2)
+
+theta are logarithms of volumes, clearances and rates, c the covariates, f the closed form of ``sim/compartments.py``:
+one compartment after injections, one with absorption after what is swallowed (absorption is faster than elimination),
+three after infusions. Sheiner, Rosenberg, Marathe (1977), "Estimation of population characteristics of pharmacokinetic
+parameters from routine clinical data"; Lindstrom and Bates (1990), "Nonlinear mixed effects models for repeated
+measures data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.func import jacfwd, vmap
+
+from quickstudy.sim.compartments import absorbed, level, one_compartment, three_compartments
+from quickstudy.tasks.dosing import Layout
+
+LEAST_LEVEL = 1e-4
+"""Added to every level, so that its logarithm is finite before the first dose."""
+FARTHEST = 6.0
+"""Most that a parameter may be off its centre, in logarithms."""
+LENGTHS = (1.0, 0.5, 0.2, 0.05, 0.0)
+"""Of a step, as a share of Gauss and Newton's: that which helps most is taken."""
+Curve = Callable[[Tensor], Tensor]
+"""eta [p] -> logarithms of the levels [n]."""
+
+
+def parameters(layout: Layout) -> tuple[str, ...]:
+    """What theta are the logarithms of."""
+    if layout.oral:
+        return ("volume", "clearance", "absorption beyond elimination")
+    if "duration" in layout.fields:
+        return ("volume", "clearance", "near volume", "clearance to it", "far volume", "clearance to it")
+    return ("volume", "clearance")
+
+
+def log_level(layout: Layout, theta: Tensor, x: Tensor) -> Tensor:
+    """[...] logarithm of the level for ``theta`` [..., p] at the readings ``x`` [..., inputs]."""
+    doses, values = layout.doses(x), theta.exp().unbind(-1)
+    if layout.oral:
+        volume, clearance, beyond = values
+        body = absorbed(one_compartment(volume, clearance), clearance / volume + beyond)
+    else:
+        body = three_compartments(*values) if "duration" in doses else one_compartment(*values)
+    amount = doses["oral amount" if layout.oral else "amount"]
+    found = level(body, doses["since"], amount, doses.get("duration"), doses.get("interval"))
+    return (found.clamp(min=0) + LEAST_LEVEL).log()
+
+
+def posterior(
+    curve: Curve, y: Tensor, weight: Tensor, precision: Tensor, start: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    """Mode [p] and covariance [p, p] (Laplace) of eta by ``steps`` Gauss-Newton steps from ``start`` [p].
+
+    ``weight`` [n] are precisions of the readings ``y`` [n], 0 in padding; ``precision`` [p, p] is that of eta around 0.
+    Of each step the best of LENGTHS is taken.
+    """
+    eta = start
+    lengths = torch.tensor(LENGTHS, dtype=y.dtype, device=y.device)
+    for _ in range(steps):
+        matrix, pull = _normal_equations(curve, y, weight, precision, eta)
+        step = torch.linalg.solve(matrix, pull).clamp(-2, 2)
+        points = (eta + lengths.unsqueeze(-1) * step).clamp(-FARTHEST, FARTHEST)
+        errors = vmap(lambda at: _cost(curve, y, weight, precision, at))(points)
+        best = errors.detach().argmin(0, keepdim=True)
+        eta = points.gather(0, best.unsqueeze(-1).expand(1, len(eta))).squeeze(0)
+    matrix, _ = _normal_equations(curve, y, weight, precision, eta)
+    return eta, torch.linalg.inv(matrix)
+
+
+def _cost(curve: Curve, y: Tensor, weight: Tensor, precision: Tensor, eta: Tensor) -> Tensor:
+    return (weight * (y - curve(eta)).square()).sum() + eta @ precision @ eta
+
+
+def _normal_equations(
+    curve: Curve, y: Tensor, weight: Tensor, precision: Tensor, eta: Tensor
+) -> tuple[Tensor, Tensor]:
+    slope = jacfwd(curve)(eta)
+    pulled = slope.T * weight
+    return pulled @ slope + precision, pulled @ (y - curve(eta)) - precision @ eta
