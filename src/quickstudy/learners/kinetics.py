@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.func import jacfwd, vmap
+from torch.func import grad, vmap
 
 from quickstudy.sim.compartments import absorbed, level, one_compartment, three_compartments
 from quickstudy.tasks.dosing import Layout
@@ -24,10 +24,12 @@ LEAST_LEVEL = 1e-4
 """Added to every level, so that its logarithm is finite before the first dose."""
 FARTHEST = 6.0
 """Most that a parameter may be off its centre, in logarithms."""
+LONGEST = 2.0
+"""Most that one step moves a parameter."""
 LENGTHS = (1.0, 0.5, 0.2, 0.05, 0.0)
 """Of a step, as a share of Gauss and Newton's: that which helps most is taken."""
 Curve = Callable[[Tensor], Tensor]
-"""eta [p] -> logarithms of the levels [n]."""
+"""theta [n, p] -> logarithms of the levels [n], row by row."""
 
 
 def parameters(layout: Layout) -> tuple[str, ...]:
@@ -52,34 +54,39 @@ def log_level(layout: Layout, theta: Tensor, x: Tensor) -> Tensor:
     return (found.clamp(min=0) + LEAST_LEVEL).log()
 
 
+def sloped(curve: Curve, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithms of the levels [n] and their derivatives [n, p] by the same row of ``theta`` [n, p]."""
+
+    def total(theta: Tensor) -> tuple[Tensor, Tensor]:
+        found = curve(theta)
+        return found.sum(), found
+
+    slope, found = grad(total, has_aux=True)(theta)  # a row of the one depends on a row of the other alone
+    return found, slope
+
+
 def posterior(
-    curve: Curve, y: Tensor, weight: Tensor, precision: Tensor, start: Tensor, steps: int
+    curve: Curve, base: Tensor, y: Tensor, weight: Tensor, precision: Tensor, start: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
-    """Mode [p] and covariance [p, p] (Laplace) of eta by ``steps`` Gauss-Newton steps from ``start`` [p].
+    """Mode [p] and covariance [p, p] (Laplace) of eta, theta being ``base`` [n, p] + eta, by Gauss-Newton ``steps``.
 
     ``weight`` [n] are precisions of the readings ``y`` [n], 0 in padding; ``precision`` [p, p] is that of eta around 0.
     Of each step the best of LENGTHS is taken.
     """
     eta = start
     lengths = torch.tensor(LENGTHS, dtype=y.dtype, device=y.device)
+
+    def cost(eta: Tensor) -> Tensor:
+        return (weight * (y - curve(base + eta)).square()).sum() + eta @ precision @ eta
+
+    def normal_equations(eta: Tensor) -> tuple[Tensor, Tensor]:
+        found, slope = sloped(curve, base + eta)
+        pulled = slope.T * weight
+        return pulled @ slope + precision, pulled @ (y - found) - precision @ eta
+
     for _ in range(steps):
-        matrix, pull = _normal_equations(curve, y, weight, precision, eta)
-        step = torch.linalg.solve(matrix, pull).clamp(-2, 2)
+        step = torch.linalg.solve(*normal_equations(eta)).clamp(-LONGEST, LONGEST)
         points = (eta + lengths.unsqueeze(-1) * step).clamp(-FARTHEST, FARTHEST)
-        errors = vmap(lambda at: _cost(curve, y, weight, precision, at))(points)
-        best = errors.detach().argmin(0, keepdim=True)
+        best = vmap(cost)(points.detach()).argmin(0, keepdim=True)
         eta = points.gather(0, best.unsqueeze(-1).expand(1, len(eta))).squeeze(0)
-    matrix, _ = _normal_equations(curve, y, weight, precision, eta)
-    return eta, torch.linalg.inv(matrix)
-
-
-def _cost(curve: Curve, y: Tensor, weight: Tensor, precision: Tensor, eta: Tensor) -> Tensor:
-    return (weight * (y - curve(eta)).square()).sum() + eta @ precision @ eta
-
-
-def _normal_equations(
-    curve: Curve, y: Tensor, weight: Tensor, precision: Tensor, eta: Tensor
-) -> tuple[Tensor, Tensor]:
-    slope = jacfwd(curve)(eta)
-    pulled = slope.T * weight
-    return pulled @ slope + precision, pulled @ (y - curve(eta)) - precision @ eta
+    return eta, torch.linalg.inv(normal_equations(eta)[0])

@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import jacfwd, vmap
+from torch.func import vmap
 from torch.nn import functional as F
 
-from quickstudy.learners.kinetics import log_level, parameters, posterior
+from quickstudy.learners.kinetics import log_level, parameters, posterior, sloped
 from quickstudy.tasks.base import Examples
 from quickstudy.tasks.dosing import Layout
 
@@ -48,7 +48,7 @@ class Population(NamedTuple):
 
 
 def typical(layout: Layout, population: Population, x: Tensor) -> Tensor:
-    """[..., p] logarithms of the parameters of a patient of whom only the covariates in ``x`` [..., inputs] are known."""
+    """[..., p] logarithms of the parameters of a patient of whom ``x`` [..., inputs] says the covariates."""
     return population.centre + (layout.known(x) - population.known) @ population.effect.T
 
 
@@ -99,12 +99,12 @@ def _common(layout: Layout, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     errors = torch.stack([(y - log_level(layout, point.expand(len(x), -1), x)).square().mean() for point in points])
     start = points[errors.argmin()]
 
-    def curve(eta: Tensor) -> Tensor:
-        return log_level(layout, (start + eta).expand(len(x), -1), x)
+    def curve(theta: Tensor) -> Tensor:
+        return log_level(layout, theta, x)
 
-    weak = 0.1 * torch.eye(size, dtype=x.dtype)
-    eta, _ = posterior(curve, y, torch.ones_like(y), weak, torch.zeros_like(start), 30)
-    return start + eta, (y - curve(eta)).square().mean()
+    weak, base = 0.1 * torch.eye(size, dtype=x.dtype), start.expand(len(x), -1)
+    eta, _ = posterior(curve, base, y, torch.ones_like(y), weak, torch.zeros_like(start), 30)
+    return start + eta, (y - curve(base + eta)).square().mean()
 
 
 def _expect(
@@ -116,13 +116,13 @@ def _expect(
     def one(start: Tensor, x: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         base = typical(layout, now, x)
 
-        def curve(eta: Tensor) -> Tensor:
-            return log_level(layout, base + eta, x)
+        def curve(theta: Tensor) -> Tensor:
+            return log_level(layout, theta, x)
 
-        eta, cov = posterior(curve, y, weight / now.noise, precision, start, STEPS)
-        slope = jacfwd(curve)(eta)
+        eta, cov = posterior(curve, base, y, weight / now.noise, precision, start, STEPS)
+        found, slope = sloped(curve, base + eta)
         unsure = ((slope @ cov) * slope).sum(-1)
-        return eta, cov, (weight * ((y - curve(eta)).square() + unsure)).sum()
+        return eta, cov, (weight * ((y - found).square() + unsure)).sum()
 
     eta, cov, error = vmap(one)(start, x, y, weight)
     return eta, cov, error.sum() / weight.sum()

@@ -40,8 +40,8 @@ class Records(NamedTuple):
     """[P, R, inputs]."""
     y: Tensor
     """[P, R, 1] natural logarithm of the level."""
-    count: Tensor
-    """[P] int64 readings of each, which come first."""
+    readings: Tensor
+    """[P] int64 how many readings each has; they come first."""
 
 
 class Layout(NamedTuple):
@@ -84,7 +84,9 @@ def layout(named: Sequence[str]) -> Layout:
 
 def records(patients: Sequence[Patient], fields: Sequence[str], slots: int) -> Records:
     """Vectors and levels of all readings that have a dose before them; the others are left out."""
-    kept = [[one for one in patient.readings if any(dose[0] < one[0] for dose in patient.doses)] for patient in patients]
+    kept = [
+        [one for one in patient.readings if any(dose[0] < one[0] for dose in patient.doses)] for patient in patients
+    ]
     most = max(len(readings) for readings in kept)
     many = max(len(patient.doses) for patient in patients)
     inputs = 1 + len(kept[0][0][2] if kept[0] else patients[0].readings[0][2]) + slots * len(fields)

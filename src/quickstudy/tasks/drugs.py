@@ -15,6 +15,7 @@ import csv
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from quickstudy.errors import UserError
@@ -178,9 +179,14 @@ def _given(rows: list[Row]) -> list[tuple[float, float, float, float]]:
 def _infusions(rows: list[Row]) -> list[tuple[float, float, float, float]]:
     """Rates that hold from a row to the next one; equal ones in a row are one infusion."""
     found: list[tuple[float, float, float, float]] = []
-    for row, after in zip(rows, rows[1:], strict=False):
+    for row, after in pairwise(rows):
         at, lasts, rate = float(row["Time"]), float(after["Time"]) - float(row["Time"]), float(row["Rate"])
-        if rate > 0 and found and math.isclose(sum(found[-1][::2]), at) and math.isclose(rate, found[-1][1] / found[-1][2]):
+        if (
+            rate > 0
+            and found
+            and math.isclose(sum(found[-1][::2]), at)
+            and math.isclose(rate, found[-1][1] / found[-1][2])
+        ):
             found[-1] = (found[-1][0], found[-1][1] + rate * lasts, found[-1][2] + lasts, 0.0)
         elif rate > 0:
             found.append((at, rate * lasts, lasts, 0.0))

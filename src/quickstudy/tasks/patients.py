@@ -35,7 +35,9 @@ def response(drug: str, logs: Tensor) -> Response:
 def simulated(drug: str) -> list[Patient]:
     """The same 60 patients every time."""
     key = draw.keys(torch.arange(PATIENTS), "pk", drug, "simulated")
-    known = torch.cat([0.3 * draw.normal(key, 1, "weight"), draw.uniform(key, len(DRUGS[drug].covariates) - 1, "x")], -1)
+    known = torch.cat(
+        [0.3 * draw.normal(key, 1, "weight"), draw.uniform(key, len(DRUGS[drug].covariates) - 1, "x")], -1
+    )
     logs = torch.tensor(BODY[drug]).log() + SPREAD * draw.normal(key, len(BODY[drug]), "body")
     logs[:, :2] += known[:, :1]
     doses, times = _plan(drug, key)
@@ -47,9 +49,9 @@ def simulated(drug: str) -> list[Patient]:
         Patient(
             name=f"pk/{drug}/simulated/{i}",
             doses=[tuple(dose) for dose in doses[i].tolist()],
-            readings=[(t, c, tuple(known[i].tolist())) for t, c in zip(times[i].tolist(), levels[i].tolist(), strict=True)],
+            readings=[(at, found, tuple(own)) for at, found in zip(times[i].tolist(), levels[i].tolist(), strict=True)],
         )
-        for i in range(PATIENTS)
+        for i, own in enumerate(known.tolist())
     ]
 
 

@@ -1,7 +1,7 @@
-"""One patient's pharmacokinetics: the task is a patient, its support the first levels in the blood, the query later ones.
+"""One patient's pharmacokinetics: a task is a patient, its support the first levels in the blood, its query later ones.
 
-A reading is one flat vector (``dosing.py``): its time, what is known of the patient, and all doses before it. The answer
-is the natural logarithm of the level, in units of the drug's (``drugs.py``), so an error of 0.1 is one of 10 %.
+A reading is one flat vector (``dosing.py``): its time, what is known of the patient, and all doses before it. The
+answer is the natural logarithm of the level, in the drug's own unit (``drugs.py``), so an error of 0.1 is one of 10 %.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ from quickstudy.tasks.places import find
 FOLDS = 5
 NINETY = 1.6448536
 """Half the width of the interval that holds 90 % of a normal distribution, in standard deviations."""
+
+
+def fingerprint(records: Records) -> str:
+    """Hash of what was read."""
+    return hashlib.sha256(records.x.numpy().tobytes() + records.y.numpy().tobytes()).hexdigest()[:16]
 
 
 class PK:
@@ -72,9 +77,7 @@ class PK:
             shot_unit="level of the patient",
             form="doses",
             names=names(self.about.covariates, self.about.slots, self.about.fields),
-            fingerprint=hashlib.sha256(self.records.x.numpy().tobytes() + self.records.y.numpy().tobytes()).hexdigest()[
-                :16
-            ],
+            fingerprint=fingerprint(self.records),
         )
 
     @cached_property
@@ -92,11 +95,11 @@ class PK:
         check_counts(query=query)
         check_counts(least=0, shot=shot)
         able = self._folds[split]
-        able = able[self.records.count[able] >= 2]
+        able = able[self.records.readings[able] >= 2]
         key = draw.keys(index, "pk", split, seed)
         turn = draw.bits(key, 1, "patient")[:, 0] if split == "train" else index.to(torch.int64)
         who = able[turn % len(able)]
-        count, most = self.records.count[who].unsqueeze(-1), self.records.x.shape[1]
+        count, most = self.records.readings[who].unsqueeze(-1), self.records.x.shape[1]
         slot = torch.arange(most)
         if self.order == "random":
             slot = draw.order(draw.mix(key ^ who), most, "levels", allowed=slot < count)
@@ -121,11 +124,11 @@ class PK:
     def tasks(self, split: Split) -> WholeTasks:
         """Every patient of the split with all levels."""
         check_split(self, split)
-        members = [number for number in self._folds[split].tolist() if self.records.count[number] > 0]
+        members = [number for number in self._folds[split].tolist() if self.records.readings[number] > 0]
 
         def whole(number: int) -> Examples:
             who = members[number]
-            count = int(self.records.count[who])
+            count = int(self.records.readings[who])
             x, y = self.records.x[who, :count], self.records.y[who, :count]
             return Examples(x, y, torch.ones(count, dtype=torch.bool))
 
