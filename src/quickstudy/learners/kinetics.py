@@ -68,20 +68,21 @@ def sloped(curve: Curve, theta: Tensor) -> tuple[Tensor, Tensor]:
 def posterior(
     curve: Curve, base: Tensor, y: Tensor, weight: Tensor, precision: Tensor, start: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
-    """Mode [p] and covariance [p, p] (Laplace) of eta, theta being ``base`` [n, p] + eta, by Gauss-Newton ``steps``.
+    """Mode [p] and covariance [p, p] (Laplace) of eta by Gauss-Newton ``steps``, theta being ``base`` [n, p] + eta.
 
-    ``weight`` [n] are precisions of the readings ``y`` [n], 0 in padding; ``precision`` [p, p] is that of eta around 0.
+    ``weight`` [n, n] is the precision of the readings ``y`` [n], 0 in padding; ``precision`` [p, p] that of eta.
     Of each step the best of LENGTHS is taken.
     """
     eta = start
     lengths = torch.tensor(LENGTHS, dtype=y.dtype, device=y.device)
 
     def cost(eta: Tensor) -> Tensor:
-        return (weight * (y - curve(base + eta)).square()).sum() + eta @ precision @ eta
+        left = y - curve(base + eta)
+        return left @ weight @ left + eta @ precision @ eta
 
     def normal_equations(eta: Tensor) -> tuple[Tensor, Tensor]:
         found, slope = sloped(curve, base + eta)
-        pulled = slope.T * weight
+        pulled = slope.T @ weight
         return pulled @ slope + precision, pulled @ (y - found) - precision @ eta
 
     for _ in range(steps):

@@ -103,7 +103,7 @@ def _common(layout: Layout, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return log_level(layout, theta, x)
 
     weak, base = 0.1 * torch.eye(size, dtype=x.dtype), start.expand(len(x), -1)
-    eta, _ = posterior(curve, base, y, torch.ones_like(y), weak, torch.zeros_like(start), 30)
+    eta, _ = posterior(curve, base, y, torch.eye(len(y), dtype=x.dtype), weak, torch.zeros_like(start), 30)
     return start + eta, (y - curve(base + eta)).square().mean()
 
 
@@ -119,7 +119,7 @@ def _expect(
         def curve(theta: Tensor) -> Tensor:
             return log_level(layout, theta, x)
 
-        eta, cov = posterior(curve, base, y, weight / now.noise, precision, start, STEPS)
+        eta, cov = posterior(curve, base, y, (weight / now.noise).diag_embed(), precision, start, STEPS)
         found, slope = sloped(curve, base + eta)
         unsure = ((slope @ cov) * slope).sum(-1)
         return eta, cov, (weight * ((y - found).square() + unsure)).sum()

@@ -5,6 +5,7 @@
 ``since`` is the time from the (beginning of the) dose to the reading. Only doses before the reading are in it, and of
 an infusion that still runs only what has run in until then: nothing of a reading's vector is from its future. A dose
 that was the last of many, ``interval`` apart, replaces all before it (steady state). Slots that are left are zeros.
+Times are at most 30 units, after which nothing is left of a dose.
 
 P patients, R readings and D doses at most, C covariates, F fields of a dose.
 """
@@ -20,6 +21,7 @@ from torch import Tensor
 
 FIELDS = ("since", "amount", "oral amount", "duration", "interval")
 """What is known of a dose; ``oral amount`` says that it is absorbed first."""
+LONGEST = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ def records(patients: Sequence[Patient], fields: Sequence[str], slots: int) -> R
             time[i, : len(readings)] = torch.tensor([one[0] for one in readings], dtype=torch.float64)
             known = torch.tensor([one[2] for one in readings], dtype=torch.float64)
             x[i, : len(readings), 1 : 1 + known.shape[1]] = known.float()
-    x[..., 0] = time.clamp(min=0)
+    x[..., 0] = time.clamp(0, LONGEST)
     x[..., inputs - slots * len(fields) :] = history(time, dose, fields, slots).flatten(-2).float()
     return Records(x, y, torch.tensor([len(readings) for readings in kept]))
 
@@ -124,7 +126,7 @@ def history(time: Tensor, doses: Tensor, fields: Sequence[str], slots: int) -> T
     part = torch.where(lasts > 0, come / torch.where(lasts > 0, lasts, 1), 1)
     amount = torch.where(before, amount, 0) * part
     found = {
-        "since": since,
+        "since": since.clamp(max=LONGEST),
         "amount": amount,
         "oral amount": amount,
         "duration": come,

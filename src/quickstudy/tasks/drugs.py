@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from quickstudy.errors import UserError
+from quickstudy.tasks.covariates import Covariate, below, decades, is_one, ratio
 from quickstudy.tasks.dosing import Patient
 
 Row = Mapping[str, str]
@@ -38,40 +39,30 @@ class Drug:
     fields: tuple[str, ...]
     slots: int
     """Room for so many doses."""
-    covariates: tuple[str, ...]
-    known: Callable[[Row], tuple[float, ...]]
-    """The covariates of a row."""
+    covariates: tuple[Covariate, ...]
+    published: Mapping[str, str]
+    """What the study calls the columns of the covariates."""
     units: tuple[str, str, str]
     """Of time, dose and level in a file."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of the covariates, once each."""
+        return tuple(dict.fromkeys(one.column for one in self.covariates))
 
-def _phenobarbital(row: Row) -> tuple[float, ...]:
-    return math.log(float(row["Wt"]) / 1.5), float(row["ApgarInd"] == "< 5")
+    def known(self, row: Row) -> tuple[float, ...]:
+        """The covariates of a row of one's own; ValueError, in words, for a cell that says nothing."""
+        return tuple(self._value(one, row[one.column].strip()) for one in self.covariates)
 
-
-def _quinidine(row: Row) -> tuple[float, ...]:
-    return (
-        math.log(float(row["Weight"]) / 75),
-        (float(row["Age"]) - 65) / 10,
-        math.log(float(row["glyco"])),
-        float(row["Creatinine"] == "< 50"),
-        float(row["Heart"] == "Moderate"),
-        float(row["Heart"] == "Severe"),
-        float(row["Race"] == "Black"),
-        float(row["Race"] == "Latin"),
-        float(row["Smoke"] == "yes"),
-        float(row["Ethanol"] == "current"),
-    )
+    def _value(self, one: Covariate, cell: str) -> float:
+        try:
+            return one.value(cell)
+        except ValueError as error:
+            raise ValueError(f"the {one.column} is {cell!r}; {error}.") from error
 
 
-def _remifentanil(row: Row) -> tuple[float, ...]:
-    return math.log(float(row["LBM"]) / 55), (float(row["Age"]) - 40) / 10, float(row["Sex"] == "Male")
-
-
-def _theophylline(row: Row) -> tuple[float, ...]:
-    return (math.log(float(row["Wt"]) / 70),)
-
-
+_HEART = ("no/mild", "moderate", "severe")
+_RACE = ("caucasian", "black", "latin")
 DRUGS = {
     "phenobarbital": Drug(
         file="nlme__Phenobarb.csv",
@@ -80,8 +71,11 @@ DRUGS = {
         level=20.0,
         fields=("since", "amount"),
         slots=20,
-        covariates=("log weight", "apgar below 5"),
-        known=_phenobarbital,
+        covariates=(
+            Covariate("log weight", "weight", ratio(1.5, "kg")),
+            Covariate("apgar below 5", "apgar", below(5)),
+        ),
+        published={"Wt": "weight", "Apgar": "apgar"},
         units=("h", "mg", "mg/L"),
     ),
     "quinidine": Drug(
@@ -92,18 +86,27 @@ DRUGS = {
         fields=("since", "oral amount", "interval"),
         slots=48,
         covariates=(
-            "log weight",
-            "age",
-            "log glycoprotein",
-            "creatinine below 50",
-            "moderate heart failure",
-            "severe heart failure",
-            "black",
-            "latin",
-            "smokes",
-            "drinks",
+            Covariate("log weight", "weight", ratio(75, "kg")),
+            Covariate("age", "age", decades(65)),
+            Covariate("log glycoprotein", "glycoprotein", ratio(1, "mg/100 dL")),
+            Covariate("creatinine below 50", "creatinine", below(50)),
+            Covariate("moderate heart failure", "heart", is_one(_HEART[1], *_HEART)),
+            Covariate("severe heart failure", "heart", is_one(_HEART[2], *_HEART)),
+            Covariate("black", "race", is_one(_RACE[1], *_RACE)),
+            Covariate("latin", "race", is_one(_RACE[2], *_RACE)),
+            Covariate("smokes", "smokes", is_one("yes", "no")),
+            Covariate("drinks", "drinks", is_one("current", "former", "none")),
         ),
-        known=_quinidine,
+        published={
+            "Weight": "weight",
+            "Age": "age",
+            "glyco": "glycoprotein",
+            "Creatinine": "creatinine",
+            "Heart": "heart",
+            "Race": "race",
+            "Smoke": "smokes",
+            "Ethanol": "drinks",
+        },
         units=("h", "mg", "mg/L"),
     ),
     "remifentanil": Drug(
@@ -113,8 +116,12 @@ DRUGS = {
         level=10.0,
         fields=("since", "amount", "duration"),
         slots=4,
-        covariates=("log lean mass", "age", "male"),
-        known=_remifentanil,
+        covariates=(
+            Covariate("log lean mass", "lean mass", ratio(55, "kg")),
+            Covariate("age", "age", decades(40)),
+            Covariate("male", "sex", is_one("male", "female")),
+        ),
+        published={"LBM": "lean mass", "Age": "age", "Sex": "sex"},
         units=("min", "ug", "ug/L"),
     ),
     "theophylline": Drug(
@@ -124,8 +131,8 @@ DRUGS = {
         level=5.0,
         fields=("since", "oral amount"),
         slots=4,
-        covariates=("log weight",),
-        known=_theophylline,
+        covariates=(Covariate("log weight", "weight", ratio(70, "kg")),),
+        published={"Wt": "weight"},
         units=("h", "mg", "mg/L"),
     ),
 }
@@ -162,7 +169,11 @@ def _patient(name: str, drug: Drug, who: str, rows: list[Row]) -> Patient:
         for at, amount, lasts, apart in find(rows)
     ]
     readings = [
-        (float(row.get("time") or row["Time"]) / drug.time, float(row["conc"]) / drug.level, drug.known(row))
+        (
+            float(row.get("time") or row["Time"]) / drug.time,
+            float(row["conc"]) / drug.level,
+            drug.known({own: row[theirs] for theirs, own in drug.published.items()}),
+        )
         for row in rows
         if row["conc"] and float(row["conc"]) > 0
     ]

@@ -76,7 +76,7 @@ class PK:
             metric="rmse",
             shot_unit="level of the patient",
             form="doses",
-            names=names(self.about.covariates, self.about.slots, self.about.fields),
+            names=names([one.name for one in self.about.covariates], self.about.slots, self.about.fields),
             fingerprint=fingerprint(self.records),
         )
 
