@@ -69,5 +69,5 @@ def _plan(drug: str, key: Tensor) -> tuple[Tensor, Tensor]:
     if drug == "phenobarbital":
         amount[:, 0] = 3 * some[:, 0]
     zeros = torch.zeros_like(at)
-    times = draw.uniform(key, 4, "times", 0.05, apart * (count + 1)).sort(-1).values
+    times = draw.uniform(key, 4, "times", 0.05, 2 * apart * count).sort(-1).values
     return torch.stack([at, amount, zeros, zeros], -1), times
