@@ -46,9 +46,8 @@ def test_a_linear_curve_has_the_posterior_of_bayesian_regression() -> None:
     design = torch.randn(5, 2, generator=generator, dtype=torch.float64)
     y, weight = torch.randn(5, generator=generator, dtype=torch.float64), torch.tensor([1.0, 2, 3, 4, 0]).double()
     precision = torch.tensor([[2.0, 0.5], [0.5, 1.0]]).double()
-    eta, cov = posterior(
-        lambda theta: (design * theta).sum(-1), torch.zeros(5, 2).double(), y, weight.diag(), precision, torch.zeros(2).double(), 2
-    )  # fmt: skip
+    none = torch.zeros(5, 2).double()
+    eta, cov = posterior(lambda at: (design * at).sum(-1), none, y, weight.diag(), precision, none[0], 2)
     matrix = design.T @ weight.diag() @ design + precision
     torch.testing.assert_close(eta, torch.linalg.solve(matrix, design.T @ weight.diag() @ y))
     torch.testing.assert_close(cov, torch.linalg.inv(matrix))

@@ -50,6 +50,7 @@ LEARNERS = {
     "populationpk": ("quickstudy.learners.populationpk:PopulationPK", "the typical patient with these covariates"),
     "scratchpk": ("quickstudy.learners.scratchpk:ScratchPK", "a compartment model fitted to each patient alone"),
     "mappk": ("quickstudy.learners.mappk:MapPK", "the most probable body, given population and levels"),
+    "metapk": ("quickstudy.learners.metapk:MetaPK", "mappk with a prior that was learnt by what it predicts"),
     "pooled": ("quickstudy.learners.pooled:Pooled", "the mean of all training tasks"),
     "nearest": ("quickstudy.learners.nearest:Nearest", "k nearest neighbours of the raw input; no training"),
 }

@@ -48,7 +48,7 @@ class MapPK(PopulationPK):
         def curve(theta: Tensor) -> Tensor:
             return log_level(self.layout, theta, x)
 
-        weight = (support.mask / self.population().noise).diag_embed()
+        weight = (support.mask / self._support_noise(x)).diag_embed()
         start = torch.zeros_like(precision[0])
         eta, cov = posterior(curve, base, y, weight, precision, start, self.config.newton_steps)
         return {"eta": eta, "cov": cov}
@@ -56,3 +56,7 @@ class MapPK(PopulationPK):
     def _spread(self) -> Tensor:
         """[p, p] covariance of eta before the first level."""
         return self.population().spread
+
+    def _support_noise(self, x: Tensor) -> Tensor:
+        """[n] or [] variance of the readings ``x`` [n, inputs] of a support."""
+        return self.population().noise

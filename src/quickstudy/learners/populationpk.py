@@ -43,9 +43,10 @@ class PopulationPK(Learner):
 
     def prepare(self, tasks: WholeTasks) -> None:
         """Estimate the population."""
-        place = self.population()
-        found = estimate(self.layout, stacked(tasks))
-        for now, value in zip(place, found, strict=True):
+        self._fill(estimate(self.layout, stacked(tasks)))
+
+    def _fill(self, found: Population) -> None:
+        for now, value in zip(self.population(), found, strict=True):
             now.copy_(value)
 
     def population(self) -> Population:
@@ -61,11 +62,15 @@ class PopulationPK(Learner):
         """Mean and std [n, 1] of the logarithm of the level."""
         x = torch.where(mask.unsqueeze(-1), x, 0)
         mean, unsure = self._unsure(adapted, x)
-        return Gaussian(mean.unsqueeze(-1), (unsure + self.population().noise).sqrt().unsqueeze(-1))
+        return Gaussian(mean.unsqueeze(-1), (unsure + self._query_noise(x)).sqrt().unsqueeze(-1))
 
     def _base(self, x: Tensor) -> Tensor:
         """[n, p] logarithms of the typical patient's parameters."""
         return typical(self.layout, self.population(), x)
+
+    def _query_noise(self, x: Tensor) -> Tensor:
+        """[n] or [] variance of the readings ``x`` [n, inputs] that are predicted."""
+        return self.population().noise
 
     def _unsure(self, adapted: Adapted, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean [n], and its variance [n] for what is not known of the patient."""
