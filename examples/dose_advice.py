@@ -31,14 +31,14 @@ def advise(learner, family, task, readings: int) -> tuple[float, float, float]:
     """Milligrams that lead to the target, and the interval that then holds the level with 90 % probability."""
     support = task.support._replace(mask=task.support.mask & (torch.arange(task.support.mask.shape[-1]) < readings))
     one = type(support)(*(leaf[0] for leaf in support))
-    doses = torch.linspace(0, 60 / family.about.dose, 601)
+    doses = torch.linspace(0, 150 / family.about.dose, 1501)
     x = given(task.query.x[0, 0], doses, WAIT / family.about.time, layout(family.spec.names))
     with torch.no_grad():
         found = learner.predict(learner.adapt(one), x, torch.ones(len(x), dtype=torch.bool))
     level = found.mean.exp().squeeze(-1) * family.about.level
     best = int((level - TARGET).abs().argmin())
-    half = 1.645 * float(found.std[best, 0])
-    return float(doses[best]) * family.about.dose, float(level[best]) * 2.71828**-half, float(level[best]) * 2.71828**half
+    factor = float((1.645 * found.std[best, 0]).exp())
+    return float(doses[best]) * family.about.dose, float(level[best]) / factor, float(level[best]) * factor
 
 
 def main(tasks: str, steps: int = 60, patient: int = 2) -> list[tuple[float, float, float]]:
