@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from quickstudy.errors import UserError
+from quickstudy.estimator.doses import Doses
 from quickstudy.estimator.inputs import Numbers, Reader
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.estimator.rows import Rows
@@ -15,6 +16,8 @@ from quickstudy.tasks.base import Spec
 
 def reader(spec: Spec) -> Reader:
     """The one for a learner of ``spec``."""
+    if spec.form == "doses":
+        return Doses(spec)
     if spec.form == "rows":
         return Rows(spec.shape[0] // 2)
     if len(spec.shape) == 1:
