@@ -5,12 +5,25 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def example(name: str) -> ModuleType:
+    """The script ``name`` below examples/, which is short."""
+    (path,) = (path for path in EXAMPLES if path.stem == name)
+    assert len([line for line in path.read_text().splitlines() if line.strip()]) <= 60
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -21,13 +34,16 @@ def test_the_snippets_of_a_page_run_one_after_the_other(page: Path, tmp_path: Pa
 
 
 def test_learned_rates_are_learnt(capsys: pytest.CaptureFixture[str]) -> None:
-    (path,) = EXAMPLES
-    spec = importlib.util.spec_from_file_location("example", path)
-    assert spec is not None
-    assert spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
-    before, after = example.main(150)
+    before, after = example("learned_rates").main(150)
     assert after < 0.85 * before
     assert "rates of head.weight" in capsys.readouterr().out
-    assert len([line for line in path.read_text().splitlines() if line.strip()]) <= 60
+
+
+def test_advice_on_a_dose_is_surer_after_each_new_level(capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("dose_advice").main("pk:simulated=true", steps=2)
+    widths = [high / low for _, low, high in found]
+    assert len(found) == 4
+    assert widths == sorted(widths, reverse=True)
+    assert all(low < 25 < high for _, low, high in found)
+    assert len({round(dose, 1) for dose, _, _ in found}) == 4
+    assert "after 3 levels" in capsys.readouterr().out

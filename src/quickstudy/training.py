@@ -258,6 +258,8 @@ class Training:
         self.learner.train()
         wall, cpu = time.perf_counter(), time.process_time()
         self._cpu = cpu
+        if self.learner.traits.prepared and not self.step:
+            self.prepare()
         while not self.finished():
             self.meta_step()
             now = time.perf_counter(), time.process_time()

@@ -73,7 +73,7 @@ def predict(
             print(json.dumps({"point": name, "told": [one._asdict() for one in told]}))
     elif how == "csv":
         writer = csv.writer(sys.stdout)
-        writer.writerow(("point", "what", "value", "low90", "high90", "unit"))
+        writer.writerow(("point", "what", "unit", "value", "low90", "high90"))
         writer.writerows((name, *one) for name, told in lines for one in told)
     else:
         show(lines)

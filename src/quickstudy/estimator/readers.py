@@ -8,6 +8,7 @@ import numpy as np
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.cases import Cases
+from quickstudy.estimator.doses import Doses
 from quickstudy.estimator.inputs import Numbers, Reader
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.estimator.rows import Rows
@@ -18,6 +19,8 @@ def reader(spec: Spec) -> Reader:
     """The one for a learner of ``spec``."""
     if spec.form == "terms":
         return Cases(spec)
+    if spec.form == "doses":
+        return Doses(spec)
     if spec.form == "rows":
         return Rows(spec.shape[0] // 2)
     if len(spec.shape) == 1:

@@ -25,11 +25,11 @@ class Told(NamedTuple):
 
     what: str
     """What it is the number of: level, glucose in 30 min, rating."""
-    value: float
-    low: float | None
-    """The 90 % interval is from here to ``high``; None where the learner knows none."""
-    high: float | None
     unit: str
+    value: float
+    low: float | None = None
+    """The 90 % interval is from here to ``high``; None where the learner knows none."""
+    high: float | None = None
 
 
 class Records(Places):
@@ -76,6 +76,6 @@ class Records(Places):
         return as_tensor(kept)
 
 
-def between(mean: Array, std: Array | None) -> tuple[Array, Array] | None:
-    """Ends of the 90 % intervals in the learner's units; None without standard deviations."""
-    return None if std is None else (mean - SURE * std, mean + SURE * std)
+def spread(mean: Array, std: Array | None) -> tuple[Array, ...]:
+    """The means and, with standard deviations, the ends of the 90 % intervals, in the learner's units."""
+    return (mean,) if std is None else (mean, mean - SURE * std, mean + SURE * std)

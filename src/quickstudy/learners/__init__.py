@@ -47,6 +47,11 @@ LEARNERS = {
     "knn": ("quickstudy.learners.knn:KNN", "pre-train on every class, then k nearest neighbours by cosine"),
     "tim": ("quickstudy.learners.tim:TIM", "answers all queries together: sure of each, even over the classes"),
     "laplacian": ("quickstudy.learners.laplacian:Laplacian", "simpleshot whose near queries agree on their class"),
+    "populationpk": ("quickstudy.learners.populationpk:PopulationPK", "the typical patient with these covariates"),
+    "scratchpk": ("quickstudy.learners.scratchpk:ScratchPK", "a compartment model fitted to each patient alone"),
+    "mappk": ("quickstudy.learners.mappk:MapPK", "the most probable body, given population and levels"),
+    "metapk": ("quickstudy.learners.metapk:MetaPK", "mappk with a prior that was learnt by what it predicts"),
+    "pooled": ("quickstudy.learners.pooled:Pooled", "the mean of all training tasks"),
     "nearest": ("quickstudy.learners.nearest:Nearest", "k nearest neighbours of the raw input; no training"),
     "idf": ("quickstudy.learners.idf:Idf", "terms: cosine to the class, rare terms weighing more; no training"),
     "naivebayes": (

@@ -70,6 +70,8 @@ class Traits:
     """Forms of input that it is made for; None takes any."""
     gradient: bool = False
     """``adapt`` takes gradient steps, so it has a number of steps and meta-gradients are taken a task at a time."""
+    prepared: bool = False
+    """Its loss needs what ``prepare`` finds, which is therefore called before the first meta-step too."""
     pretrains: bool = False
     """``loss`` takes no gradient steps although ``adapt`` does: meta-gradients are taken over all tasks at once."""
     transductive: bool = False

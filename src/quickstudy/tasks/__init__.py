@@ -47,6 +47,10 @@ FAMILIES = {
         "quickstudy.tasks.phenotypes:Phenotypes",
         "rare diseases, by the terms of published patients; the data must be yours",
     ),
+    "pk": (
+        "quickstudy.tasks.pk:PK",
+        "levels of a drug in one patient's blood after its doses (regression)",
+    ),
 }
 WRAPPERS = {
     "warp": ("quickstudy.tasks.warp:Warp", "random warps of training images; every image resized"),

@@ -82,6 +82,12 @@ class CsvTable(Rows, PoolFamily):
 
 def read(path: Path, least: int = 2 * FEWEST) -> tuple[list[str], list[list[str]]]:
     """Header and rows of cells; UserError for fewer than ``least``, and where lines are not equally long."""
+    header, rows = numbered(path, least)
+    return header, [line for _, line in rows]
+
+
+def numbered(path: Path, least: int) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The same with the number of each row's line in the file."""
     if not path.is_file():
         raise UserError(f"there is no file {path}. Give the path of a CSV file, from here or from QUICKSTUDY_DATA.")
     try:
@@ -101,7 +107,7 @@ def read(path: Path, least: int = 2 * FEWEST) -> tuple[list[str], list[list[str]
     for at, line in lines:
         if len(line) != len(header):
             raise UserError(f"line {at} of {path} has {len(line)} cells, and the header has {len(header)}.")
-    return header, [line for _, line in lines[1:]]
+    return header, lines[1:]
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
