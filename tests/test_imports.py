@@ -8,7 +8,7 @@ import quickstudy
 ROOT = Path(quickstudy.__file__).parent
 LAYERS = [
     {"errors"},
-    {"devices", "locks", "settings", "weights"},
+    {"devices", "locks", "settings", "weights", "sim"},
     {"nets", "tasks"},
     {"inner"},
     {"learners"},

@@ -25,6 +25,7 @@ LEARNERS = {
     "logistic": ("quickstudy.learners.logistic:Logistic", "logistic regression on the features, by Newton steps"),
     "metaoptnet": ("quickstudy.learners.metaoptnet:MetaOptNet", "a support vector machine on the features"),
     "gp": ("quickstudy.learners.gp:GP", "a Gaussian process whose kernel compares the features"),
+    "bayeslinear": ("quickstudy.learners.bayeslinear:BayesLinear", "a net whose last layer is Bayesian"),
     "maml": ("quickstudy.learners.maml:MAML", "a start from which a few gradient steps are enough"),
     "anil": ("quickstudy.learners.anil:ANIL", "maml whose steps move the output layer alone"),
     "boil": ("quickstudy.learners.boil:BOIL", "maml whose steps move the backbone alone"),
@@ -47,6 +48,8 @@ LEARNERS = {
     "knn": ("quickstudy.learners.knn:KNN", "pre-train on every class, then k nearest neighbours by cosine"),
     "tim": ("quickstudy.learners.tim:TIM", "answers all queries together: sure of each, even over the classes"),
     "laplacian": ("quickstudy.learners.laplacian:Laplacian", "simpleshot whose near queries agree on their class"),
+    "arx": ("quickstudy.learners.arx:ARX", "linear regression on the recent past, with empirical Bayes"),
+    "persistence": ("quickstudy.learners.persistence:Persistence", "nothing changes; no training"),
     "nearest": ("quickstudy.learners.nearest:Nearest", "k nearest neighbours of the raw input; no training"),
 }
 

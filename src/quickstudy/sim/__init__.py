@@ -1,0 +1,1 @@
+"""Simulators of bodies: equations that are solved for many at a time."""
