@@ -1,10 +1,11 @@
-"""Linear regression on the recent past: autoregression with exogenous inputs (ARX; Ljung 1999, "System Identification").
+"""Linear regression on the recent past: autoregression with exogenous inputs (ARX). Ljung (1999), "System
+Identification".
 
     y_j = w_j . [x, 1] + e_j,   e_j ~ N(0, s_j^2)
 
 pooled: one w for all tasks. own: each task's, by ridge regression on its support alone. bayes: w_j ~ N(m_j, C_j) over
-tasks, with m, C and s by maximum likelihood from the training tasks (EM; Laird and Ware 1982, "Random-Effects Models for
-Longitudinal Data"), and for a new task the posterior given its support: empirical Bayes.
+tasks, with m, C and s by maximum likelihood from the training tasks (EM; Laird and Ware 1982, "Random-Effects Models
+for Longitudinal Data"), and for a new task the posterior given its support: empirical Bayes.
 
     E: V_t = (C^(-1) + X_t^T X_t / s^2)^(-1),   w_t = V_t (C^(-1) m + X_t^T y_t / s^2)
     M: m = mean of w_t,   C = mean of (w_t - m)(w_t - m)^T + V_t,   s^2 = mean of |y_t - X_t w_t|^2 + tr(V_t X_t^T X_t)
@@ -167,7 +168,9 @@ def _errors(first: Moments, last: Moments, mean: Tensor, root: Tensor, share: Te
     for j in range(len(noise)):
         scale = share[j] / noise[j] ** 2
         pull = root[j].T @ ((first.xy[..., j] - first.xx @ mean[:, j]) * scale).unsqueeze(-1)
-        weights = mean[:, j] + (root[j] @ torch.linalg.solve(root[j].T @ first.xx @ root[j] * scale + eye, pull))[..., 0]
+        weights = (
+            mean[:, j] + (root[j] @ torch.linalg.solve(root[j].T @ first.xx @ root[j] * scale + eye, pull))[..., 0]
+        )
         left = last.yy[:, j] - 2 * (weights * last.xy[..., j]).sum(-1)
         found.append((left + (weights * (last.xx @ weights.unsqueeze(-1))[..., 0]).sum(-1)).sum() / last.n.sum())
     return torch.stack(found)

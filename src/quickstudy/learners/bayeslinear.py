@@ -5,10 +5,10 @@ Bayesian Regression" (ALPaCA), with a prior of its own for each output, noise th
     p(u_j | support) ~ N(u_j; 0, I) prod over i of N(y_ij; (m_j + L_j u_j) . h_i, s_ij^2)^(t_j)
     min over net, m, L, s, t of E -log p(y_query | x_query, support)
 
-The posterior is Gaussian and in closed form (``posterior.py``). L [features, rank] says in which directions tasks differ,
-and how much. The temper t is how much an example counts among others: below 1 where, as in time series, their errors
-go together (Grünwald 2012, "The Safe Bayesian"). Where inputs are numbers, h has them beside what the net makes of
-them, so that linear regression is in it.
+The posterior is Gaussian and in closed form (``posterior.py``). L [features, rank] says in which directions tasks
+differ, and how much. The temper t is how much an example counts among others: below 1 where, as in time series, their
+errors go together (Grünwald 2012, "The Safe Bayesian"). Where inputs are numbers, h has them beside what the net makes
+of them, so that linear regression is in it.
 """
 
 from __future__ import annotations

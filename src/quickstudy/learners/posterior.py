@@ -4,8 +4,8 @@
     P_j = I + sum over i of w_ij g_ij g_ij^T = R_j R_j^T,   E u_j = P_j^(-1) sum over i of w_ij g_ij (y_ij - f_ij)
     y_j(x) ~ N(f_j + E u_j . g_j,  |R_j^(-1) g_j|^2 + 1 / w_j)
 
-Any prior N(m, L L^T) of a linear layer on features h is of this form, with f = m . h and g = L^T h (Bishop 2006, "Pattern
-Recognition and Machine Learning", eqs. 3.50-3.59); written so the matrices P are well conditioned whatever the prior is.
+Any prior N(m, L L^T) of a linear layer on features h is of this form, with f = m . h and g = L^T h (Bishop 2006,
+"Pattern Recognition and Machine Learning", eqs. 3.50-3.59). No matrix P is worse conditioned for a narrow prior.
 """
 
 from __future__ import annotations

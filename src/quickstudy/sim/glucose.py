@@ -17,8 +17,8 @@ A meal and a bolus enter Q1 and S1 at once; D is what the stomach held just afte
 glucagon and more uptake in hypoglycaemia, for which no patients' numbers are published; they are left out.
 
 Insulin is linear in its doses, so its seven numbers, as deviations from their steady state, go through exact matrix
-exponentials. The rest takes midpoint steps of half a minute in which Q1, Q3 and Gs, the fast ones, are exponentials.
-Against an adaptive solver the glucose is off by a few hundredths of a mg/dL.
+exponentials, as do Q1, Q3 and Gs. Half a minute at a time, Q2 takes Kutta's steps of third order and Gp and Gt midpoint
+steps. Against an adaptive solver the glucose is off by a few hundredths of a mg/dL.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ class _Body:
         self.plasma, self.tissue, self.skin = p["Gpb"].clone(), p["Gtb"].clone(), p["Gpb"].clone()
         self.slope = torch.stack([2.5 / (1 - p["b"]), 2.5 / p["d"]])
         self.centre = torch.stack([p["b"], p["d"]]) * self.slope
-        self.sharp, self.span = zeros.expand(2, -1).clone(), (p["kmax"] - p["kmin"]) / 2
-        self.ground = p["kmin"] + 2 * self.span
+        self.sharp, self.span = zeros.expand(2, -1).clone(), H * (p["kmax"] - p["kmin"]) / 2
+        self.ground = H * p["kmin"] + 2 * self.span
         self.stays, self.half = (-p["kmax"] * H).exp(), (-p["kmax"] * H / 2).exp()
         self.gut_stays = (-p["kabs"] * H).exp()
         self.gut_fills = (1 - self.gut_stays) / (H * p["kabs"])
@@ -163,7 +163,7 @@ class _Body:
     def advance(self, start: Tensor, middle: Tensor) -> None:
         """One part of a step with the action and the delayed signal of insulin [2, n] at its start and its middle."""
         appears = self._gut().add_(-FSNC)
-        p, plasma, tissue = self.p, self.plasma, self.tissue
+        plasma, tissue = self.plasma, self.tissue
         rise, fill = self._rates(plasma, tissue, start, appears)
         half_plasma, half_tissue = plasma.add(rise, alpha=H / 2), tissue.add(fill, alpha=H / 2)
         rise, fill = self._rates(half_plasma, half_tissue, middle, appears)
@@ -173,22 +173,23 @@ class _Body:
 
     def _gut(self) -> Tensor:
         """[n] Ra, mg/kg/min: what leaves the gut in this part."""
-        solid, liquid = self.solid, self.liquid
-        leaves = self._emptying(solid + liquid).mul_(liquid)
+        solid, liquid, ends = self.solid, self.liquid, self.solid * self.stays
         half_solid = solid * self.half
-        half_liquid = (solid - half_solid).add_(liquid).sub_(leaves, alpha=H / 2)
-        leaves = self._emptying(half_solid.add_(half_liquid)).mul_(half_liquid).mul_(H)
-        liquid.add_(solid).sub_(leaves)
-        solid.mul_(self.stays)
-        liquid.sub_(solid)
+        first = self._leaving(solid, liquid)
+        middle = self._leaving(half_solid, (solid - half_solid).add_(liquid).sub_(first, alpha=0.5))
+        arrives = (solid - ends).add_(liquid)
+        last = self._leaving(ends, (arrives + first).sub_(middle, alpha=2))
+        leaves = first.add_(middle, alpha=4).add_(last).div_(6)
+        torch.sub(arrives, leaves, out=liquid)
+        solid.copy_(ends)
         before = self.gut + leaves
         self.gut.mul_(self.gut_stays).addcmul_(leaves, self.gut_fills)
         return before.sub_(self.gut).mul_(self.absorbed)
 
-    def _emptying(self, content: Tensor) -> Tensor:
-        """k(Q) [n] per minute."""
-        bend = (self.sharp * content).sub_(self.centre).tanh_()
-        return bend[0].sub_(bend[1]).mul_(self.span).add_(self.ground)
+    def _leaving(self, solid: Tensor, liquid: Tensor) -> Tensor:
+        """[n] mg that would leave the stomach in this part at the rate k(Q) Q2 of one moment."""
+        bend = (self.sharp * (solid + liquid)).sub_(self.centre).tanh_()
+        return bend[0].sub_(bend[1]).mul_(self.span).add_(self.ground).mul_(liquid)
 
     def _rates(self, plasma: Tensor, tissue: Tensor, insulin: Tensor, appears: Tensor) -> tuple[Tensor, Tensor]:
         """Derivatives [n] of glucose in plasma and tissue."""

@@ -77,8 +77,15 @@ def people(free: Mapping[str, Tensor]) -> dict[str, Tensor]:
     low, high = nothing.clone(), torch.full_like(meal, MOST)
     for _ in range(HALVINGS):
         tried = (low + high) / 2
-        first = (meal, meal * tried)
-        end = simulate(p, quiet, lambda step, _, first=first: first if step == 0 else (nothing, nothing)).glucose[-1]
-        above = end > p["Gb"]
+        above = _after(p, quiet, meal, meal * tried) > p["Gb"]
         low, high = torch.where(above, tried, low), torch.where(above, high, tried)
     return p | {"ratio": (low + high).double() / 2}
+
+
+def _after(p: Mapping[str, Tensor], quiet: Tensor, meal: Tensor, bolus: Tensor) -> Tensor:
+    """[n] glucose at the end of as many steps as ``quiet`` has, after that meal and bolus."""
+
+    def act(step: int, sensor: Tensor) -> tuple[Tensor, Tensor]:
+        return (meal, bolus) if step == 0 else (quiet[0], quiet[0])
+
+    return simulate(p, quiet, act).glucose[-1]

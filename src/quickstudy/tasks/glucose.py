@@ -96,11 +96,12 @@ class Glucose:
             who = pool[(index.to(torch.int64) + first) % len(pool)]
         begin, ask, room = self._days(known, who, shot, key)
         support = begin.unsqueeze(-1) + torch.arange(LEAD, max(HOUR * shot - STEPS[-1], LEAD))
-        chosen = draw.order(key, int(room.max()), "query", min(query, int(room.max())), self._within(room))
-        at = ask.unsqueeze(-1) + chosen.sort(-1).values
+        most, room = int(room.max()), room.unsqueeze(-1)
+        chosen = draw.order(key, most, "query", min(query, most), torch.arange(most) < room).sort(-1).values
+        queries = self._examples(who, ask.unsqueeze(-1) + chosen.minimum(room - 1), begin)
         return Task(
             support=self._examples(who, support, begin),
-            query=self._examples(who, at.minimum(self._last[who].unsqueeze(-1) - STEPS[-1] - 1), begin),
+            query=queries._replace(mask=queries.mask & (chosen < room)),
             classes=key.new_zeros((len(index), 0)),
             unit=self._unit[who],
             key=key,
@@ -124,9 +125,6 @@ class Glucose:
             begin = begin * DAY
         return begin, ask, asked
 
-    def _within(self, room: Tensor) -> Tensor:
-        return torch.arange(int(room.max())) < room.unsqueeze(-1)
-
     def _examples(self, who: Tensor, at: Tensor, begin: Tensor) -> Examples:
         y, there = self._windows.answers(who, at)
         return Examples(self._windows.inputs(who, at, begin), torch.where(there.unsqueeze(-1), y, 0), there)
@@ -144,7 +142,9 @@ class Glucose:
 
     def members(self, split: Split) -> frozenset[str] | None:
         """Founders of the split's people, or those of your files."""
-        return frozenset(f"glucose/{self._names[int(unit)]}" for unit in self._unit[self._who[check_split(self, split)]])
+        return frozenset(
+            f"glucose/{self._names[int(unit)]}" for unit in self._unit[self._who[check_split(self, split)]]
+        )
 
     def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
         """Errors in mg/dL and shares [T]; see ``glucose_scores.py``."""

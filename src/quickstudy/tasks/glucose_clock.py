@@ -32,8 +32,8 @@ class Clock:
         whole = {way: [v for v in values if v is not None] for way, values in read.items() if None not in values}
         if not whole:
             self._refuse(path, times, list(read.values()))
-        (way, self.minutes), *others = sorted(whole.items(), key=lambda one: _spans(one[1]))
-        if others and _spans(others[0][1]) == _spans(self.minutes):
+        self.minutes, *others = sorted(whole.values(), key=_spans)
+        if others and _spans(others[0]) == _spans(self.minutes) and others[0] != self.minutes:
             raise UserError(
                 f"line {times[0][0]} of {path}: {times[0][1]!r} is one day with the day first and another with the "
                 "month first. Write dates as 2026-11-26 08:05."

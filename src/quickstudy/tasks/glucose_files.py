@@ -1,5 +1,5 @@
-"""Records of one's own: CSV files of time, glucose, carbs and insulin, as Dexcom Clarity, LibreView, Nightscout, Tidepool
-and people write them. A file is a person, a folder of files several.
+"""Records of one's own: CSV files of time, glucose, carbs and insulin, as Dexcom Clarity, LibreView, Nightscout,
+Tidepool and people write them. A file is a person, a folder of files several.
 
 Columns are known by their names, and may stand below a few lines of other things. Readings go on a grid of five
 minutes; between readings at most 20 minutes apart it is filled linearly, a longer gap stays one. What cannot be is
@@ -12,8 +12,9 @@ import csv
 import hashlib
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,6 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.sim.glucose import MINUTES
-from quickstudy.tasks.csv_table import separator
 from quickstudy.tasks.glucose_clock import Clock
 from quickstudy.tasks.glucose_lives import DAY, Records
 from quickstudy.tasks.places import find, notice
@@ -47,6 +47,7 @@ BRIDGED = 20 // MINUTES
 BACK = 0.1
 """Share of readings at most whose clock may have gone back."""
 SHORTEST = 8 * 60 // MINUTES
+SEPARATORS = ",;\t"
 TOP = 40
 """Lines in which a header is looked for."""
 
@@ -84,7 +85,9 @@ def read(path: str) -> Own:
     place = find(path)
     files = sorted(place.glob("*.csv")) if place.is_dir() else [place]
     if not place.exists() or not files:
-        raise UserError(f"there is no {'CSV file in' if place.exists() else 'file'} {place}. Give a CSV file, or a folder of them.")
+        raise UserError(
+            f"there is no {'CSV file in' if place.exists() else 'file'} {place}. Give a CSV file, or a folder of them."
+        )
     made = [person(file) for file in files]
     most = max(records.glucose.shape[1] for records, _ in made)
     padded = (
@@ -99,8 +102,7 @@ def read(path: str) -> Own:
 
 def person(path: Path) -> tuple[Records, int]:
     """The record of one file, [1, steps], and the step of the day at which it begins."""
-    lines = _lines(path)
-    top, columns = _header(path, lines)
+    lines, top, columns = _table(path)
     rows = _rows(path, lines[top + 1 :], columns, lines[top][1])
     readings = _forwards(path, _possible(path, rows.glucose, "glucose", *SHOWN, "mg/dL"))
     if not readings:
@@ -110,7 +112,9 @@ def person(path: Path) -> tuple[Records, int]:
     if steps < SHORTEST:
         raise UserError(f"{path} has {steps * MINUTES / 60:.1f} hours of glucose; expected {SHORTEST // 12} or more.")
     glucose = torch.full((steps,), math.nan)
-    glucose[[math.floor(minute / MINUTES) - first for _, minute, _ in readings]] = torch.tensor([v for *_, v in readings])
+    glucose[[math.floor(minute / MINUTES) - first for _, minute, _ in readings]] = torch.tensor(
+        [v for *_, v in readings]
+    )
     glucose = bridged(glucose)
     if silent := int(glucose.isnan().sum()):
         gaps = int((glucose[1:].isnan() & glucose[:-1].isfinite()).sum())
@@ -136,28 +140,31 @@ def bridged(glucose: Tensor) -> Tensor:
     return torch.where(fills, glucose[left] + share * (glucose[right] - glucose[left]), glucose)
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Number and cells of each line that is not empty."""
+def _table(path: Path) -> tuple[list[tuple[int, list[str]]], int, dict[str, int]]:
+    """Number and cells of each line that is not empty, place of the header among them, and its columns."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        top = "\n".join(text.splitlines()[1:TOP])
-        reader = csv.reader(io.StringIO(text), delimiter=separator(top or text))
-        return [(reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line)]
+        for parts in SEPARATORS:
+            reader = csv.reader(io.StringIO(text), delimiter=parts)
+            lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line)]
+            if (found := _header(lines)) is not None:
+                return lines, *found
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a table ({error}). Save it as CSV in UTF-8.") from error
+    raise UserError(
+        f"{path} has no header with a time and a glucose in its first {TOP} lines. Expected columns such as "
+        "time, glucose, carbs, insulin."
+    )
 
 
-def _header(path: Path, lines: Sequence[tuple[int, list[str]]]) -> tuple[int, dict[str, int]]:
+def _header(lines: Sequence[tuple[int, list[str]]]) -> tuple[int, dict[str, int]] | None:
     """Place in ``lines`` of the header, and in which of its columns what stands."""
     for top, (_, cells) in enumerate(lines[:TOP]):
         plain = [_plain(cell) for cell in cells]
         found = {what: [plain.index(name) for name in names if name in plain] for what, names in COLUMNS.items()}
         if found["time"] and found["glucose"]:
             return top, {what: places[0] for what, places in found.items() if places}
-    raise UserError(
-        f"{path} has no header with a time and a glucose in its first {TOP} lines. Expected columns such as "
-        "time, glucose, carbs, insulin."
-    )
+    return None
 
 
 def _plain(cell: str) -> str:
@@ -203,13 +210,15 @@ def _unit(path: Path, rows: Rows, *named: str) -> float:
     said = next((unit for unit in ("mg/dl", "mmol/l") if any(unit in name.lower() for name in named)), None)
     told = "mmol/l" if middle < 30 else "mg/dl"
     if said is not None and said != told:
-        raise UserError(f"{path} says that its glucose is in {said}, but half of it is below {middle:g}. Put the right unit there.")
+        raise UserError(
+            f"{path} says that its glucose is in {said}, but half of it is below {middle:g}. Put the right unit there."
+        )
     other = sum((value < 30) != (told == "mmol/l") for value in values)
     if other > 0.02 * len(values):
         line = next(line for line, _, value in rows.glucose if value > 0 and (value < 30) != (told == "mmol/l"))
         raise UserError(f"{path} mixes mg/dL and mmol/L, as in line {line}. Bring it to one unit.")
     if said is None:
-        notice(f"{path}: glucose is taken for {'mmol/L' if told == 'mmol/l' else 'mg/dL'} (half of it is below {middle:g}).")
+        notice(f"{path}: glucose is taken for {told[:-1]}L (half of it is below {middle:g}).")
     return MMOL if told == "mmol/l" else 1.0
 
 
@@ -228,7 +237,7 @@ def _possible(
 
 def _forwards(path: Path, rows: list[tuple[int, float, float]]) -> list[tuple[int, float, float]]:
     """Those whose clock is later than before; files that begin with the latest are turned. The others are counted."""
-    if sum(b[1] < a[1] for a, b in zip(rows, rows[1:], strict=False)) > len(rows) / 2:
+    if sum(b[1] < a[1] for a, b in pairwise(rows)) > len(rows) / 2:
         rows = rows[::-1]
     kept: list[tuple[int, float, float]] = []
     for row in rows:
@@ -236,7 +245,9 @@ def _forwards(path: Path, rows: list[tuple[int, float, float]]) -> list[tuple[in
             kept.append(row)
     if len(rows) - len(kept) > BACK * len(rows):
         line = next(row[0] for row in rows if row not in kept)
-        raise UserError(f"line {line} of {path}: the clock goes back, and stays behind. Sort the file by time, or cut it there.")
+        raise UserError(
+            f"line {line} of {path}: the clock goes back, and stays behind. Sort the file by time, or cut it there."
+        )
     _left_out(path, rows, kept, "glucose at a time that was before: the clock went back")
     return kept
 

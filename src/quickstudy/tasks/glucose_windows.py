@@ -10,6 +10,7 @@ and the sensor's first value as the one before.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ LEAD = 6
 
 def names() -> tuple[str, ...]:
     """What each number of x is."""
-    bins = [f"{near} to {far} min ago" for near, far in zip(EDGES, EDGES[1:], strict=False)]
+    bins = [f"{near} to {far} min ago" for near, far in pairwise(EDGES)]
     return (
         "glucose now",
         *(f"change since {MINUTES * lag} min ago" for lag in range(1, LAGS + 1)),
