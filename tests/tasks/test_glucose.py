@@ -18,7 +18,7 @@ from quickstudy.tasks.glucose import MORNING, Glucose
 from quickstudy.tasks.glucose_lives import DAY, Records, schedule, sensor_error
 from quickstudy.tasks.glucose_population import FILE, divided, published
 from quickstudy.tasks.glucose_scores import alarm, clarke, scores
-from quickstudy.tasks.glucose_windows import AHEAD, LEAD, LEVEL, SCALE, SPREAD, STEPS, Windows, names, now
+from quickstudy.tasks.glucose_windows import AHEAD, LEAD, LEVEL, SCALE, SPREAD, Windows, names, now
 from quickstudy.tasks.places import data_folder
 
 TWIN = "glucose:simulated=true"
