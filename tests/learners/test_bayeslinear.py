@@ -12,7 +12,7 @@ FAMILY = tasks.load("functions")
 
 
 def built(**settings: Any) -> BayesLinear:
-    config = learners.configure("bayeslinear", {"width": 12, "rank": 4} | settings)
+    config = learners.configure("bayeslinear", {"width": 12, "rank": 4, "reader": 0} | settings)
     learner: Any = learners.build("bayeslinear", FAMILY.spec, config, 0).double()
     with torch.no_grad():
         for parameter in learner.parameters():

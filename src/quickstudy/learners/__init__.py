@@ -42,6 +42,7 @@ LEARNERS = {
     "incontext": ("quickstudy.learners.incontext:InContext", "a transformer reads the support"),
     "cnaps": ("quickstudy.learners.cnaps:CNAPS", "the support modulates the net; Mahalanobis distance to classes"),
     "finetune": ("quickstudy.learners.finetune:Finetune", "pre-train on every class, then gradient steps"),
+    "pooled": ("quickstudy.learners.pooled:Pooled", "one net for all tasks, which the support does not change"),
     "baselinepp": ("quickstudy.learners.baselinepp:BaselinePP", "pre-train by cosine, then steps of a cosine head"),
     "simpleshot": ("quickstudy.learners.simpleshot:SimpleShot", "pre-train on every class, then centred class means"),
     "linear": ("quickstudy.learners.linear:Linear", "pre-train on every class, then logistic regression"),
@@ -49,6 +50,8 @@ LEARNERS = {
     "tim": ("quickstudy.learners.tim:TIM", "answers all queries together: sure of each, even over the classes"),
     "laplacian": ("quickstudy.learners.laplacian:Laplacian", "simpleshot whose near queries agree on their class"),
     "arx": ("quickstudy.learners.arx:ARX", "linear regression on the recent past, with empirical Bayes"),
+    "arx_pooled": ("quickstudy.learners.arx:PooledARX", "linear regression on the recent past, the same for everybody"),
+    "arx_own": ("quickstudy.learners.arx:OwnARX", "linear regression on the recent past of each task alone"),
     "persistence": ("quickstudy.learners.persistence:Persistence", "nothing changes; no training"),
     "nearest": ("quickstudy.learners.nearest:Nearest", "k nearest neighbours of the raw input; no training"),
 }

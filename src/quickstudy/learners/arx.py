@@ -46,6 +46,22 @@ class ARXConfig:
     """What a task's weights are: empirical Bayes, those of all tasks, or by ridge regression its own."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PooledConfig(ARXConfig):
+    """The same weights for all tasks."""
+
+    prior: Literal["bayes", "pooled", "own"] = "pooled"
+    """What a task's weights are: empirical Bayes, those of all tasks, or by ridge regression its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnConfig(ARXConfig):
+    """Each task's own weights, from its support alone."""
+
+    prior: Literal["bayes", "pooled", "own"] = "own"
+    """What a task's weights are: empirical Bayes, those of all tasks, or by ridge regression its own."""
+
+
 class Moments(NamedTuple):
     """Of T tasks: all that linear regression needs of them, float64."""
 
@@ -108,6 +124,18 @@ class ARX(Learner):
         self.spread.copy_(torch.stack([choice[0] for choice in choices])[best, of_output])
         self.share.copy_(torch.stack([choice[1] for choice in choices])[best, of_output])
         self.noise.copy_(noise)
+
+
+class PooledARX(ARX):
+    """``arx`` that does not look at the support."""
+
+    Config: ClassVar[type[Any]] = PooledConfig
+
+
+class OwnARX(ARX):
+    """``arx`` that knows nothing of other tasks."""
+
+    Config: ClassVar[type[Any]] = OwnConfig
 
 
 def _parts(task: Examples) -> tuple[Moments, Moments, Moments]:
