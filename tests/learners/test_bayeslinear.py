@@ -68,3 +68,20 @@ def test_more_examples_leave_less_doubt() -> None:
         for task in map(drawn, (0, 3, 30))
     ]
     assert stds[0] > stds[1] > stds[2]
+
+
+@torch.no_grad()
+def test_a_reader_says_nothing_before_it_is_trained() -> None:
+    """Its last layer starts at zero, so that training begins at the Gaussian process."""
+    task = drawn(5)
+    config = {"width": 12, "rank": 4}
+    with_one, without = (
+        learners.build("bayeslinear", FAMILY.spec, learners.configure("bayeslinear", config | {"reader": reader}), 0)
+        for reader in (8, 0)
+    )
+    without.load_state_dict({name: value for name, value in with_one.state_dict().items() if "reader" not in name})
+    one, other = (
+        learner.double().predict(learner.adapt(task.support), task.query.x, task.query.mask)
+        for learner in (with_one.double(), without.double())
+    )
+    torch.testing.assert_close(one, other)
