@@ -88,7 +88,7 @@ class Glucose:
         check_counts(query=query)
         check_counts(least=0, shot=shot)
         key = draw.keys(index, self.spec.name.partition(":")[0], split, seed)
-        pool = self._who[known]
+        pool = self.people(known)
         if known == "train":
             who = pool[draw.bits(key, 1, "who")[:, 0] % len(pool)]
         else:  # everybody in turn
@@ -129,9 +129,13 @@ class Glucose:
         y, there = self._windows.answers(who, at)
         return Examples(self._windows.inputs(who, at, begin), torch.where(there.unsqueeze(-1), y, 0), there)
 
+    def people(self, split: Split) -> Tensor:
+        """[P] numbers of the people of a split."""
+        return self._who[check_split(self, split)]
+
     def tasks(self, split: Split) -> WholeTasks:
         """Each person's whole record."""
-        pool = self._who[check_split(self, split)]
+        pool = self.people(split)
 
         def whole(number: int) -> Examples:
             who = pool[number : number + 1]
@@ -142,9 +146,7 @@ class Glucose:
 
     def members(self, split: Split) -> frozenset[str] | None:
         """Founders of the split's people, or those of your files."""
-        return frozenset(
-            f"glucose/{self._names[int(unit)]}" for unit in self._unit[self._who[check_split(self, split)]]
-        )
+        return frozenset(f"glucose/{self._names[int(unit)]}" for unit in self._unit[self.people(split)])
 
     def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
         """Errors in mg/dL and shares [T]; see ``glucose_scores.py``."""
