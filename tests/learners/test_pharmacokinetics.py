@@ -99,8 +99,8 @@ def test_with_many_levels_one_patient_is_enough() -> None:
     assert float(found.values.mean()) < 3 * NOISE
 
 
-def test_pooled_is_the_mean_and_spread_of_training_levels() -> None:
-    learner, family = prepared("pooled"), tasks.load("pk:simulated=true")
+def test_the_grand_mean_is_the_mean_and_spread_of_training_levels() -> None:
+    learner, family = prepared("grandmean"), tasks.load("pk:simulated=true")
     y = torch.cat([task.y for task in family.tasks("train")])
     task = family.sample("test", torch.arange(1), way=0, shot=2, query=2, seed=0)
     support, x, mask = type(task.support)(*(leaf[0] for leaf in task.support)), task.query.x[0], task.query.mask[0]

@@ -1,47 +1,36 @@
-"""The mean of all training tasks, whatever the task: what a learner has to beat to have learnt anything.
+"""One net for everybody: what tasks have in common, and nothing of the one at hand.
 
-mean, std = those of y over all examples of all training tasks
+    min over theta of the mean of L(f_theta(x), y) over the examples of all training tasks, pooled
+
+The support is not looked at. It is what adaptation is worth less the adaptation: fine-tuning (``finetune.py``) before
+its first step.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from quickstudy.learners.base import Adapted, Gaussian, Learner, Traits
-from quickstudy.tasks.base import Examples, Spec, WholeTasks
-
-
-@dataclass(frozen=True, kw_only=True)
-class PooledConfig:
-    """The mean of all training tasks."""
+from quickstudy.learners.base import Adapted, Point, Traits
+from quickstudy.learners.pretrained import Pretrained, PretrainedConfig
+from quickstudy.tasks.base import Examples
 
 
-class Pooled(Learner):
-    """One answer to every question of regression."""
+class Pooled(Pretrained):
+    """The same answers for every task."""
 
-    traits: ClassVar[Traits] = Traits(kinds=("regression",))
-    Config: ClassVar[type[Any]] = PooledConfig
+    traits: ClassVar[Traits] = Traits(kinds=("regression",), transductive=True)
+    Config: ClassVar[type[Any]] = PretrainedConfig
 
-    def __init__(self, spec: Spec, config: PooledConfig) -> None:
-        super().__init__(spec, config)
-        self.register_buffer("mean", torch.zeros(spec.outputs))
-        self.register_buffer("std", torch.ones(spec.outputs))
-
-    def prepare(self, tasks: WholeTasks) -> None:
-        """Mean and standard deviation of each output."""
-        y = torch.cat([task.y[task.mask] for task in tasks])
-        self.get_buffer("mean").copy_(y.mean(0))
-        self.get_buffer("std").copy_(y.std(0, correction=0).clamp(min=1e-6))
+    head: nn.Module
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
-        """Nothing is taken from the support, but a state has to have something in it: ``mean`` [d]."""
-        return {"mean": self.get_buffer("mean").clone()}
+        """The support's moments where the net keeps them (norm=task), and one number, so that there is something."""
+        _, moments = self.net(support.x, support.mask, None)
+        return {"none": support.y.new_zeros(1)} | (moments if self.net.keeps_moments else {})
 
-    def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Gaussian:
-        """The same mean and std [n, d] for every row."""
-        size = len(x), len(adapted["mean"])
-        return Gaussian(adapted["mean"].expand(size), self.get_buffer("std").expand(size))
+    def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Point:
+        """Means [n, d] for ``x`` [n, *shape]."""
+        features, _ = self.net(x, mask, None if self.transductive else adapted)
+        return Point(self.head(features))

@@ -1,1 +1,1 @@
-"""Worlds that tasks come from, as differentiable functions of tensors; they know of tensors alone."""
+"""Bodies that tasks come from: equations that are solved for many at a time; they know of tensors alone."""

@@ -25,6 +25,10 @@ FAMILIES = {
         "the rows of your own table, to evaluate on: a CSV file with a header",
     ),
     "heart": ("quickstudy.tasks.heart:Heart", "patients of four hospitals, healthy or sick (UCI Heart Disease)"),
+    "glucose": (
+        "quickstudy.tasks.glucose:Glucose",
+        "glucose of a person with diabetes, 30 and 60 minutes ahead; shots are hours known (simulated)",
+    ),
     "glyphs": ("quickstudy.tasks.glyphs:Glyphs", "procedural handwritten characters, unlimited; needs no data"),
     "omniglot": (
         "quickstudy.tasks.omniglot:Omniglot",

@@ -1,0 +1,149 @@
+"""Simulated people with diabetes, their days, and who of them is trained on: made once and kept in the cache.
+
+There are 30 founders, a third of them children and a third adolescents: the published virtual patients, where
+QUICKSTUDY_DATA has their numbers, else drawn ones. Each has kin, whose numbers are off by half of what people of a
+group differ by. Founders and kin stay on one side of every split, and are one unit: what is learnt of one is no news
+of another.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from quickstudy.errors import UserError
+from quickstudy.sim.glucose import FREE
+from quickstudy.sim.glucose_patients import GROUPS, drawn, people, varied
+from quickstudy.tasks import draw
+from quickstudy.tasks.base import SPLITS, Split
+from quickstudy.tasks.glucose_lives import Records, live
+from quickstudy.tasks.places import cache_folder, data_folder, lock, notice, replace_file
+
+FILE = "pk/simglucose_vpatient_params.csv"
+VERSION = "1"
+"""Of what is in the cache: a change of the simulator or of how people live makes it anew."""
+KIN = 0.5
+"""How much people of one founder differ, as a share of how much people of a group do."""
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Founders:
+    """Those whom all others are like; equally many of each of ``GROUPS``, one group after the other."""
+
+    free: dict[str, Tensor]
+    names: tuple[str, ...]
+    fingerprint: str
+
+
+def founders(each: int, simulated: bool) -> Founders:
+    """The published ones if they are there and ``simulated`` is not asked for, else ``each`` drawn of every group."""
+    folder = None if simulated else data_folder()
+    if folder is not None and (folder / FILE).is_file():
+        return published(folder / FILE)
+    if not simulated:
+        notice(f"QUICKSTUDY_DATA has no {FILE}: people are drawn from a distribution that was fitted to it.")
+    group = torch.arange(len(GROUPS)).repeat_interleave(each)
+    key = draw.keys(torch.arange(len(group)), "glucose", "founders")
+    names = tuple(f"drawn/{GROUPS[at // each]}#{at % each + 1:03d}" for at in range(len(group)))
+    return Founders(drawn(group, draw.normal(key, len(FREE), "numbers")), names, f"drawn{each}")
+
+
+def published(path: Path) -> Founders:
+    """Those of a table with a row for each patient, ``Name`` being child#001, ...; UserError for any other table."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as text ({error}). Put the original file there.") from error
+    rows = list(csv.DictReader(text.splitlines()))
+    if missing := [name for name in ("Name", *FREE) if not rows or name not in rows[0]]:
+        raise UserError(f"{path} has no column {missing[0]}. Expected the virtual patients of the simulator.")
+    values: dict[str, list[float]] = {name: [] for name in FREE}
+    rows.sort(key=lambda row: (_group(row["Name"]), row["Name"]))
+    for row in rows:
+        for name in FREE:
+            try:
+                number = float(row[name])
+            except (TypeError, ValueError):
+                number = 0.0
+            if not 0 < number < 1e6:
+                raise UserError(f"{path}, patient {row['Name']}: {name} is {row[name]!r}; expected a positive number.")
+            values[name].append(number)
+    sizes = [sum(_group(row["Name"]) == group for row in rows) for group in range(len(GROUPS) + 1)]
+    if sizes[-1] or len(set(sizes[:-1])) > 1 or sizes[0] < FOLDS:
+        raise UserError(f"{path} has {dict(zip((*GROUPS, 'other'), sizes, strict=True))}; expected as many of each.")
+    free = {name: torch.tensor(column, dtype=torch.float64) for name, column in values.items()}
+    names = tuple(f"published/{row['Name']}" for row in rows)
+    return Founders(free, names, hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def _group(name: str) -> int:
+    kind = name.partition("#")[0]
+    return GROUPS.index(kind) if kind in GROUPS else len(GROUPS)
+
+
+def divided(founders: int, partition: int) -> dict[Split, Tensor]:
+    """Which founders each split has, in ``partition``: a fifth is tested, equally many of each group.
+
+    Partitions 0 to 4 test everybody once, and so do 5 to 9 in another order, and so on. One in ten validates.
+    """
+    each = founders // len(GROUPS)
+    key = draw.keys(torch.arange(len(GROUPS)), "glucose", "partition", partition // FOLDS)
+    order = draw.order(key, each, "order") + each * torch.arange(len(GROUPS)).unsqueeze(-1)
+    order = order.roll(-(partition % FOLDS) * (each // FOLDS), 1)
+    test = each // FOLDS
+    val = max(test // 2, 1)
+    parts = {"test": order[:, :test], "val": order[:, test : test + val], "train": order[:, test + val :]}
+    return {split: parts[split].flatten().sort().values for split in SPLITS}
+
+
+def records(made: Founders, kin: int, days: int) -> Records:
+    """``days`` of ``kin`` people for each founder, one founder's after the other's; from the cache if they are there.
+
+    The first of the kin is the founder.
+    """
+    folder = cache_folder() / "glucose"
+    path = folder / f"{made.fingerprint}-{kin}-{days}.safetensors"
+    if (known := _load(path)) is not None:
+        return known
+    with lock(folder / "lock"):
+        if (known := _load(path)) is not None:  # another process was faster
+            return known
+        if len(made.names) * kin * days > 1000:
+            notice(f"simulating {days} days of {len(made.names) * kin} people, which is kept in {folder} ...")
+        found = _simulated(made, kin, days)
+        try:
+            replace_file(path, partial(_save, found))
+        except (OSError, SafetensorError) as error:
+            notice(f"the days of simulated people cannot be cached in {folder} ({error}); set QUICKSTUDY_CACHE.")
+        return found
+
+
+def _simulated(made: Founders, kin: int, days: int) -> Records:
+    key = draw.keys(torch.arange(len(made.names) * kin), "glucose", "people")
+    normal = draw.normal(key, len(FREE), "numbers")
+    normal[::kin] = 0
+    free = {name: value.repeat_interleave(kin) for name, value in made.free.items()}
+    return live(people(varied(free, normal, KIN)), key, days)
+
+
+def _save(found: Records, path: Path) -> None:
+    save_file(found._asdict(), path, {"version": VERSION})
+
+
+def _load(path: Path) -> Records | None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("version") != VERSION:
+                return None
+            return Records(*(file.get_tensor(name) for name in Records._fields))
+    except (OSError, SafetensorError):
+        return None
