@@ -16,7 +16,11 @@ from quickstudy.learners import LEARNERS, Learner, learner_class
 from quickstudy.tasks.base import Examples, Task, WholeTasks
 from quickstudy.training import TrainConfig, Training, resolve
 
-FAMILIES = {"classification": "glyphs:classes=50", "regression": "sinusoid"}
+FAMILIES = {
+    "classification": "glyphs:classes=50",
+    "regression": "sinusoid",
+    "ratings": "ratings:simulated=true",
+}
 """One of each kind, for learners that take any form of input, and one of each form that has learners of its own."""
 NETS: dict[str, dict[str, Any]] = {"classification": {"backbone": "conv4", "width": 8}, "regression": {"width": 16}}
 VARIANTS = [

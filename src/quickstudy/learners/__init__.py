@@ -48,6 +48,14 @@ LEARNERS = {
     "tim": ("quickstudy.learners.tim:TIM", "answers all queries together: sure of each, even over the classes"),
     "laplacian": ("quickstudy.learners.laplacian:Laplacian", "simpleshot whose near queries agree on their class"),
     "nearest": ("quickstudy.learners.nearest:Nearest", "k nearest neighbours of the raw input; no training"),
+    "popularity": ("quickstudy.learners.popularity:Popularity", "items: what most like, for everybody"),
+    "itemmean": ("quickstudy.learners.itemmean:ItemMean", "items: what others think, and a user's offset from them"),
+    "itemknn": ("quickstudy.learners.itemknn:ItemKNN", "items: what the user thinks of those most like it"),
+    "foldin": ("quickstudy.learners.foldin:FoldIn", "items: matrix factorisation, a new user by ridge regression"),
+    "puresvd": ("quickstudy.learners.puresvd:PureSVD", "items: near those rated, in the space of likes"),
+    "ease": ("quickstudy.learners.ease:EASE", "items: a linear autoencoder of likes in closed form"),
+    "ridgeratings": ("quickstudy.learners.ridgeratings:RidgeRatings", "items: ridge regression on learnt features"),
+    "rankhead": ("quickstudy.learners.rankhead:RankHead", "items: statistics weighed to rank, trained by a softmax"),
 }
 
 
