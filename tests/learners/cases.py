@@ -22,6 +22,7 @@ FAMILIES = {
     "terms": "phenotypes:simulated=true",
     "doses": "pk:simulated=true",
     "glucose": "glucose:simulated=true",
+    "ratings": "ratings:simulated=true",
 }
 """One of each kind, for learners that take any form of input, and one of each form that has learners of its own."""
 NETS: dict[str, dict[str, Any]] = {"classification": {"backbone": "conv4", "width": 8}, "regression": {"width": 16}}

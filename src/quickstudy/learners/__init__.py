@@ -71,6 +71,14 @@ LEARNERS = {
     "bestmatch": ("quickstudy.learners.bestmatch:BestMatch", "terms: best matches in the ontology; no training"),
     "metabayes": ("quickstudy.learners.metabayes:MetaBayes", "terms: naivebayes whose prior and weights are learnt"),
     "ensemble": ("quickstudy.learners.ensemble:Ensemble", "terms: the mean of several learners' calibrated answers"),
+    "popularity": ("quickstudy.learners.popularity:Popularity", "items: what most like, for everybody"),
+    "itemmean": ("quickstudy.learners.itemmean:ItemMean", "items: what others think, and a user's offset from them"),
+    "itemknn": ("quickstudy.learners.itemknn:ItemKNN", "items: what the user thinks of those most like it"),
+    "foldin": ("quickstudy.learners.foldin:FoldIn", "items: matrix factorisation, a new user by ridge regression"),
+    "puresvd": ("quickstudy.learners.puresvd:PureSVD", "items: near those rated, in the space of likes"),
+    "ease": ("quickstudy.learners.ease:EASE", "items: a linear autoencoder of likes in closed form"),
+    "ridgeratings": ("quickstudy.learners.ridgeratings:RidgeRatings", "items: ridge regression on learnt features"),
+    "rankhead": ("quickstudy.learners.rankhead:RankHead", "items: statistics weighed to rank, trained by a softmax"),
 }
 
 

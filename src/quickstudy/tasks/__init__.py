@@ -20,6 +20,10 @@ FAMILIES = {
     "sinusoid": ("quickstudy.tasks.sinusoid:Sinusoid", "sine waves of random amplitude and phase (regression)"),
     "functions": ("quickstudy.tasks.functions:Functions", "noisy sines, lines, quadratics and steps (regression)"),
     "tables": ("quickstudy.tasks.tables:Tables", "small tables of a synthetic prior (Hollmann et al. 2023), unlimited"),
+    "ratings": (
+        "quickstudy.tasks.ratings:UserRatings",
+        "what one user likes: MovieLens, or any table of users, items and ratings (regression)",
+    ),
     "csv": (
         "quickstudy.tasks.csv_table:CsvTable",
         "the rows of your own table, to evaluate on: a CSV file with a header",

@@ -1,0 +1,168 @@
+"""Learners of ratings against what their papers say, computed another way."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from quickstudy import learners, scoring, tasks
+from quickstudy.learners import Learner
+from quickstudy.learners.rated import columns, numbers
+from quickstudy.tasks.base import Examples, Spec
+from quickstudy.tasks.ratings import ITEM, UserRatings
+
+FAMILY = tasks.load("ratings:simulated=true")
+RANKING = tasks.load("ratings:simulated=true:judge=ranking")
+
+
+def made(name: str, **settings: float) -> Learner:
+    learner = learners.build(name, FAMILY.spec, learners.configure(name, settings), seed=0)
+    learner.prepare(FAMILY.tasks("train"))
+    return learner.double().eval()
+
+
+def one(shot: int = 8, query: int = 12) -> tuple[Examples, Examples]:
+    """Support and query of a test user, in float64."""
+    task = FAMILY.sample("test", torch.tensor([2]), way=0, shot=shot, query=query, seed=0)
+    support, asked = (Examples(part.x[0].double(), part.y[0].double(), part.mask[0]) for part in task[:2])
+    return support, asked
+
+
+def answers(learner: Learner, support: Examples, x: Tensor) -> Tensor:
+    found: Tensor = learner.predict(learner.adapt(support), x, torch.ones(len(x), dtype=torch.bool))[0]
+    return found.squeeze(-1)
+
+
+def seen() -> tuple[Tensor, Tensor]:
+    """[U, M] ratings of training users, and likes."""
+    rated = FAMILY.rated(FAMILY.users["train"]).double()  # type: ignore[attr-defined]
+    return rated, (rated >= 0).double()
+
+
+def test_ease_is_the_closed_form_over_items() -> None:
+    support, asked = one()
+    _, likes = seen()
+    inverse = torch.linalg.inv(likes.T @ likes + 30 * torch.eye(likes.shape[1], dtype=torch.float64))
+    weights = -inverse / inverse.diagonal()
+    weights.fill_diagonal_(0)
+    expected = weights[numbers(support.x)].sum(0)[numbers(asked.x)]
+    torch.testing.assert_close(answers(made("ease", penalty=30.0), support, asked.x), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_fold_in_is_ridge_regression() -> None:
+    from sklearn.linear_model import Ridge
+
+    support, asked = one()
+    place = columns(FAMILY.spec)
+    scale = torch.cat([torch.full((16,), 20.0**-0.5), torch.tensor([2.0**-0.5])]).double()  # penalties as units of x
+
+    def features(x: Tensor) -> Tensor:
+        return torch.cat([x[:, place["factor"]], torch.ones(len(x), 1)], -1).double() * scale
+
+    rest = support.y[:, 0] - support.x[:, place["mean"][0]]
+    ridge = Ridge(alpha=1.0, fit_intercept=False).fit(features(support.x).numpy(), rest.numpy())
+    expected = torch.tensor(ridge.predict(features(asked.x).numpy())) + asked.x[:, place["mean"][0]]
+    learner = made("foldin", penalty=20.0, shrink=2.0)
+    torch.testing.assert_close(answers(learner, support, asked.x), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_item_means_are_moved_by_the_users_shrunk_offset() -> None:
+    support, asked = one(shot=5)
+    mean = columns(FAMILY.spec)["mean"][0]
+    offset = (support.y[:, 0] - support.x[:, mean]).sum() / (5 + 3)
+    torch.testing.assert_close(answers(made("itemmean"), support, asked.x), asked.x[:, mean] + offset)
+
+
+def test_neighbours_are_weighed_by_adjusted_cosine() -> None:
+    support, asked = one()
+    rated, _ = seen()
+    centred = rated - rated.nanmean(1, keepdim=True)
+    mean = columns(FAMILY.spec)["mean"][0]
+    rest = support.y[:, 0] - support.x[:, mean]
+    offset = rest.sum() / (len(rest) + 3)
+    expected = []
+    for item, base in zip(numbers(asked.x).tolist(), asked.x[:, mean], strict=True):
+        up = down = 0.0
+        for other, own in zip(numbers(support.x).tolist(), rest - offset, strict=True):
+            a, b = centred[:, item], centred[:, other]
+            both = int((a.isfinite() & b.isfinite()).sum())
+            alike = float((a * b).nansum() / (a.square().nansum() * b.square().nansum()).sqrt()) * both / (both + 20)
+            up, down = up + alike * float(own), down + abs(alike)
+        expected.append(float(base + offset) + up / (down + 1))
+    found = answers(made("itemknn"), support, asked.x)
+    torch.testing.assert_close(found, torch.tensor(expected).double(), rtol=1e-3, atol=1e-3)
+
+
+def test_pure_svd_prefers_what_is_liked_together() -> None:
+    support, _ = one()
+    _, likes = seen()
+    rows = likes / likes.norm(dim=1, keepdim=True).clamp(min=1)
+    left, size, _ = torch.linalg.svd(rows.T, full_matrices=False)
+    space = left[:, :32] * size[:32]
+    expected = space @ space[numbers(support.x)].sum(0)
+    every = FAMILY.catalogue().double()  # type: ignore[attr-defined]
+    found = answers(made("puresvd"), support, every)
+    assert torch.corrcoef(torch.stack([found, expected]))[0, 1] > 0.99
+
+
+def test_popularity_orders_by_likes_whoever_asks() -> None:
+    support, asked = one()
+    _, likes = seen()
+    order = likes.sum(0)[numbers(asked.x)].log1p() / 3
+    torch.testing.assert_close(answers(made("popularity"), support, asked.x), order, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["itemknn", "ease"])
+def test_what_training_remembers_is_loaded_whatever_its_size(name: str) -> None:
+    learner, (support, asked) = made(name), one()
+    other = learners.build(name, FAMILY.spec, learner.config, seed=1).double()
+    other.load_state_dict(learner.state_dict())
+    assert torch.equal(answers(other, support, asked.x), answers(learner, support, asked.x))
+
+
+@pytest.mark.parametrize("name", ["itemmean", "foldin", "itemknn", "ease", "puresvd", "ridgeratings", "rankhead"])
+def test_an_item_that_is_new_is_answered_by_what_is_known_of_it(name: str) -> None:
+    assert isinstance(FAMILY, UserRatings)
+    support, _ = one()
+    comedy, horror = FAMILY.new_item(torch.tensor([0, 1, 0, 0, 0.0])), FAMILY.new_item(torch.tensor([0, 0, 0, 1, 0.0]))
+    beyond = comedy.clone()
+    beyond[0] = (len(FAMILY.ratings.items) + 5) / ITEM  # listed after the training
+    learner = made(name)
+    for weight in learner.parameters():  # as if trained: at the start nothing is made of content yet
+        torch.nn.init.normal_(weight, std=0.3, generator=torch.Generator().manual_seed(0))
+    found = answers(learner, support, torch.stack([comedy, horror, beyond]).double())
+    assert found.isfinite().all()
+    torch.testing.assert_close(found[2], found[0])
+    if name in ("ridgeratings", "rankhead"):
+        assert abs(found[0] - found[1]) > 1e-6
+
+
+def test_columns_are_found_by_name_and_a_genre_may_be_called_as_a_statistic() -> None:
+    names = ("item", "mean", "count", "likes", "factor 1", "taste 1", "trend", "era", "drama", "mean", "year")
+    found = columns(Spec(name="ratings", kind="regression", shape=(11,), outputs=1, form="ratings", names=names))
+    assert found["mean"] == [1]
+    assert found["content"] == [8, 9, 10]
+    assert found["factor"] == [4]
+
+
+@pytest.mark.parametrize("name", ["popularity", "itemmean", "itemknn", "foldin", "puresvd", "ease"])
+def test_baselines_know_something(name: str) -> None:
+    """Each beats what knows nothing, at what it is for."""
+    ranks = name in ("popularity", "puresvd", "ease")
+    family = RANKING if ranks else FAMILY
+    which = scoring.Episodes(way=0, shot=10, query=30, episodes=24)
+    found = float(scoring.score(made(name).float(), family, which).values.mean())
+    if ranks:
+        assert found > 0.15  # 10 of 140 at random are less than a tenth of the likes
+    else:
+        nothing = torch.tensor(0.0)
+        task = family.sample("test", torch.arange(24), way=0, shot=10, query=30, seed=0)
+        knows_nothing = family.score(lambda x, mask: (nothing.expand(*x.shape[:2], 1),), task)  # type: ignore
+        assert found < 0.9 * float(knows_nothing["rmse"].mean())
+
+
+def test_a_state_of_a_user_is_less_than_two_kilobytes() -> None:
+    support, _ = one(shot=20)
+    for name in ("itemmean", "itemknn", "foldin", "puresvd", "ease", "ridgeratings", "rankhead"):
+        learner = made(name).float()
+        adapted = learner.adapt(Examples(support.x.float(), support.y.float(), support.mask))
+        assert sum(value.numel() * value.element_size() for value in adapted.values()) < 2000, name
