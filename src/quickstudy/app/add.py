@@ -13,7 +13,7 @@ import tyro
 
 from quickstudy.app.fit import report
 from quickstudy.app.flags import parse
-from quickstudy.app.predict import files, load
+from quickstudy.app.predict import files, load, of_numbers
 from quickstudy.errors import UserError
 from quickstudy.tasks.places import lock
 
@@ -50,6 +50,8 @@ def main(args: list[str]) -> int:
     if not flags.examples:
         raise UserError("say which pictures to add, files or folders of them, or which tables.")
     with alone(flags.model):
+        if of_numbers(flags.model):
+            return add_history(flags)
         made = load(flags.model)
         if made.example == "case":
             add_cases(made, flags.examples, flags.label)
@@ -78,6 +80,19 @@ def add(made: FewShotClassifier, paths: list[Path], text: str) -> None:
     if not good:
         raise UserError(f"none of the {len(paths)} files can be read as a {made.example}.")
     made.partial_fit(good, [label] * len(good))
+
+
+def add_history(flags: Flags) -> int:
+    """Learn what tables say that is new of the one person a model is about."""
+    from quickstudy.app import histories
+    from quickstudy.estimator import FewShotRegressor
+
+    if flags.label or flags.target:
+        raise UserError("--label and --target are for classes, and this model predicts numbers. Leave them out.")
+    made = FewShotRegressor.load(flags.model)
+    for path in flags.examples:
+        made.partial_fit(str(path))
+    return histories.report(made, made.save(flags.model), flags.json)
 
 
 def add_cases(made: FewShotClassifier, paths: tuple[Path, ...], text: str) -> None:

@@ -48,7 +48,8 @@ def report(made: FewShotRegressor, path: Path, as_json: bool) -> int:
     print(f"{output.count(len(made.y_), 'point')} learnt", file=sys.stderr)
     for one in value["left_out"] or ():
         print(
-            f"predicted from the rest: {one['what']} is off by {one['rmse']:.3g} {one['unit']} (root mean square)",
+            f"predicted from the rest: {one['what']} is off by {one['rmse']:.3g}{' ' * bool(one['unit'])}{one['unit']} "
+            "(root mean square)",
             file=sys.stderr,
         )
     print(path)
@@ -66,7 +67,9 @@ def predict(
         answers = made._answers(asked.kept, made.adapted_, made.examples_)
         mean, std = (None if part is None else part.reshape(len(part), -1) for part in made.predictions(answers))
         assert mean is not None
-        lines += zip(asked.names.tolist(), reads.told(asked.kept, mean, std), strict=True)
+        answered = zip(asked.names.tolist(), reads.told(asked.kept, mean, std), strict=True)
+        known = set() if place else {*made.names_.tolist()}  # nobody asks what to choose that he has chosen
+        lines += [one for one in answered if one[0] not in known]
     lines = reads.ordered(lines)[:most]
     if how == "json":
         for name, told in lines:

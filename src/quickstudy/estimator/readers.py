@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,18 +10,26 @@ import numpy as np
 from quickstudy.errors import UserError
 from quickstudy.estimator.cases import Cases
 from quickstudy.estimator.doses import Doses
+from quickstudy.estimator.forecasts import Forecasts
 from quickstudy.estimator.inputs import Numbers, Reader
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.estimator.rows import Rows
-from quickstudy.tasks.base import Spec
+from quickstudy.estimator.tastes import Tastes
+from quickstudy.tasks.base import Form, Spec
+
+OWN: dict[Form, Callable[[Spec], Reader]] = {
+    "terms": Cases,
+    "doses": Doses,
+    "glucose": Forecasts,
+    "ratings": Tastes,
+}
+"""Of the forms that are read from files of their own kind."""
 
 
 def reader(spec: Spec) -> Reader:
     """The one for a learner of ``spec``."""
-    if spec.form == "terms":
-        return Cases(spec)
-    if spec.form == "doses":
-        return Doses(spec)
+    if spec.form in OWN:
+        return OWN[spec.form](spec)
     if spec.form == "rows":
         return Rows(spec.shape[0] // 2)
     if len(spec.shape) == 1:

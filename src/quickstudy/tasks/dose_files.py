@@ -74,7 +74,7 @@ def read(path: Path, drug: str) -> DoseFile:
     if drug not in DRUGS:
         raise unknown("drug", drug, DRUGS)
     about = DRUGS[drug]
-    header, rows = numbered(path, 2)
+    header, rows = numbered(path, 1)
     columns, units = _columns(header, about, path)
     by_patient: dict[str, list[_Line]] = {}
     for number, cells in rows:

@@ -1,0 +1,79 @@
+"""A person's glucose as examples: moments of a record, from a CSV file (``tasks/glucose_files.py``).
+
+    regressor = FewShotRegressor(weights="runs/glucose").fit("ada.csv")         # everything that is known of her
+    regressor.predict("today.csv", return_std=True)                             # from its last reading on
+
+Numbers are changes in standard units; ``told`` makes glucose of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from quickstudy.errors import UserError
+from quickstudy.estimator.inputs import Array, Found
+from quickstudy.estimator.records import Records, Told, spread
+from quickstudy.sim.glucose import MINUTES
+from quickstudy.tasks.base import Form
+from quickstudy.tasks.glucose_files import person
+from quickstudy.tasks.glucose_lives import DAY
+from quickstudy.tasks.glucose_windows import AHEAD, LEAD, SCALE, STEPS, Windows, now
+
+
+class Forecasts(Records):
+    """Moments from which the next hour is told."""
+
+    form: ClassVar[Form] = "glucose"
+    example: ClassVar[str] = "moment"
+
+    def read_place(self, place: Path) -> Found:
+        """Every moment of the record whose next hour is known."""
+        windows, last, start = self._record(place)
+        at = torch.arange(LEAD, last - STEPS[-1]).unsqueeze(0)
+        y, there = windows.answers(torch.zeros(1, dtype=torch.int64), at)
+        if not bool(there.any()):
+            raise UserError(f"{place} has no hour of glucose without a gap to learn from.")
+        names = [_clock(start, step) for step in at[0, there[0]].tolist()]
+        return Found(_inputs(windows, at)[there[0]].numpy(), y[0, there[0]].double().numpy(), np.array(names))
+
+    def questions(self, place: Path | None) -> Found:
+        """The last moment of the record."""
+        if place is None:
+            raise UserError("say from where on: give the record up to now, a CSV of time, glucose, carbs and insulin.")
+        windows, last, start = self._record(place)
+        at = torch.tensor([[last - 1]])
+        names = np.array([f"from {_clock(start, last - 1)} on"])
+        return Found(_inputs(windows, at).numpy(), np.full((1, len(AHEAD)), np.nan), names)
+
+    def told(self, kept: Array, mean: Array, std: Array | None) -> list[list[Told]]:
+        """Glucose in 30 and 60 minutes in mg/dL, with 90 % intervals."""
+        level = now(torch.from_numpy(kept)).double().numpy()[:, None, None]
+        levels = level + SCALE.double().numpy()[:, None] * np.stack(spread(mean, std), -1)
+        return [
+            [Told(f"glucose in {ahead} min", "mg/dL", *map(float, row)) for ahead, row in zip(AHEAD, rows, strict=True)]
+            for rows in levels
+        ]
+
+    def _record(self, place: Path) -> tuple[Windows, int, int]:
+        """The record, its steps, and the step of the day at which it begins."""
+        if not place.is_file():
+            raise UserError(f"{place} is no file. Give one CSV of time, glucose, carbs and insulin.")
+        records, start = person(place)
+        return Windows(records, torch.tensor([start])), records.glucose.shape[1], start
+
+
+def _inputs(windows: Windows, at: torch.Tensor) -> torch.Tensor:
+    """[n, inputs] at the steps ``at`` [1, n]."""
+    first = torch.zeros(1, dtype=torch.int64)
+    return windows.inputs(first, at, first)[0]
+
+
+def _clock(start: int, step: int) -> str:
+    """Day of the record, and time."""
+    day, rest = divmod(start + step, DAY)
+    hour, minute = divmod(rest * MINUTES, 60)
+    return f"day {day + 1} {hour:02}:{minute:02}"

@@ -1,0 +1,138 @@
+"""``fit``, ``predict`` and ``add`` where examples are points of one person's history."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import quickstudy as qs
+from quickstudy.tasks import load
+from quickstudy.tasks.ratings import UserRatings
+from quickstudy.training import TrainConfig
+
+START = datetime(2026, 5, 1, 7)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    few = TrainConfig(steps=5, tasks_per_step=2, query=4, validate_every=0, device="cpu")
+    qs.train("arx", "glucose:simulated=true", out=folder / "glucose")
+    qs.train("ridgeratings", "ratings:simulated=true", few, out=folder / "ratings")
+    qs.train("mappk", "pk:simulated=true", out=folder / "pk")
+    return folder
+
+
+def record(hours: float, unit: float = 1.0) -> str:
+    """A CSV of a glucose that swings, with a meal and a bolus every six hours."""
+    lines = ["time,glucose,carbs,insulin"]
+    for step in range(int(12 * hours)):
+        glucose = (130 + 40 * math.sin(step / 30)) / unit
+        meal = "45,4" if step % 72 == 3 else ","
+        lines.append(f"{START + timedelta(minutes=5 * step):%Y-%m-%d %H:%M:%S},{glucose:.2f},{meal}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("unit", [1.0, 18.016])
+def test_a_record_is_learnt_and_its_next_hour_told(cli: Callable[..., Any], runs: Path, unit: float) -> None:
+    Path("ada.csv").write_text(record(30, unit))
+    answer = cli("fit", "ada.csv", "--weights", str(runs / "glucose"), "--json")
+    assert answer.code == 0, answer.err
+    report = json.loads(answer.out)
+    assert report["points"] == 12 * 30 - 12 - 6
+    assert [one["rmse"] < 30 for one in report["left_out"]] == [True, True]
+    answer = cli("predict", "ada.qs", "ada.csv", "--json")
+    assert "not for decisions about a patient" in answer.err
+    (line,) = answer.out.splitlines()
+    found = json.loads(line)
+    assert found["point"] == "from day 2 12:55 on"
+    soon, later = found["told"]
+    assert (soon["what"], soon["unit"]) == ("glucose in 30 min", "mg/dL")
+    assert soon["low"] < soon["value"] < soon["high"]
+    assert later["high"] - later["low"] > soon["high"] - soon["low"]
+    assert soon["value"] == pytest.approx(130 + 40 * math.sin((12 * 30 + 5) / 30), abs=15)
+    assert "from day 2 12:55 on" in cli("predict", "ada.qs", "ada.csv").out
+
+
+def rated(family: UserRatings, user: int) -> list[tuple[str, float]]:
+    mine = family.ratings.user == user
+    titles = [family.content.titles[item] for item in family.ratings.item[mine].tolist()]
+    return list(zip(titles, family.ratings.value[mine].tolist(), strict=True))
+
+
+def table(rows: list[tuple[str, Any]]) -> str:
+    return "title,rating\n" + "".join(f'"{title}",{value}\n' for title, value in rows)
+
+
+def test_a_taste_is_learnt_and_the_catalogue_ranked_without_the_data(cli: Callable[..., Any], runs: Path) -> None:
+    family = load("ratings:simulated=true")
+    assert isinstance(family, UserRatings)
+    rows = rated(family, int(family.users["test"][0]))
+    Path("mine.csv").write_text(table(rows[:6]))
+    assert cli("fit", "mine.csv", "--weights", str(runs / "ratings"), "-o", "me.qs").code == 0
+    out = cli("predict", "me.qs", "--csv").out
+    lines = list(csv.DictReader(io.StringIO(out)))
+    assert len(lines) == len(family.content.titles) - 6
+    values = [float(line["value"]) for line in lines]
+    assert values == sorted(values, reverse=True)
+    assert not {title for title, _ in rows[:6]} & {line["point"] for line in lines}
+    assert len(cli("predict", "me.qs", "--top", "3", "--json").out.splitlines()) == 3
+    Path("ask.csv").write_text(table([(rows[7][0], "?"), (rows[8][0], "")]))
+    answers = csv.DictReader(io.StringIO(cli("predict", "me.qs", "ask.csv", "--csv").out))
+    every = {line["point"]: float(line["value"]) for line in lines}
+    asked = {line["point"]: float(line["value"]) for line in answers}
+    assert asked == pytest.approx({title: every[title] for title, _ in rows[7:9]}, abs=1e-5)
+    Path("more.csv").write_text(table(rows[6:8]))
+    assert json.loads(cli("add", "me.qs", "more.csv", "--json").out)["points"] == 8
+    whole = qs.FewShotRegressor(weights=runs / "ratings", device="cpu")
+    Path("both.csv").write_text(table(rows[:8]))
+    np.testing.assert_allclose(
+        qs.FewShotRegressor.load("me.qs").predict(None), whole.fit("both.csv").predict(None), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "text", "args", "said"),
+    [
+        ("ratings", table([("nothing of the kind", 3)]), (), "line 2 of own.csv: unknown item 'nothing of the kind'"),
+        ("ratings", table([("drama 1", 3), ("drama 1", 4)]), (), "line 3 of own.csv rates drama 1 again, after line 2"),
+        ("ratings", table([("drama 1", 9)]), (), "the rating is '9'; expected a number from 0.5 to 5"),
+        ("ratings", table([("drama 1", "?")]), (), "own.csv has no rating"),
+        ("ratings", "film,stars\na,3\n", (), "own.csv has no column of items"),
+        ("ratings", table([("drama 1", 3)]), ("--target", "rating"), "--target is for classes"),
+        ("glucose", record(3), (), "expected 8 or more"),
+        ("pk", "id,time,dose,level\na,0,25,\na,2,,17\n", (), "weight"),
+    ],
+)
+def test_what_is_not_right_is_said(
+    cli: Callable[..., Any], runs: Path, weights: str, text: str, args: tuple[str, ...], said: str
+) -> None:
+    Path("own.csv").write_text(text)
+    answer = cli("fit", "own.csv", "--weights", str(runs / weights), *args)
+    assert answer.code == 2
+    assert said in answer.err
+    assert not Path("own.qs").exists()
+
+
+def test_questions_that_cannot_be_are_refused(cli: Callable[..., Any], runs: Path) -> None:
+    Path("own.csv").write_text(table([("drama 1", 3), ("comedy 2", 4)]))
+    assert cli("fit", "own.csv", "--weights", str(runs / "ratings")).code == 0
+    for args, said in (
+        (("predict", "own.qs", "own.csv"), "every item of own.csv has a rating"),
+        (("predict", "own.qs", "--abstain", "0.9"), "--abstain is for labels"),
+        (("add", "own.qs", "own.csv", "--label", "x"), "this model predicts numbers"),
+        (("predict", "own.qs", "lost.csv"), "there is no file lost.csv"),
+    ):
+        answer = cli(*args)
+        assert answer.code == 2
+        assert said in answer.err
+    Path("ada.csv").write_text(record(30))
+    assert cli("fit", "ada.csv", "--weights", str(runs / "glucose")).code == 0
+    assert "say from where on" in cli("predict", "ada.qs").err
