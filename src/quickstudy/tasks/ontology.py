@@ -138,9 +138,9 @@ def read(path: Path) -> Ontology:
                 )
         parents.append(tuple(number[value] for value in one.values("is_a")))
     _check_cycles(path, living, parents)
-    old = [one for one in stanzas if one.first("is_obsolete") == "true"]
     others = {other: number[one.first("id")] for one in living for other in one.values("alt_id")}
-    replaced = {one.first("id"): one.first("replaced_by") for one in old}
+    old = {one.first("id"): one for one in stanzas if one.first("is_obsolete") == "true"}
+    replaced = {name: one.first("replaced_by") for name, one in old.items()}
     for name in replaced:
         target = _follow(name, replaced)
         if (at := number.get(target, others.get(target))) is not None:
@@ -151,7 +151,7 @@ def read(path: Path) -> Ontology:
         parents=tuple(parents),
         others={name: at for name, at in others.items() if name not in number},
         synonyms=_synonyms(living),
-        gone={name: tuple(one.values("consider")) for one in old if (name := one.first("id")) not in others},
+        gone={name: tuple(one.values("consider")) for name, one in old.items() if name not in others},
         version=version,
     )
 

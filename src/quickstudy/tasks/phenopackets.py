@@ -12,30 +12,17 @@ clinical data"; https://phenopacket-schema.readthedocs.io.
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
-import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from quickstudy.errors import UserError
-from quickstudy.tasks.ontology import ID
+from quickstudy.tasks import case_tables
 from quickstudy.tasks.places import notice
-from quickstudy.tasks.terms import Case
+from quickstudy.tasks.terms import PAPER, Case
 
-PAPER = re.compile(r"PMID[_:]\d+")
-COLUMNS = {
-    "patient": ("patient", "patient_id", "id", "case", "case_id", "subject"),
-    "disease": ("disease", "diagnosis", "label", "disease_id"),
-    "observed": ("observed", "terms", "hpo", "hpo_ids", "hpo_terms", "phenotypes"),
-    "excluded": ("excluded", "excluded_terms", "absent"),
-    "term": ("term", "hpo_id", "hpo_term", "phenotype"),
-}
-"""What the columns of a CSV may be called, in any case."""
 ALIKE = 5
 """Observed terms that two patients hardly share by chance, all of them and no other."""
 ENDINGS = (".json", ".jsonl", ".csv")
@@ -196,60 +183,8 @@ def _genes(value: Any) -> Iterator[str]:
                     yield str(gene["symbol"])
 
 
-def _table(text: str, path: Path) -> Iterator[Case]:
-    lines = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=text.partition("\n")[0].count))
-    header = [name.strip().lower() for name in next(lines, [])]
-    at = {what: next((header.index(name) for name in names if name in header), -1) for what, names in COLUMNS.items()}
-    if at["observed"] < 0 and at["term"] < 0:
-        raise UserError(
-            f"{path}, line 1: there is no column of terms among {', '.join(header) or 'nothing'}. Expected one of "
-            f"{', '.join((*COLUMNS['observed'], *COLUMNS['term']))}."
-        )
-    rows = []
-    for line in lines:
-        if any(cell.strip() for cell in line):
-            if len(line) != len(header):
-                raise UserError(
-                    f"{path}, line {lines.line_num}: there are {len(line)} cells, and the header has {len(header)}. "
-                    "Put ; or | between terms, or quote the cell."
-                )
-            row = {what: line[column].strip() if column >= 0 else "" for what, column in at.items()}
-            rows.append((row, f"{path}, line {lines.line_num}"))
-    if at["observed"] >= 0:
-        for row, where in rows:
-            observed, excluded = (tuple(_words(row[what])) for what in ("observed", "excluded"))
-            yield _row(row["patient"] or where, row["disease"], observed, excluded, where)
-    else:
-        yield from _long(rows)
-
-
-def _long(rows: Sequence[tuple[dict[str, str], str]]) -> Iterator[Case]:
-    """A term a row: rows of one patient belong together, wherever they stand."""
-    together: dict[str, list[tuple[dict[str, str], str]]] = {}
-    for row, where in rows:
-        if not row["patient"]:
-            raise UserError(f"{where}: there is no patient for the term {row['term']!r}. Name one in each row.")
-        together.setdefault(row["patient"], []).append((row, where))
-    for name, own in together.items():
-        labels = Counter(row["disease"] for row, _ in own if row["disease"])
-        if len(labels) > 1:
-            where = next(where for row, where in own if row["disease"] not in ("", own[0][0]["disease"]))
-            raise UserError(f"{where}: the patient {name} has two diseases ({', '.join(labels)}). Keep one of them.")
-        absent = [row["excluded"].lower() in ("true", "yes", "1", "excluded", "x") for row, _ in own]
-        words = [tuple(row["term"] for (row, _), out in zip(own, absent, strict=True) if out == one) for one in (0, 1)]
-        yield _row(name, next(iter(labels), ""), words[0], words[1], own[0][1])
-
-
-def _row(name: str, disease: str, observed: tuple[str, ...], excluded: tuple[str, ...], where: str) -> Case:
-    papers = tuple(dict.fromkeys(PAPER.findall(name)))
-    return Case(name, disease or None, observed, excluded, where, papers=papers)
-
-
-def _words(cell: str) -> Iterator[str]:
-    """Terms between ; or |; ids may also have commas or spaces between them."""
-    for part in re.split(r"[;|]", cell):
-        words = re.split(r"[,\s]+", part.strip())
-        yield from words if all(map(ID.fullmatch, words)) else filter(None, [part.strip()])
-
-
-READERS: dict[str, Callable[[str, Path], Iterator[Case]]] = {".json": _json, ".jsonl": _json_lines, ".csv": _table}
+READERS: dict[str, Callable[[str, Path], Iterator[Case]]] = {
+    ".json": _json,
+    ".jsonl": _json_lines,
+    ".csv": case_tables.rows,
+}

@@ -6,6 +6,7 @@ this reckoning is not excluded, whatever the list says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.tasks.ontology import Ontology
+
+PAPER = re.compile(r"PMID[_:]\d+")
+"""A publication, as ids and references of patients name it."""
 
 
 @dataclass(frozen=True)
