@@ -1,13 +1,16 @@
 """Episodes of patients, and that nothing of what is asked leaks into what is learnt."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from quickstudy import tasks
+from quickstudy import learners, tasks
 from quickstudy.errors import UserError
 from quickstudy.tasks import components, draw, phenotypes, synthetic_diseases, terms
 from quickstudy.tasks.patients import Patients, side_by_side
@@ -170,8 +173,57 @@ def test_options_that_mean_nothing_are_refused(name: str, words: str) -> None:
         drawn(tasks.load(SIMULATED), way=61)
 
 
+def written(folder: Path, changed: Callable[[Case], Case]) -> str:
+    """The invented ontology and its patients as files; the name of the family that reads them."""
+    known, listed = synthetic_diseases.synthetic()
+    stanzas = [
+        f"[Term]\nid: {name}\nname: {label}\n" + "".join(f"is_a: {known.ids[at]}\n" for at in above)
+        for name, label, above in zip(known.ids, known.labels, known.parents, strict=True)
+    ]
+    (folder / "hp.obo").write_text("\n".join(stanzas))
+    rows = [
+        {"id": one.id, "disease": one.label, "observed": one.observed, "excluded": one.excluded, "gene": one.genes}
+        for one in map(changed, listed)
+    ]
+    (folder / "cases.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return f"phenotypes:cases={folder}/cases.jsonl:hpo={folder}/hp.obo"
+
+
+def learnt(family: tasks.TaskFamily, split: tasks.Split = "train") -> list[Tensor]:
+    """All that learners take from training tasks without gradients, and the episodes that they are trained by."""
+    episodes = family.sample("train", torch.arange(5), way=10, shot=3, query=3, seed=0)
+    found = [episodes.support.x, episodes.query.x]
+    for name in ("idf", "naivebayes", "bestmatch", "ensemble"):
+        learner = learners.build(name, family.spec, learners.configure(name, {}), seed=0)
+        learner.prepare(family.tasks(split))
+        found += learner.state_dict().values()
+    return found
+
+
+def test_what_test_patients_have_changes_nothing_that_is_learnt(tmp_path: Path) -> None:
+    """Files as a hospital has them; and a learner that does look at test patients is caught."""
+    test = set(components.splits(phenotypes.ties(synthetic_diseases.synthetic()[1]), 0)["test"])
+    other = synthetic_diseases.tree().ids[-5:]
+    plain = tasks.load(written(tmp_path, lambda case: case))
+    assert plain.spec.names == tasks.load(SIMULATED).spec.names
+    assert all(torch.equal(a, b) for a, b in zip(learnt(plain), learnt(tasks.load(SIMULATED)), strict=True))
+    changed = tasks.load(
+        written(tmp_path, lambda case: replace(case, observed=other, excluded=()) if case.label in test else case)
+    )
+    assert changed.spec.names == plain.spec.names
+    assert changed.spec.fingerprint != plain.spec.fingerprint
+    assert all(torch.equal(a, b) for a, b in zip(learnt(plain), learnt(changed), strict=True))
+    leaking = zip(learnt(plain, "test"), learnt(changed, "test"), strict=True)
+    assert not all(torch.equal(a, b) for a, b in leaking)
+
+
 @pytest.mark.skipif(not REAL, reason="no phenopackets in QUICKSTUDY_DATA")
-def test_published_patients() -> None:
+def test_published_patients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read but the patients and the ontology, so no disease's annotations (phenotype.hpoa) are."""
+    for path in (phenotypes.CASES, phenotypes.ONTOLOGY):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).symlink_to(find(path))
+    monkeypatch.setenv("QUICKSTUDY_DATA", str(tmp_path))
     family = tasks.load("phenotypes:partition=3")
     assert tasks.load(family.spec.name).spec == family.spec
     sizes = {split: len(family.members(split) or ()) for split in family.splits}
