@@ -231,7 +231,7 @@ def test_patients_in_files_are_read_in_the_terms_of_a_run_with_and_without_the_o
     (tmp_path / "new.csv").write_text(f"id,terms\na,{beyond.split()[0]}\n")
     (_, x) = phenotypes.read(spec, tmp_path / "new.csv", hpo=str(tmp_path / "hp.obo"))
     assert x.sum() == 2  # it counts as the two terms above it
-    with pytest.raises(UserError, match="new.csv, line 2: the term .* is not in the ontology .the terms of the run"):
+    with pytest.raises(UserError, match=r"new.csv, line 2: the term .* is not in the ontology .the terms of the run"):
         phenotypes.read(spec, tmp_path / "new.csv", hpo=str(tmp_path / "none.obo"))
 
 
