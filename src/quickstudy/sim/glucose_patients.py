@@ -55,14 +55,14 @@ MOST = 0.5
 def drawn(group: Tensor, normal: Tensor) -> dict[str, Tensor]:
     """``FREE`` numbers [n] of people of ``group`` [n] (place in ``GROUPS``) from ``normal`` [n, len(FREE)]."""
     medians = torch.tensor([FITTED[name][:3] for name in FREE], dtype=torch.float64).T[group]
-    return varied({name: medians[:, at] for at, name in enumerate(FREE)}, normal, 1.0)
+    return varied({name: medians[:, at] for at, name in enumerate(FREE)}, normal)
 
 
-def varied(free: Mapping[str, Tensor], normal: Tensor, share: float) -> dict[str, Tensor]:
-    """People like those of ``free`` [n], each number off by ``share`` of the group's deviation times ``normal``."""
+def varied(free: Mapping[str, Tensor], off: Tensor) -> dict[str, Tensor]:
+    """People like those of ``free`` [n], their numbers ``off`` [n, len(FREE)] by so many deviations of a group."""
     found = {}
     for at, name in enumerate(FREE):
-        value, step = free[name].double(), share * FITTED[name][3] * normal[:, at].double()
+        value, step = free[name].double(), FITTED[name][3] * off[:, at].double()
         found[name] = (value.logit() + step).sigmoid() if name == "b" else value * step.exp()
     found["kmin"] = torch.minimum(found["kmin"], 0.9 * found["kmax"])
     return found

@@ -30,8 +30,8 @@ MORNING = 6 * HOUR
 """Step of the day at which simulated records begin."""
 ASKED_DAYS = 2
 """At the end of a record, from which queries are: they are the same after six hours and after a week."""
-SIZES = {False: (10, 30, 10), True: (5, 3, 4)}
-"""Founders of each group, kin of each, days: of the family, and of its small simulated twin."""
+SIZES = {False: (10, 30, 30, 10), True: (5, 3, 1, 4)}
+"""Founders of each group, kin and distant kin of each, days: of the family, and of its small simulated twin."""
 
 
 class Glucose:
@@ -59,16 +59,18 @@ class Glucose:
             self._last = own.last
             self._who["test"] = torch.arange(len(own.names))
         else:
-            each, kin, days = SIZES[simulated]
+            each, kin, distant, days = SIZES[simulated]
             made = founders(each, simulated)
             name += f":partition={partition}" * bool(partition) + ":simulated=true" * simulated
             self._names, print_ = made.names, made.fingerprint
-            parts = (leaf[:, MORNING:] for leaf in records(made, kin, days))
-            self._windows = Windows(Records(*parts), torch.tensor(MORNING).expand(len(made.names) * kin))
-            self._unit = torch.arange(len(made.names)).repeat_interleave(kin)
+            parts = (leaf[:, MORNING:] for leaf in records(made, kin, distant, days))
+            whole = kin + distant
+            self._unit = torch.arange(len(made.names)).repeat_interleave(whole)
+            self._windows = Windows(Records(*parts), torch.full_like(self._unit, MORNING))
             self._last = torch.full_like(self._unit, self._windows.steps)
-            for split, some in divided(len(made.names), partition).items():
-                self._who[split] = torch.isin(self._unit, some).nonzero().squeeze(-1)
+            for split, some in divided(len(made.names), partition).items():  # so that any few are of many founders
+                rank = torch.arange(whole if split == "train" else kin).unsqueeze(-1)
+                self._who[split] = (some * whole + rank).flatten()
         self.splits: tuple[Split, ...] = tuple(self._who)
         self.spec = Spec(
             name=name,
