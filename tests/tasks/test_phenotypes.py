@@ -217,24 +217,6 @@ def test_what_test_patients_have_changes_nothing_that_is_learnt(tmp_path: Path) 
     assert not all(torch.equal(a, b) for a, b in leaking)
 
 
-def test_patients_in_files_are_read_in_the_terms_of_a_run_with_and_without_the_ontology(tmp_path: Path) -> None:
-    family = tasks.load(written(tmp_path, lambda case: case))
-    spec = replace(family.spec, names=family.spec.names[:-1], parents=family.spec.parents[:-1])
-    beyond = family.spec.names[-1]
-    label, number = spec.names[40].partition(" ")[2], spec.names[50].split()[0]
-    (tmp_path / "new.csv").write_text(f"id,terms\na,{label}\nb,{number}\n")
-    with_it = phenotypes.read(spec, tmp_path / "new.csv", hpo=str(tmp_path / "hp.obo"))
-    without = phenotypes.read(spec, tmp_path / "new.csv", hpo=str(tmp_path / "none.obo"))
-    assert [case.id for case in with_it[0]] == ["a", "b"]
-    assert torch.equal(with_it[1], without[1])
-    assert with_it[1][[0, 1], [40, 50]].tolist() == [1, 1]
-    (tmp_path / "new.csv").write_text(f"id,terms\na,{beyond.split()[0]}\n")
-    (_, x) = phenotypes.read(spec, tmp_path / "new.csv", hpo=str(tmp_path / "hp.obo"))
-    assert x.sum() == 2  # it counts as the two terms above it
-    with pytest.raises(UserError, match=r"new.csv, line 2: the term .* is not in the ontology .the terms of the run"):
-        phenotypes.read(spec, tmp_path / "new.csv", hpo=str(tmp_path / "none.obo"))
-
-
 @pytest.mark.skipif(not REAL, reason="no phenopackets in QUICKSTUDY_DATA")
 def test_published_patients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is read but the patients and the ontology, so no disease's annotations (phenotype.hpoa) are."""

@@ -133,19 +133,6 @@ class Phenotypes:
         return found
 
 
-def read(spec: Spec, source: Path | str, hpo: str = ONTOLOGY) -> tuple[list[Case], Tensor]:
-    """The patients in a file or folder (``phenopackets.py``), and what they are to a learner of ``spec``: x [n, V].
-
-    Without an ontology at ``hpo`` the terms are those that ``spec`` names: then old ids, synonyms, and terms that no
-    training patient had are unknown. Raises UserError for unknown terms, a case without terms, and what cannot be read.
-    """
-    found = phenopackets.cases(source)
-    phenopackets.notice_twins(found)
-    there = find(hpo)
-    known = ontology.read(there) if there.exists() else terms.ontology_of(spec.names, spec.parents)
-    return found, terms.encode(found, spec.names, known)
-
-
 def _found(path: str) -> Path:
     if not (there := find(path)).exists():
         raise UserError(
