@@ -6,10 +6,13 @@ import pytest
 import torch
 
 from quickstudy import learners, scoring, tasks
+from quickstudy.inner import batch
 from quickstudy.intervals import interval
 from quickstudy.learners import Learner
+from quickstudy.learners.base import Prediction
 from quickstudy.learners.kinetics import log_level, posterior, sloped
 from quickstudy.learners.population import estimate, stacked
+from quickstudy.tasks.base import Examples, WholeTasks
 from quickstudy.tasks.dosing import layout
 from quickstudy.tasks.simulated_patients import BODY, NOISE, SPREAD
 
@@ -107,3 +110,40 @@ def test_the_grand_mean_is_the_mean_and_spread_of_training_levels() -> None:
     found = learner.predict(learner.adapt(support), x, mask)
     torch.testing.assert_close(found.mean, y.mean(0).expand(2, 1))
     torch.testing.assert_close(found.std, y.std(0, correction=0).expand(2, 1))
+
+
+def test_the_learnt_prior_starts_at_the_empirical_bayes_one_and_widens_its_intervals_by_patients_not_met() -> None:
+    mapped, meta = prepared("mappk"), prepared("metapk")
+    family = tasks.load("pk:simulated=true")
+    task = family.sample("test", torch.arange(4), way=0, shot=2, query=2, seed=0)
+    asked = (task.support, task.query.x, task.query.mask)
+
+    def answer(learner: Learner, support: Examples, x: torch.Tensor, mask: torch.Tensor) -> Prediction:
+        return learner.predict(learner.adapt(support), x, mask)
+
+    one, other = (batch.map_tasks(answer, learner, asked, "vmap") for learner in (mapped, meta))
+    torch.testing.assert_close(one.mean, other.mean)
+    widened = float(meta.get_buffer("widened"))
+    torch.testing.assert_close(other.std, one.std * widened)
+    assert 1 <= widened < 1.5
+    few = WholeTasks(8, family.tasks("train").make)  # by whom a population is known too well
+    meta.prepare(few)
+    assert float(meta.get_buffer("widened")) > max(widened, 1.05)
+
+
+def test_the_learnt_prior_learns_what_the_estimate_cannot_see() -> None:
+    """Levels that are learnt from are wrong, those to be predicted are not: nothing within a patient shows it."""
+    made = learners.build("metapk", tasks.load("pk:simulated=true").spec, learners.configure("metapk", {}), 0)
+    family = tasks.load("pk:simulated=true")
+    made.prepare(family.tasks("train"))
+    before = made.support_error.clone()
+    optimizer = torch.optim.Adam(made.parameters(), 0.05)
+    for step in range(30):
+        task = family.sample("train", torch.arange(16) + 16 * step, way=0, shot=2, query=2, seed=0)
+        wrong = task.support.y + torch.where(task.key.view(-1, 1, 1) % 2 == 0, 0.8, -0.8)
+        task = task._replace(support=task.support._replace(y=wrong))
+        _, grads = batch.meta_gradient(made, task, 0.0, "vmap", inside=False)
+        for name, value in made.named_parameters():
+            value.grad = grads[name]
+        optimizer.step()
+    assert float((made.support_error.detach() - before.detach()).sum()) > 1  # they are trusted less

@@ -7,9 +7,10 @@ levels to come, where the trade maximises the likelihood of the levels at hand:
     Omega' = D Omega D,  D = diag(exp d)                        how much patients differ
     s_i^2  = s^2 exp(w . (1, log f_i, log(1 + time since the last dose)))    error of a level that is learnt from
     s_*^2  = the same with weights of its own                   error of a level that is predicted
-    loss   = mean of -log N(y; mean, var) over the levels after the first m, m random
+    loss   = mean of -log N(y; mean, var) over the levels after the first m, m random, + (||d||^2 + ||w||^2) / 2 N t^2
 
-d and the w start at 0, at the empirical-Bayes estimate of a, B, Omega and s. Finn, Xu, Levine (2018), "Probabilistic
+d and the w start at 0, at the empirical-Bayes estimate of a, B, Omega and s, and N training levels have to speak for
+going further from there than t = 0.3. Finn, Xu, Levine (2018), "Probabilistic
 Model-Agnostic Meta-Learning"; Grant, Finn, Levine, Darrell, Griffiths (2018), "Recasting Gradient-Based Meta-Learning
 as Hierarchical Bayes". Since a population is known too well by its own patients, standard deviations are then widened
 such that 90 % of the levels of patients whom an estimate has not met lie in their intervals (cross-fitting).
@@ -35,6 +36,7 @@ FOLDS, ROUNDS = 3, 30
 NINETY = 1.6448536
 """Half the width of the interval that holds 90 % of a normal distribution, in standard deviations."""
 WIDEST = 2.0
+FAR = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,7 @@ class MetaPK(MapPK):
         self.support_error = nn.Parameter(torch.zeros(3))
         self.query_error = nn.Parameter(torch.zeros(3))
         self.register_buffer("widened", torch.ones(()))
+        self.register_buffer("readings", torch.tensor(100.0))
 
     def prepare(self, tasks: WholeTasks) -> None:
         """Estimate the population, and by how much its intervals are too narrow for others."""
@@ -64,6 +67,7 @@ class MetaPK(MapPK):
             self._fill(estimate(self.layout, Examples(*(leaf[fold != number] for leaf in patients)), ROUNDS))
             found.append(self._surprises(Examples(*(leaf[fold == number] for leaf in patients))))
         self._fill(estimate(self.layout, patients))
+        self.get_buffer("readings").copy_(patients.mask.sum())
         self.get_buffer("widened").copy_((torch.cat(found).quantile(0.9) / NINETY).clamp(1, WIDEST))
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Gaussian:
@@ -72,9 +76,12 @@ class MetaPK(MapPK):
         return found._replace(std=found.std * self.get_buffer("widened"))
 
     def loss(self, task: Task, progress: float) -> Tensor:
-        """Scalar: mean negative log-likelihood of the query, before intervals are widened."""
+        """Scalar: mean negative log-likelihood of the query, before intervals are widened, and that of d and w."""
         found = super().predict(self.adapt(task.support), task.query.x, task.query.mask)
-        return masked_mean(found.nll(task.query.y), task.query.mask)
+        moved = torch.cat([self.log_scale, self.support_error, self.query_error]).square().sum()
+        return masked_mean(found.nll(task.query.y), task.query.mask) + moved / (
+            2 * self.get_buffer("readings") * FAR**2
+        )
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Drug:
     """mg/L (ug/L for remifentanil) in a unit of level."""
     fields: tuple[str, ...]
     slots: int
-    """Room for so many doses."""
+    """Room for so many doses, the last before a reading."""
     covariates: tuple[Covariate, ...]
     published: Mapping[str, str]
     """What the study calls the columns of the covariates."""
@@ -84,7 +84,7 @@ DRUGS = {
         dose=200.0,
         level=2.0,
         fields=("since", "oral amount", "interval"),
-        slots=48,
+        slots=24,
         covariates=(
             Covariate("log weight", "weight", ratio(75, "kg")),
             Covariate("age", "age", decades(65)),
