@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,12 +11,10 @@ from torch import Tensor
 import quickstudy as qs
 from quickstudy import tasks
 from quickstudy.errors import UserError
-from quickstudy.learners.base import Gaussian, Point
-from quickstudy.tasks.base import Examples, Task
+from quickstudy.tasks.base import Task
 from quickstudy.tasks.glucose import MORNING, Glucose
 from quickstudy.tasks.glucose_lives import DAY, Records, schedule, sensor_error
 from quickstudy.tasks.glucose_population import FILE, divided, published
-from quickstudy.tasks.glucose_scores import alarm, clarke, scores
 from quickstudy.tasks.glucose_windows import AHEAD, LEAD, LEVEL, SCALE, SPREAD, Windows, names, now
 from quickstudy.tasks.places import data_folder
 
@@ -226,60 +223,6 @@ def test_the_sensors_error_has_the_published_moments() -> None:
     assert float(error.std()) == pytest.approx(math.sqrt(var), rel=0.02)
     pairs = torch.stack([error[:-1].flatten(), error[1:].flatten()])
     assert float(torch.corrcoef(pairs)[0, 1]) == pytest.approx(0.7, abs=0.03)
-
-
-def test_scores_are_in_mg_by_hand() -> None:
-    task = drawn(query=50)
-    y = task.query.y
-    off = torch.tensor([3.0, -4.0]) / SCALE
-    found = scores(Gaussian(y + off, torch.tensor([10.0, 1.0]).expand_as(y) / SCALE), task.query)
-    for name, value in {"rmse": math.sqrt(12.5), "rmse30": 3.0, "rmse60": 4.0, "coverage90": 0.5}.items():
-        torch.testing.assert_close(found[name], torch.full((3,), value), rtol=1e-4, atol=1e-4)
-    still = scores(Point(torch.zeros_like(y)), task.query)
-    assert "coverage90" not in still
-    np.testing.assert_allclose(still["rmse60"], np.sqrt(np.square(y[..., 1].numpy() * 35).mean(1)), rtol=1e-5)
-    masked = task.query._replace(mask=torch.arange(50).expand(3, -1) < 30)
-    half = scores(Point(torch.zeros_like(y[:, :30])), Examples(*(leaf[:, :30] for leaf in task.query)))
-    torch.testing.assert_close(scores(Point(torch.zeros_like(y)), masked), half)
-
-
-@pytest.mark.parametrize(
-    ("reference", "predicted", "zone"),
-    [
-        (100, 119, "A"),
-        (100, 121, "B"),
-        (60, 40, "A"),
-        (100, 215, "C"),
-        (160, 40, "C"),
-        (250, 150, "D"),
-        (50, 100, "D"),
-        (65, 90, "D"),
-        (60, 190, "E"),
-        (200, 60, "E"),
-        (300, 200, "B"),
-        (300, 250, "A"),
-    ],
-)
-def test_zones_are_those_of_clarke(reference: float, predicted: float, zone: str) -> None:
-    assert "ABCDE"[int(clarke(torch.tensor(float(reference)), torch.tensor(float(predicted))))] == zone
-
-
-def test_alarms_are_counted_once_and_priced() -> None:
-    """Two lows in a day; one is warned of in time, one warning is false."""
-    glucose = torch.full((1, 288), 120.0)
-    glucose[0, 100:106] = 60
-    glucose[0, 200:206] = 60
-    warning = torch.full((1, 288), 150.0)
-    warning[0, 94:100] = 75
-    warning[0, 30:34] = 85
-    there = torch.ones(1, 288, dtype=torch.bool)
-    cheap = alarm(warning, glucose, there, price=0.5)
-    assert (cheap.sensitivity, cheap.false_a_day, cheap.lows) == (0.5, 0.0, 2)
-    late = warning.clone()
-    late[0, 199] = 95
-    assert alarm(late, glucose, there, price=1.0).sensitivity == 1.0
-    assert alarm(late, glucose, there, price=0.5).sensitivity == 0.5
-    assert alarm(torch.full((1, 288), 200.0), glucose, there).sensitivity == 0.0
 
 
 def test_the_spec_says_what_inputs_are() -> None:

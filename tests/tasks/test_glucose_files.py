@@ -11,7 +11,8 @@ import torch
 import quickstudy as qs
 from quickstudy import tasks
 from quickstudy.errors import UserError
-from quickstudy.tasks.glucose_files import bridged, person, read
+from quickstudy.tasks.glucose_files import person, read
+from quickstudy.tasks.glucose_windows import bridged
 
 BEGIN = datetime(2026, 3, 14, 7, 3)
 Line = Callable[[int, datetime, float], str]

@@ -49,12 +49,12 @@ class Glucose:
             raise UserError(f"the partition of glucose is {partition}; it must be 0 or more.")
         if path and (partition or simulated):
             raise UserError("glucose takes a path, or partition and simulated. Leave one of them out.")
-        name, print_ = "glucose", ""
+        name = "glucose"
         self._who: dict[Split, Tensor] = {}
         if path:
             own = read(path)
             name += ":path=" + quote(str(own.path), "/\\ ")
-            self._unit, self._names, print_ = torch.arange(len(own.names)), own.names, own.fingerprint
+            self._unit, self._names, fingerprint = torch.arange(len(own.names)), own.names, own.fingerprint
             self._windows = Windows(own.records, own.start)
             self._last = own.last
             self._who["test"] = torch.arange(len(own.names))
@@ -62,7 +62,7 @@ class Glucose:
             each, kin, distant, days = SIZES[simulated]
             made = founders(each, simulated)
             name += f":partition={partition}" * bool(partition) + ":simulated=true" * simulated
-            self._names, print_ = made.names, made.fingerprint
+            self._names, fingerprint = made.names, made.fingerprint
             parts = (leaf[:, MORNING:] for leaf in records(made, kin, distant, days))
             whole = kin + distant
             self._unit = torch.arange(len(made.names)).repeat_interleave(whole)
@@ -81,7 +81,7 @@ class Glucose:
             shot_unit="hour",
             form="glucose",
             names=names(),
-            fingerprint=print_,
+            fingerprint=fingerprint,
         )
 
     def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:

@@ -25,6 +25,7 @@ from quickstudy.errors import UserError
 from quickstudy.sim.glucose import MINUTES
 from quickstudy.tasks.glucose_clock import Clock
 from quickstudy.tasks.glucose_lives import DAY, Records
+from quickstudy.tasks.glucose_windows import bridged
 from quickstudy.tasks.places import find, notice
 
 COLUMNS = {
@@ -42,8 +43,6 @@ WORDS = {"low": 40.0, "lo": 40.0, "high": 400.0, "hi": 400.0}
 SHOWN = 20.0, 600.0
 """mg/dL that a sensor can show."""
 MOST = {"carbs": 500.0, "insulin": 100.0}
-BRIDGED = 20 // MINUTES
-"""Steps from one reading to the next that are filled."""
 BACK = 0.1
 """Share of readings at most whose clock may have gone back."""
 SHORTEST = 8 * 60 // MINUTES
@@ -94,10 +93,10 @@ def read(path: str) -> Own:
         torch.stack([torch.nn.functional.pad(leaf[0], (0, most - leaf.shape[1]), value=gap) for leaf in leaves])
         for leaves, gap in zip(zip(*(records for records, _ in made), strict=True), (math.nan, 0.0, 0.0), strict=True)
     )
-    print_ = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    fingerprint = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
     last = torch.tensor([records.glucose.shape[1] for records, _ in made])
     names = tuple(f"{place.name}/{file.stem}" for file in files)
-    return Own(place, names, Records(*padded), torch.tensor([start for _, start in made]), last, print_)
+    return Own(place, names, Records(*padded), torch.tensor([start for _, start in made]), last, fingerprint)
 
 
 def person(path: Path) -> tuple[Records, int]:
@@ -127,17 +126,6 @@ def person(path: Path) -> tuple[Records, int]:
         inside = (at >= 0) & (at < steps)
         events[what].index_add_(0, at[inside], torch.tensor([v for *_, v in kept])[inside])
     return Records(glucose[None], events["carbs"][None], events["insulin"][None]), first % DAY
-
-
-def bridged(glucose: Tensor) -> Tensor:
-    """[steps] with gaps filled linearly where the readings around them are at most ``BRIDGED`` steps apart."""
-    there, place = glucose.isfinite(), torch.arange(len(glucose))
-    before = torch.where(there, place, -1).cummax(0).values
-    after = torch.where(there, place, len(glucose)).flip(0).cummin(0).values.flip(0)
-    fills = ~there & (before >= 0) & (after < len(glucose)) & (after - before <= BRIDGED)
-    left, right = before.clamp(min=0), after.clamp(max=len(glucose) - 1)
-    share = (place - left) / (right - left).clamp(min=1)
-    return torch.where(fills, glucose[left] + share * (glucose[right] - glucose[left]), glucose)
 
 
 def _table(path: Path) -> tuple[list[tuple[int, list[str]]], int, dict[str, int]]:

@@ -29,6 +29,8 @@ CHANGE = 30.0
 GRAMS, UNITS = 40.0, 5.0
 SCALE = torch.tensor([20.0, 35.0])
 """mg/dL: the units of y, which are about as far as glucose moves in that time."""
+BRIDGED = 20 // MINUTES
+"""Steps from one reading to the next that are filled."""
 LEAD = 6
 """Steps of a record before its first moment to predict from."""
 
@@ -91,6 +93,17 @@ class Windows:
 def now(x: Tensor) -> Tensor:
     """[...] mg/dL from inputs [..., 67]."""
     return x[..., 0] * SPREAD + LEVEL
+
+
+def bridged(glucose: Tensor) -> Tensor:
+    """[steps] with gaps filled linearly where the readings around them are at most ``BRIDGED`` steps apart."""
+    there, place = glucose.isfinite(), torch.arange(len(glucose))
+    before = torch.where(there, place, -1).cummax(0).values
+    after = torch.where(there, place, len(glucose)).flip(0).cummin(0).values.flip(0)
+    fills = ~there & (before >= 0) & (after < len(glucose)) & (after - before <= BRIDGED)
+    left, right = before.clamp(min=0), after.clamp(max=len(glucose) - 1)
+    share = (place - left) / (right - left).clamp(min=1)
+    return torch.where(fills, glucose[left] + share * (glucose[right] - glucose[left]), glucose)
 
 
 def carried(values: Tensor) -> Tensor:
