@@ -47,3 +47,11 @@ def test_advice_on_a_dose_is_surer_after_each_new_level(capsys: pytest.CaptureFi
     assert all(low < 25 < high for _, low, high in found)
     assert len({round(dose, 1) for dose, _, _ in found}) == 4
     assert "after 3 levels" in capsys.readouterr().out
+
+
+def test_a_list_for_you_changes_with_what_is_rated(capsys: pytest.CaptureFixture[str]) -> None:
+    lists = example("for_you").main("ratings:judge=ranking:simulated=true", steps=5)
+    assert len(lists) == 5
+    assert all(len(items) == 5 for items in lists)
+    assert len({tuple(items) for items in lists}) > 2
+    assert capsys.readouterr().out.count(" because of ") == 20

@@ -3,8 +3,10 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from quickstudy import learners, scoring, tasks
+from quickstudy.inner import batch
 from quickstudy.learners import Learner
 from quickstudy.learners.rated import columns, numbers
 from quickstudy.tasks.base import Examples, Spec
@@ -158,6 +160,30 @@ def test_baselines_know_something(name: str) -> None:
         task = family.sample("test", torch.arange(24), way=0, shot=10, query=30, seed=0)
         knows_nothing = family.score(lambda x, mask: (nothing.expand(*x.shape[:2], 1),), task)  # type: ignore
         assert found < 0.9 * float(knows_nothing["rmse"].mean())
+
+
+def test_while_a_user_is_trained_on_his_own_likes_have_no_vote() -> None:
+    """His row in what the learner remembers changes no loss of his; that of others would."""
+    learner = made("rankhead")
+    task = RANKING.sample("train", torch.arange(6), way=0, shot=6, query=60, seed=0)
+    task = pytree.tree_map(lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, task)
+    users = RANKING.users["train"].tolist()  # type: ignore[attr-defined]
+
+    def losses() -> Tensor:
+        return batch.map_tasks(lambda own, one: own(one, 0.0), learner, (task,), "vmap").detach()
+
+    before = losses()
+    for number, user in enumerate(task.unit.tolist()):
+        likes = learner.likes.clone()
+        own = users.index(user)
+        learner.likes[:, own] = torch.where(learner.seen[:, own] > 0, 1, 0)  # all that he rated, disliked or not
+        assert losses()[number] == before[number]
+        learner.likes = likes
+        other = int(learner.adapt(Examples(*(leaf[number] for leaf in task.support)))["voters"][1])
+        changed = learner.likes.clone()
+        learner.likes[:, other] = 1 - changed[:, other]
+        assert losses()[number] != before[number]
+        learner.likes = changed
 
 
 def test_a_state_of_a_user_is_less_than_two_kilobytes() -> None:

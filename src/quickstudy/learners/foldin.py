@@ -28,7 +28,7 @@ class FoldInConfig:
 
     shrink: float = 3.0
     """Penalty of the user's offset."""
-    penalty: float = 50.0
+    penalty: float = 100.0
     """Penalty of the user's factors; those of items have a spread of 1."""
 
 

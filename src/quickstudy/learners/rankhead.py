@@ -1,30 +1,42 @@
 """What a user will like next: strong statistics of an item, weighed by a small net that is trained to rank.
 
     u_th = sum_s w_th(y_s, s_s) v_ts / sqrt(n),   z_th(i) = u_th . v_ti          tables t, heads h, n of the support
-    score(i) = net(s_i, z(i), summary of the support)
-    loss = mean over likes p of -log softmax of score(p) among p and all queries that are no likes
+    a_u = softmax over training users u of weight(u, support),   vote(i) = log(sum_u a_u [u likes i] + little)
+    score(i) = net(s_i, z(i), vote(i), summary of the support)
+    loss = mean over likes p of -log softmax of score(p) - log q(p) among p and all queries that are no likes
 
 v_t are an item's tastes, factors and content, s its statistics: how many like it, and among those who came at the same
-time (tasks/item_tables.py). z are inner products, so that it does not matter how tables are turned, and a new user is
-the few vectors u. The loss is the softmax over a sample of the catalogue (Bengio and Senecal 2008, "Adaptive Importance
-Sampling to Accelerate Training of a Neural Probabilistic Language Model"; drawn evenly, it needs no correction) where
-the family asks about unrated items (ratings:judge=ranking), and else over what the user rated.
+time (tasks/item_tables.py). z are inner products, so that it does not matter how tables are turned. Votes are those of
+the k nearest training users (Herlocker, Konstan, Borchers and Riedl 1999, "An Algorithmic Framework for Performing
+Collaborative Filtering"), whose weights are learnt: how many of the support's items they rated, rare ones counting
+more, when they came, how much they rate. While it is trained, the user himself has no vote.
+
+The loss is the softmax over a sample of the catalogue (Bengio and Senecal 2008, "Adaptive Importance Sampling to
+Accelerate Training of a Neural Probabilistic Language Model", with its correction for how often an item is drawn, q)
+where the family asks about unrated items (ratings:judge=ranking), and else over what the user rated.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from quickstudy.learners.base import Adapted, Point
-from quickstudy.learners.rated import Rated, kept
-from quickstudy.tasks.base import Examples, Spec, Task, check_counts, masked_mean
+from quickstudy.learners.rated import TRAITS, Remembers, kept, looked_up, matrix, numbers
+from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, check_counts, masked_mean
 
 TABLES = ("taste", "factor", "content")
 STATISTICS = ("mean", "count", "likes", "trend", "era")
+LITTLE = 0.2
+"""Of the share of all training users that like an item, added to every vote."""
+NEAR = {"rated": 2.0, "liked": 0.0, "apart": -0.5, "ratings": -0.5}
+"""What says how near a training user is, and its weight at the start: the support's items that he rated and those that
+both like, when he came, how much he has rated."""
+SCALES = torch.tensor([3.0, 3.0, 20.0, 5.0, 1.0])
+"""Of the same, and of the number of ratings, for a net."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,42 +47,57 @@ class RankHeadConfig:
     """Hidden units of the nets."""
     heads: int = 2
     """Vectors of a user in each table."""
+    neighbours: int = 100
+    """Training users that have a vote."""
 
 
-class RankHead(Rated):
+class RankHead(Remembers):
     """Scores that order items, and are no ratings; trained by a softmax over likes and what is none."""
 
+    traits = replace(TRAITS, prepared=True)
     Config: ClassVar[type[Any]] = RankHeadConfig
+    seen: Tensor
+    likes: Tensor
+    came: Tensor
 
     def __init__(self, spec: Spec, config: RankHeadConfig) -> None:
         super().__init__(spec, config)
-        check_counts(width=config.width, heads=config.heads)
+        check_counts(width=config.width, heads=config.heads, neighbours=config.neighbours)
+        self.samples = spec.metric == "recall10"
         year = [place for place, name in enumerate(spec.names) if name == "year"][-1:]
         self.few = [place for name in STATISTICS for place in self.columns[name]] + year
         few, width, heads = len(self.few), config.width, config.heads
         self.weigh = nn.Sequential(nn.Linear(few + 1, width), nn.Tanh(), nn.Linear(width, len(TABLES) * heads))
-        inputs = few + len(TABLES) * heads + 2
+        self.near = nn.Linear(len(NEAR), 1, bias=False)
+        self.bend = nn.Sequential(nn.Linear(len(NEAR) + 1, width), nn.Tanh(), nn.Linear(width, 1))
+        inputs = few + len(TABLES) * heads + 3
         self.net = nn.Sequential(
             nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)
         )
         self.direct = nn.Linear(inputs, 1)
-        with torch.no_grad():
-            for last in (self.net[-1], self.direct):
-                nn.init.zeros_(last.weight)  # type: ignore[arg-type]
-            self.direct.weight[0, self.few.index(self.columns["trend"][0])] = 3.0
-            nn.init.constant_(self.weigh[-1].bias, 0.3)  # type: ignore[arg-type]
+        self._start()
+        self.register_buffer("seen", torch.zeros(1, 1, dtype=torch.uint8))
+        self.register_buffer("likes", torch.zeros(1, 1, dtype=torch.uint8))
+        self.register_buffer("came", torch.zeros(1))
+
+    @torch.no_grad()
+    def _start(self) -> None:
+        """As nearest users alone."""
+        for last in (self.net[-1], self.direct, self.bend[-1]):
+            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+        nn.init.constant_(self.weigh[-1].bias, 0.3)  # type: ignore[arg-type]
+        self.direct.weight[0, len(self.few)] = 1.0
+        self.near.weight.copy_(torch.tensor([list(NEAR.values())]))
+
+    def prepare(self, tasks: WholeTasks) -> None:
+        """``seen`` and ``likes`` [M, U] (1 or 0), and when users ``came`` [U]."""
+        rated, seen = matrix(tasks)
+        self.seen, self.likes = (value.T.to(torch.uint8).contiguous() for value in (seen, seen * (rated >= 0)))
+        self.came = torch.stack([one.x[0, self.columns["era"][0]] for one in tasks]).to(self.came)
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
-        """``user`` [heads, columns of all tables] and ``summary`` [2]: how many ratings, and their mean."""
-        x, y = kept(support)
-        there = support.mask.unsqueeze(-1)
-        weights = self.weigh(torch.cat([y.unsqueeze(-1), x[..., self.few]], -1)) * there
-        count = support.mask.sum().to(x.dtype)
-        parts = weights.unflatten(-1, (len(TABLES), -1)).unbind(-2)
-        scale = count.clamp(min=1).rsqrt()
-        vectors = [part.T @ self._of(x, name) * scale for part, name in zip(parts, TABLES, strict=True)]
-        summary = torch.stack([count / 10, y.sum() / count.clamp(min=1)])
-        return {"user": torch.cat(vectors, -1), "summary": summary}
+        """``user`` [heads, columns of all tables], ``summary`` [2], ``voters`` and ``votes`` [neighbours]."""
+        return self._adapted(support, torch.zeros_like(self.came, dtype=torch.bool))
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Point:
         """[n, 1] for ``x`` [n, inputs]."""
@@ -78,14 +105,21 @@ class RankHead(Rated):
         vectors = adapted["user"].split(sizes, -1)
         near = [self._of(x, name) @ vector.T for name, vector in zip(TABLES, vectors, strict=True)]
         near = [value.sign() * value.abs().log1p() for value in near]
-        seen = torch.cat([x[..., self.few], *near, adapted["summary"].expand(len(x), -1)], -1)
+        place = numbers(x)
+        known = (place >= 0) & (place < len(self.likes))
+        row = place.clamp(0, len(self.likes) - 1).unsqueeze(-1)
+        liked = self.likes[row, adapted["voters"].long()].to(x.dtype) * known.unsqueeze(-1)
+        share = (3 * self._of(x, "likes")).expm1() / len(self.came)
+        vote = (liked @ adapted["votes"].unsqueeze(-1) + LITTLE * share + 1e-4).log()
+        seen = torch.cat([x[..., self.few], vote, *near, adapted["summary"].expand(len(x), -1)], -1)
         return Point(self.direct(seen) + self.net(seen))
 
     def loss(self, task: Task, progress: float) -> Tensor:
         """Scalar: mean over likes."""
         query = task.query
         x, y = kept(query)
-        score = self.predict(self.adapt(task.support), x, query.mask).mean.squeeze(-1)
+        score = self.predict(self._adapted(task.support, self._himself(task)), x, query.mask).mean.squeeze(-1)
+        score = score - self._often(x) if self.samples else score
         liked = query.mask & (y >= 0)
         least = torch.finfo(score.dtype).min
         others = torch.where(query.mask & ~liked, score, least).logsumexp(-1)
@@ -95,3 +129,43 @@ class RankHead(Rated):
     def recipe(cls, spec: Spec) -> dict[str, Any]:
         """Many users a step."""
         return {"shot": 5, "max_shot": 20, "query": 64, "tasks_per_step": 32, "steps": 800, "rate": 3e-3}
+
+    def _often(self, x: Tensor) -> Tensor:
+        """[n] log q and a constant: half of what was not rated is drawn evenly, half as often as it is rated."""
+        count = (3 * self._of(x, "count")[..., 0]).expm1()
+        return (1 + count * len(self.seen) / self.seen.sum()).log()
+
+    def _himself(self, task: Task) -> Tensor:
+        """[U] bool: training users who rated all of the support and like all that is liked: the user, if he is one."""
+        support, query = task.support, task.query
+        rated = looked_up(self.seen, numbers(kept(support)[0])) | ~support.mask.unsqueeze(-1)
+        liked = looked_up(self.likes, numbers(kept(query)[0])) | ~(query.mask & (query.y[:, 0] >= 0)).unsqueeze(-1)
+        return rated.bool().all(0) & liked.bool().all(0)
+
+    def _adapted(self, support: Examples, without: Tensor) -> Adapted:
+        x, y = kept(support)
+        there = support.mask.unsqueeze(-1)
+        weights = self.weigh(torch.cat([y.unsqueeze(-1), x[..., self.few]], -1)) * there
+        count = support.mask.sum().to(x.dtype)
+        parts = weights.unflatten(-1, (len(TABLES), -1)).unbind(-2)
+        scale = count.clamp(min=1).rsqrt()
+        vectors = [part.T @ self._of(x, name) * scale for part, name in zip(parts, TABLES, strict=True)]
+        summary = torch.stack([count / 10, y.sum() / count.clamp(min=1)])
+        weight = torch.where(without, torch.finfo(x.dtype).min, self._nearness(x, y, support.mask))
+        most, voters = weight.topk(min(self.config.neighbours, len(weight)))
+        votes = {"votes": most.softmax(-1), "voters": voters.to(torch.int32)}
+        return {"user": torch.cat(vectors, -1), "summary": summary} | votes
+
+    def _nearness(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        """[U] logarithm of the weight of each training user's vote."""
+        place, users = numbers(x), len(self.came)
+        rare = (users / (3 * self._of(x, "count")[..., 0]).exp()).clamp(min=1).log() * mask
+        seen, liked = (looked_up(table, place).to(x.dtype) for table in (self.seen, self.likes))
+        count = mask.sum().to(x.dtype)
+        era = torch.where(count > 0, (self._of(x, "era")[..., 0] * mask).sum() / count.clamp(min=1), 1.0)
+        apart = self.came.to(x.dtype) - era
+        total = self.seen.sum(0).to(x.dtype).clamp(min=1)
+        told = [(rare @ seen).log1p(), ((rare * (y >= 0)) @ liked).log1p(), (10 * apart).square(), total.log()]
+        told_all = torch.stack(told, -1)
+        extra = torch.cat([told_all, (count / 10).expand(users, 1)], -1) / SCALES.to(x)
+        return (self.near(told_all) + self.bend(extra)).squeeze(-1)

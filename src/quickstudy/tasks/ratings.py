@@ -241,11 +241,18 @@ class UserRatings:
         return found
 
     def _unrated(self, user: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-        """[T, UNRATED] items of the catalogue, any that the users did not rate, and whether there are so many."""
-        drawn = draw.bits(key, 4 * UNRATED, "unrated") % len(self.ratings.items)
-        free = self.rated(user).isnan().gather(1, drawn)
+        """[T, UNRATED] items that the users did not rate, and whether there are so many.
+
+        Half of them are any of the catalogue, half are drawn as often as training users rate them, for it is among
+        those that a list of ten is decided.
+        """
+        drawn = draw.bits(key, 4 * UNRATED, "unrated")
+        rows = self._training.nonzero()[:, 0]
+        even = torch.arange(4 * UNRATED) % 2 == 0
+        item = torch.where(even, drawn % len(self.ratings.items), self.ratings.item[rows[drawn % len(rows)]])
+        free = self.rated(user).isnan().gather(1, item)
         first = free.to(torch.int8).argsort(dim=-1, descending=True, stable=True)[:, :UNRATED]
-        return drawn.gather(1, first), free.gather(1, first)
+        return item.gather(1, first), free.gather(1, first)
 
     def tasks(self, split: Split) -> WholeTasks:
         """Every user's ratings, in order of time."""
