@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,14 +36,14 @@ class Cases(Places):
 
     def __init__(self, spec: Spec) -> None:
         self.names = spec.names
-        self.own = ontology_of(spec.names, spec.parents)
+        self.own = _own(spec.names, spec.parents)
 
     @cached_property
     def ontology(self) -> Ontology:
         """A whole one where it is at hand, with every term that the run knows; else what the run knows."""
         if not (there := find(ONTOLOGY)).is_file():
             return self.own
-        whole = ontology.read(there)
+        whole = _whole(there, there.stat().st_mtime_ns)
         return whole if all(name.partition(" ")[0] in whole.number for name in self.names) else self.own
 
     def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
@@ -117,6 +117,18 @@ class Cases(Places):
                 f"(excluded) and 0."
             )
         return X.astype(np.int8)
+
+
+@lru_cache(maxsize=8)
+def _own(names: tuple[str, ...], parents: tuple[tuple[int, ...], ...]) -> Ontology:
+    """Of a run's spec; a server asks for it with every request."""
+    return ontology_of(names, parents)
+
+
+@lru_cache(maxsize=1)
+def _whole(path: Path, changed: int) -> Ontology:
+    """The one in the file ``path``, which was last ``changed`` then: reading takes a second."""
+    return ontology.read(path)
 
 
 def _case(one: Any, number: int) -> Case:

@@ -15,14 +15,16 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from quickstudy.errors import UserError
+from quickstudy.estimator.cases import Cases
 from quickstudy.estimator.inputs import Array, Numbers, Reader
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.estimator.rows import Rows
 from quickstudy.server.limits import Limits
 from quickstudy.server.refusals import RefusedError, TooLargeError
-from quickstudy.server.shapes import Cell, Input
+from quickstudy.server.shapes import Cell, Input, Terms
 from quickstudy.server.store import Note
 from quickstudy.tasks.pictures import KINDS
+from quickstudy.tasks.terms import Case
 
 Given = bytes | Input
 """The file of a picture, or an input as JSON has it."""
@@ -59,6 +61,8 @@ def read(given: Sequence[Given], reads: Reader, note: Note, limits: Limits, earl
         return Read(np.stack([picture(one, reads, limits) for one in given]), note)
     if isinstance(reads, Rows):
         return _rows([_field(one, "row") for one in given], reads, note, limits, earlier)
+    if isinstance(reads, Cases):
+        return Read(_patients([_field(one, "terms") for one in given], reads, limits), note)
     assert isinstance(reads, Numbers)
     return _numbers([_field(one, "x") for one in given], reads, note, limits)
 
@@ -81,7 +85,7 @@ def picture(given: Given, reads: Pictures, limits: Limits) -> Array:
 def _field(given: Given, wanted: str) -> Any:
     if isinstance(given, bytes):
         raise RefusedError(f"a file was sent, and the model takes {wanted!r}.")
-    named = [name for name in ("image", "pixels", "x", "row") if getattr(given, name) is not None]
+    named = [name for name in ("image", "pixels", "x", "row", "terms") if getattr(given, name) is not None]
     if named != [wanted]:
         forms = "'image' or 'pixels'" if wanted == "image" else f"{wanted!r}"
         raise RefusedError(
@@ -155,6 +159,18 @@ def _numbers(rows: list[list[float]], reads: Numbers, note: Note, limits: Limits
             raise RefusedError(f"x has {max(row, key=abs):g}; expected numbers up to {LARGEST_NUMBER:g}.")
     _check_columns(width, limits)
     return Read(np.array(rows, dtype=np.float32), replace(note, columns=width))
+
+
+def _patients(given: Sequence[Terms], reads: Cases, limits: Limits) -> Array:
+    for one in given:
+        words = [*one.observed, *one.excluded]
+        if len(words) > limits.columns:
+            raise TooLargeError(f"there are {len(words)} terms, and a patient may have {limits.columns}.")
+        if odd := next((word for word in words if reads.ontology.find(word) is None), None):
+            raise RefusedError(
+                f"the term {odd[:80]!r} is unknown. Give its id, such as {reads.names[-1]}, or its name."
+            )
+    return reads.encoded([Case("the patient", None, tuple(one.observed), tuple(one.excluded)) for one in given])
 
 
 def _check_columns(width: int, limits: Limits) -> None:

@@ -17,6 +17,7 @@ from quickstudy import learners
 from quickstudy.confidence import Confidence
 from quickstudy.errors import UserError, unknown
 from quickstudy.estimator import source
+from quickstudy.estimator.cases import Cases
 from quickstudy.estimator.inputs import Array, Numbers, Reader
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.estimator.readers import reader
@@ -32,7 +33,7 @@ from quickstudy.weights import BUNDLED
 
 KIND: Kind = "classification"
 DEFAULT = "characters"
-InputForm = Literal["pictures", "rows", "numbers"]
+InputForm = Literal["pictures", "rows", "numbers", "terms"]
 TOGETHER = 64
 """Examples that go through a net at once."""
 
@@ -169,7 +170,7 @@ def plain(width: int) -> Served:
 
 def form_of(reads: Reader) -> InputForm:
     """The word for what ``reads`` reads."""
-    forms: dict[type[Reader], InputForm] = {Pictures: "pictures", Rows: "rows", Numbers: "numbers"}
+    forms: dict[type[Reader], InputForm] = {Pictures: "pictures", Rows: "rows", Numbers: "numbers", Cases: "terms"}
     return forms[type(reads)]
 
 
@@ -180,13 +181,20 @@ def depends_on_support(reads: Reader) -> bool:
 
 def kept_type(reads: Reader) -> type[np.generic]:
     """The numpy type of what ``reads`` keeps."""
-    types: dict[type[Reader], type[np.generic]] = {Pictures: np.uint8, Rows: np.float64, Numbers: np.float32}
+    types: dict[type[Reader], type[np.generic]] = {
+        Pictures: np.uint8,
+        Rows: np.float64,
+        Numbers: np.float32,
+        Cases: np.int8,
+    }
     return types[type(reads)]
 
 
 def shape_of(reads: Reader, width: int) -> tuple[int, ...]:
     """The shape of what ``reads`` keeps of one input, which has ``width`` columns if it is a row."""
-    return (reads.channels, reads.size, reads.size) if isinstance(reads, Pictures) else (width,)
+    if isinstance(reads, Pictures):
+        return reads.channels, reads.size, reads.size
+    return (len(reads.names),) if isinstance(reads, Cases) else (width,)
 
 
 def unpacked(blobs: list[bytes], reads: Reader, width: int) -> Array:

@@ -19,8 +19,17 @@ def _example(**values: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [values]})
 
 
+class Terms(BaseModel):
+    """A patient in terms of an ontology, by id or by name."""
+
+    model_config = _example(observed=["HP:0001250", "Short stature"], excluded=["HP:0000252"])
+
+    observed: list[str]
+    excluded: list[str] = Field(default_factory=list, description="terms that were looked for and not found")
+
+
 class Input(BaseModel):
-    """One input, in one of four forms."""
+    """One input, in one of five forms."""
 
     model_config = _example(image=DOT)
 
@@ -28,6 +37,7 @@ class Input(BaseModel):
     pixels: Pixels | None = Field(None, description="[height][width] or [height][width][3], light from 0 to 1")
     x: list[FiniteFloat] | None = Field(None, description="numbers")
     row: dict[str, Cell] | None = Field(None, description="a value, or null, for each column")
+    terms: Terms | None = Field(None, description="a patient's terms")
 
 
 class NewModel(BaseModel):
@@ -102,7 +112,7 @@ class Model(BaseModel):
     id: str
     learner: str
     kind: Literal["classification"]
-    input: Literal["pictures", "rows", "numbers"]
+    input: Literal["pictures", "rows", "numbers", "terms"]
     labels: list[LabelCount]
     examples: int
     version: int
@@ -213,7 +223,7 @@ class Offer(BaseModel):
     name: str
     learner: str
     kind: Literal["classification"]
-    input: Literal["pictures", "rows", "numbers"]
+    input: Literal["pictures", "rows", "numbers", "terms"]
     default: bool
     size: list[int] | int | None
 
