@@ -219,7 +219,7 @@ def test_what_test_patients_have_changes_nothing_that_is_learnt(tmp_path: Path) 
 
 def test_too_few_diseases_to_train_on_are_refused(tmp_path: Path) -> None:
     name = written(tmp_path, lambda case: replace(case, label="OMIM:1"))
-    with pytest.raises(UserError, match="cases.jsonl has 1 diseases with patients; expected ten or more"):
+    with pytest.raises(UserError, match=r"cases.jsonl has 1 diseases with patients; expected ten or more"):
         tasks.load(name)
 
 
