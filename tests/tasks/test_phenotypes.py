@@ -217,6 +217,12 @@ def test_what_test_patients_have_changes_nothing_that_is_learnt(tmp_path: Path) 
     assert not all(torch.equal(a, b) for a, b in leaking)
 
 
+def test_too_few_diseases_to_train_on_are_refused(tmp_path: Path) -> None:
+    name = written(tmp_path, lambda case: replace(case, label="OMIM:1"))
+    with pytest.raises(UserError, match=r"cases.jsonl has 1 diseases with patients; expected ten or more"):
+        tasks.load(name)
+
+
 @pytest.mark.skipif(not REAL, reason="no phenopackets in QUICKSTUDY_DATA")
 def test_published_patients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is read but the patients and the ontology, so no disease's annotations (phenotype.hpoa) are."""

@@ -60,6 +60,11 @@ class Phenotypes:
         kept = [at for at, one in enumerate(all_terms) if one[0] and everyone[at].label is not None]
         listed, found = [everyone[at] for at in kept], [all_terms[at] for at in kept]
         names = components.splits(ties(listed), partition)
+        if not all(names.values()):
+            raise UserError(
+                f"{cases} has {len({case.label for case in listed})} diseases with patients; expected ten or more that "
+                "share no gene and no paper, to train, validate and test on. For fewer, take a run that is trained."
+            )
         check_apart(listed, names)
         train = set(names["train"])
         used = terms.vocabulary([one for one, case in zip(found, listed, strict=True) if case.label in train], known)
