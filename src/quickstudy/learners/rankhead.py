@@ -58,6 +58,7 @@ class RankHead(Remembers):
     Config: ClassVar[type[Any]] = RankHeadConfig
     seen: Tensor
     likes: Tensor
+    total: Tensor
     came: Tensor
 
     def __init__(self, spec: Spec, config: RankHeadConfig) -> None:
@@ -78,6 +79,7 @@ class RankHead(Remembers):
         self._start()
         self.register_buffer("seen", torch.zeros(1, 1, dtype=torch.uint8))
         self.register_buffer("likes", torch.zeros(1, 1, dtype=torch.uint8))
+        self.register_buffer("total", torch.zeros(1))
         self.register_buffer("came", torch.zeros(1))
 
     @torch.no_grad()
@@ -90,9 +92,10 @@ class RankHead(Remembers):
         self.near.weight.copy_(torch.tensor([list(NEAR.values())]))
 
     def prepare(self, tasks: WholeTasks) -> None:
-        """``seen`` and ``likes`` [M, U] (1 or 0), and when users ``came`` [U]."""
+        """``seen`` and ``likes`` [M, U] (1 or 0), the ``total`` [U] that users rated, and when they ``came``."""
         rated, seen = matrix(tasks)
         self.seen, self.likes = (value.T.to(torch.uint8).contiguous() for value in (seen, seen * (rated >= 0)))
+        self.total = seen.sum(1).to(self.total)
         self.came = torch.stack([one.x[0, self.columns["era"][0]] for one in tasks]).to(self.came)
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
@@ -133,7 +136,7 @@ class RankHead(Remembers):
     def _often(self, x: Tensor) -> Tensor:
         """[n] log q and a constant: half of what was not rated is drawn evenly, half as often as it is rated."""
         count = (3 * self._of(x, "count")[..., 0]).expm1()
-        return (1 + count * len(self.seen) / self.seen.sum()).log()
+        return (1 + count * len(self.seen) / self.total.sum().clamp(min=1)).log()
 
     def _himself(self, task: Task) -> Tensor:
         """[U] bool: training users who rated all of the support and like all that is liked: the user, if he is one."""
@@ -164,7 +167,7 @@ class RankHead(Remembers):
         count = mask.sum().to(x.dtype)
         era = torch.where(count > 0, (self._of(x, "era")[..., 0] * mask).sum() / count.clamp(min=1), 1.0)
         apart = self.came.to(x.dtype) - era
-        total = self.seen.sum(0).to(x.dtype).clamp(min=1)
+        total = self.total.to(x.dtype).clamp(min=1)
         told = [(rare @ seen).log1p(), ((rare * (y >= 0)) @ liked).log1p(), (10 * apart).square(), total.log()]
         told_all = torch.stack(told, -1)
         extra = torch.cat([told_all, (count / 10).expand(users, 1)], -1) / SCALES.to(x)
