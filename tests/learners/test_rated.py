@@ -13,7 +13,8 @@ from quickstudy.inner import batch
 from quickstudy.learners import Learner
 from quickstudy.learners.rated import columns, numbers
 from quickstudy.tasks.base import Examples, Spec
-from quickstudy.tasks.ratings import ITEM, UserRatings
+from quickstudy.tasks.rated_items import ITEM
+from quickstudy.tasks.ratings import UserRatings
 
 FAMILY = tasks.load("ratings:simulated=true")
 RANKING = tasks.load("ratings:simulated=true:judge=ranking")

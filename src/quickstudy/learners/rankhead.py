@@ -3,7 +3,8 @@
     u_th = sum_s w_th(y_s, s_s) v_ts / sqrt(n),   z_th(i) = u_th . v_ti          tables t, heads h, n of the support
     a_u = softmax over training users u of weight(u, support),   vote(i) = log(sum_u a_u [u likes i] + little)
     score(i) = net(s_i, z(i), vote(i), summary of the support)
-    loss = mean over likes p of -log softmax of score(p) - log q(p) among p and all queries that are no likes
+    loss = mean over likes p of -log softmax of score(p) - log q(p) among p and all queries that are no likes, or
+           -sum_i softmax(c y)_i log softmax(score)_i over what was rated
 
 v_t are an item's tastes, factors and content, s its statistics: how many like it, and among those who came at the same
 time (tasks/item_tables.py). z are inner products, so that it does not matter how tables are turned. Votes are those of
@@ -11,9 +12,11 @@ the k nearest training users (Herlocker, Konstan, Borchers and Riedl 1999, "An A
 Collaborative Filtering"), whose weights are learnt: how many of the support's items they rated, rare ones counting
 more, when they came, how much they rate. While it is trained, the user himself has no vote.
 
-The loss is the softmax over a sample of the catalogue (Bengio and Senecal 2008, "Adaptive Importance Sampling to
+The first loss is a softmax over a sample of the catalogue (Bengio and Senecal 2008, "Adaptive Importance Sampling to
 Accelerate Training of a Neural Probabilistic Language Model", with its correction for how often an item is drawn, q)
-where the family asks about unrated items (ratings:judge=ranking), and else over what the user rated.
+where the family asks about unrated items (ratings:judge=ranking). Otherwise it is ListNet's, which orders what a user
+rated by how much he likes it (Cao, Qin, Liu, Tsai and Li 2007, "Learning to Rank: From Pairwise Approach to Listwise
+Approach").
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ TABLES = ("taste", "factor", "content")
 STATISTICS = ("mean", "count", "likes", "trend", "era")
 LITTLE = 0.2
 """Of the share of all training users that like an item, added to every vote."""
+GRADE = 0.7
+"""c: with one star a standard unit, a star more is worth twice as much, as in the gain that is judged by."""
 NEAR = {"rated": 2.0, "liked": 0.0, "apart": -0.5, "ratings": -0.5}
 """What says how near a training user is, and its weight at the start: the support's items that he rated and those that
 both like, when he came, how much he has rated."""
@@ -118,13 +123,17 @@ class RankHead(Remembers):
         return Point(self.direct(seen) + self.net(seen))
 
     def loss(self, task: Task, progress: float) -> Tensor:
-        """Scalar: mean over likes."""
+        """Scalar: mean over likes, or over what was rated."""
         query = task.query
         x, y = kept(query)
         score = self.predict(self._adapted(task.support, self._himself(task)), x, query.mask).mean.squeeze(-1)
-        score = score - self._often(x) if self.samples else score
-        liked = query.mask & (y >= 0)
         least = torch.finfo(score.dtype).min
+        if not self.samples:
+            score = torch.where(query.mask, score, least)
+            wanted = torch.where(query.mask, GRADE * y, least).softmax(-1)
+            return -(wanted * score.log_softmax(-1)).sum()
+        score = score - self._often(x)
+        liked = query.mask & (y >= 0)
         others = torch.where(query.mask & ~liked, score, least).logsumexp(-1)
         return masked_mean(torch.logaddexp(score, others) - score, liked)
 
