@@ -23,8 +23,11 @@ FAMILIES = {
     "doses": "pk:simulated=true",
     "glucose": "glucose:simulated=true",
     "ratings": "ratings:simulated=true",
+    "ranking": "ratings:simulated=true:judge=ranking",
 }
 """One of each kind, for learners that take any form of input, and one of each form that has learners of its own."""
+RANKS = ("popularity", "puresvd", "ease", "rankhead")
+"""Learners whose numbers order items and are no ratings."""
 NETS: dict[str, dict[str, Any]] = {"classification": {"backbone": "conv4", "width": 8}, "regression": {"width": 16}}
 VARIANTS = [
     ("protonet", {"distance": "cosine", "norm": "task"}),
@@ -108,7 +111,9 @@ def learns(case: Case) -> bool:
 
 
 CASES = [
-    Case(name, on) for name in LEARNERS for on in learner_class(name).traits.forms or learner_class(name).traits.kinds
+    Case(name, on)
+    for name in LEARNERS
+    for on in (("ranking",) if name in RANKS else learner_class(name).traits.forms or learner_class(name).traits.kinds)
 ]
 CASES += [Case(name, "classification", tuple(settings.items())) for name, settings in VARIANTS]
 CLASSIFIERS = [case for case in CASES if case.kind == "classification"]

@@ -1,5 +1,8 @@
 """Learners of ratings against what their papers say, computed another way."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,7 +13,8 @@ from quickstudy.inner import batch
 from quickstudy.learners import Learner
 from quickstudy.learners.rated import columns, numbers
 from quickstudy.tasks.base import Examples, Spec
-from quickstudy.tasks.ratings import ITEM, UserRatings
+from quickstudy.tasks.rated_items import ITEM
+from quickstudy.tasks.ratings import UserRatings
 
 FAMILY = tasks.load("ratings:simulated=true")
 RANKING = tasks.load("ratings:simulated=true:judge=ranking")
@@ -192,3 +196,36 @@ def test_a_state_of_a_user_is_less_than_two_kilobytes() -> None:
         learner = made(name).float()
         adapted = learner.adapt(Examples(support.x.float(), support.y.float(), support.mask))
         assert sum(value.numel() * value.element_size() for value in adapted.values()) < 2000, name
+
+
+@pytest.mark.parametrize("name", ["foldin", "ridgeratings", "rankhead"])
+def test_a_new_user_takes_five_milliseconds_and_his_list_of_ten_thousand_ten(name: str) -> None:
+    """On one core, in its own time, whatever else the machine does."""
+    learner, draws = made(name).float(), torch.Generator().manual_seed(0)
+    every = torch.rand(10_000, *FAMILY.spec.shape, generator=draws)
+    every[:, 0] = torch.arange(10_000) / ITEM
+    if name == "rankhead":
+        for table in ("seen", "likes"):
+            setattr(learner, table, torch.randint(0, 2, (10_000, 500), dtype=torch.uint8, generator=draws))
+        learner.came, learner.total = torch.rand(500, generator=draws), torch.full((500,), 5000.0)
+    support = Examples(every[50:70], torch.randn(20, 1, generator=draws), torch.ones(20, dtype=torch.bool))
+    whole = torch.ones(10_000, dtype=torch.bool)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def milliseconds(what: Callable[[], object]) -> list[float]:
+        what()
+        taken = []
+        for _ in range(40):
+            start = time.process_time()
+            what()
+            taken.append(1000 * (time.process_time() - start))
+        return sorted(taken)
+
+    with torch.no_grad():
+        adapted = learner.adapt(support)
+        adapting = milliseconds(lambda: learner.adapt(support))
+        listing = milliseconds(lambda: learner.predict(adapted, every, whole)[0].squeeze(-1).topk(10))
+    torch.set_num_threads(threads)
+    assert adapting[37] < 5  # 95 of 100
+    assert listing[20] < 10, listing

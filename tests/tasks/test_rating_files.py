@@ -8,7 +8,8 @@ import torch
 
 from quickstudy import tasks
 from quickstudy.errors import UserError
-from quickstudy.tasks.rating_files import Content, Ratings, read
+from quickstudy.tasks.catalogues import Content
+from quickstudy.tasks.rating_files import Ratings, read
 from quickstudy.tasks.ratings import UserRatings
 
 LINES = ["user,item,rating,time"]

@@ -10,7 +10,8 @@ from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Point
 from quickstudy.tasks import item_tables, places, ranking
-from quickstudy.tasks.ratings import COLUMNS, FEWEST_USERS, ITEM, UNRATED, UserRatings, divided
+from quickstudy.tasks.rated_items import COLUMNS, ITEM
+from quickstudy.tasks.ratings import FEWEST_USERS, UNRATED, UserRatings, divided
 
 ASKED = {"way": 0, "seed": 0}
 needs_movielens = pytest.mark.skipif(

@@ -21,9 +21,9 @@ from quickstudy.estimator.inputs import Array, Found
 from quickstudy.estimator.records import Records, Told, spread
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Form
+from quickstudy.tasks.catalogues import COLUMNS
 from quickstudy.tasks.cells import number
 from quickstudy.tasks.csv_table import read
-from quickstudy.tasks.rating_files import COLUMNS
 from quickstudy.tasks.ratings import UserRatings
 
 BREAK = "\n"

@@ -3,7 +3,8 @@
     u_th = sum_s w_th(y_s, s_s) v_ts / sqrt(n),   z_th(i) = u_th . v_ti          tables t, heads h, n of the support
     a_u = softmax over training users u of weight(u, support),   vote(i) = log(sum_u a_u [u likes i] + little)
     score(i) = net(s_i, z(i), vote(i), summary of the support)
-    loss = mean over likes p of -log softmax of score(p) - log q(p) among p and all queries that are no likes
+    loss = mean over likes p of -log softmax of score(p) - log q(p) among p and all queries that are no likes, or
+           -sum_i softmax(c y)_i log softmax(score)_i over what was rated
 
 v_t are an item's tastes, factors and content, s its statistics: how many like it, and among those who came at the same
 time (tasks/item_tables.py). z are inner products, so that it does not matter how tables are turned. Votes are those of
@@ -11,9 +12,11 @@ the k nearest training users (Herlocker, Konstan, Borchers and Riedl 1999, "An A
 Collaborative Filtering"), whose weights are learnt: how many of the support's items they rated, rare ones counting
 more, when they came, how much they rate. While it is trained, the user himself has no vote.
 
-The loss is the softmax over a sample of the catalogue (Bengio and Senecal 2008, "Adaptive Importance Sampling to
+The first loss is a softmax over a sample of the catalogue (Bengio and Senecal 2008, "Adaptive Importance Sampling to
 Accelerate Training of a Neural Probabilistic Language Model", with its correction for how often an item is drawn, q)
-where the family asks about unrated items (ratings:judge=ranking), and else over what the user rated.
+where the family asks about unrated items (ratings:judge=ranking). Otherwise it is ListNet's, which orders what a user
+rated by how much he likes it (Cao, Qin, Liu, Tsai and Li 2007, "Learning to Rank: From Pairwise Approach to Listwise
+Approach").
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ TABLES = ("taste", "factor", "content")
 STATISTICS = ("mean", "count", "likes", "trend", "era")
 LITTLE = 0.2
 """Of the share of all training users that like an item, added to every vote."""
+GRADE = 0.7
+"""c: with one star a standard unit, a star more is worth twice as much, as in the gain that is judged by."""
 NEAR = {"rated": 2.0, "liked": 0.0, "apart": -0.5, "ratings": -0.5}
 """What says how near a training user is, and its weight at the start: the support's items that he rated and those that
 both like, when he came, how much he has rated."""
@@ -58,6 +63,7 @@ class RankHead(Remembers):
     Config: ClassVar[type[Any]] = RankHeadConfig
     seen: Tensor
     likes: Tensor
+    total: Tensor
     came: Tensor
 
     def __init__(self, spec: Spec, config: RankHeadConfig) -> None:
@@ -78,6 +84,7 @@ class RankHead(Remembers):
         self._start()
         self.register_buffer("seen", torch.zeros(1, 1, dtype=torch.uint8))
         self.register_buffer("likes", torch.zeros(1, 1, dtype=torch.uint8))
+        self.register_buffer("total", torch.zeros(1))
         self.register_buffer("came", torch.zeros(1))
 
     @torch.no_grad()
@@ -90,9 +97,10 @@ class RankHead(Remembers):
         self.near.weight.copy_(torch.tensor([list(NEAR.values())]))
 
     def prepare(self, tasks: WholeTasks) -> None:
-        """``seen`` and ``likes`` [M, U] (1 or 0), and when users ``came`` [U]."""
+        """``seen`` and ``likes`` [M, U] (1 or 0), the ``total`` [U] that users rated, and when they ``came``."""
         rated, seen = matrix(tasks)
         self.seen, self.likes = (value.T.to(torch.uint8).contiguous() for value in (seen, seen * (rated >= 0)))
+        self.total = seen.sum(1).to(self.total)
         self.came = torch.stack([one.x[0, self.columns["era"][0]] for one in tasks]).to(self.came)
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
@@ -115,13 +123,17 @@ class RankHead(Remembers):
         return Point(self.direct(seen) + self.net(seen))
 
     def loss(self, task: Task, progress: float) -> Tensor:
-        """Scalar: mean over likes."""
+        """Scalar: mean over likes, or over what was rated."""
         query = task.query
         x, y = kept(query)
         score = self.predict(self._adapted(task.support, self._himself(task)), x, query.mask).mean.squeeze(-1)
-        score = score - self._often(x) if self.samples else score
-        liked = query.mask & (y >= 0)
         least = torch.finfo(score.dtype).min
+        if not self.samples:
+            score = torch.where(query.mask, score, least)
+            wanted = torch.where(query.mask, GRADE * y, least).softmax(-1)
+            return -(wanted * score.log_softmax(-1)).sum()
+        score = score - self._often(x)
+        liked = query.mask & (y >= 0)
         others = torch.where(query.mask & ~liked, score, least).logsumexp(-1)
         return masked_mean(torch.logaddexp(score, others) - score, liked)
 
@@ -133,7 +145,7 @@ class RankHead(Remembers):
     def _often(self, x: Tensor) -> Tensor:
         """[n] log q and a constant: half of what was not rated is drawn evenly, half as often as it is rated."""
         count = (3 * self._of(x, "count")[..., 0]).expm1()
-        return (1 + count * len(self.seen) / self.seen.sum()).log()
+        return (1 + count * len(self.seen) / self.total.sum().clamp(min=1)).log()
 
     def _himself(self, task: Task) -> Tensor:
         """[U] bool: training users who rated all of the support and like all that is liked: the user, if he is one."""
@@ -164,7 +176,7 @@ class RankHead(Remembers):
         count = mask.sum().to(x.dtype)
         era = torch.where(count > 0, (self._of(x, "era")[..., 0] * mask).sum() / count.clamp(min=1), 1.0)
         apart = self.came.to(x.dtype) - era
-        total = self.seen.sum(0).to(x.dtype).clamp(min=1)
+        total = self.total.to(x.dtype).clamp(min=1)
         told = [(rare @ seen).log1p(), ((rare * (y >= 0)) @ liked).log1p(), (10 * apart).square(), total.log()]
         told_all = torch.stack(told, -1)
         extra = torch.cat([told_all, (count / 10).expand(users, 1)], -1) / SCALES.to(x)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from quickstudy.learners.base import Learner, Traits
 from quickstudy.tasks.base import Examples, Spec, WholeTasks
-from quickstudy.tasks.ratings import ITEM
+from quickstudy.tasks.rated_items import ITEM
 
 TRAITS = Traits(kinds=("regression",), forms=("ratings",))
 

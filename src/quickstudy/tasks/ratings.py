@@ -9,7 +9,6 @@ above what counts as a like, in standard units, so that y >= 0 is liked. Of a sc
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Literal
 from urllib.parse import quote
 
@@ -17,27 +16,24 @@ import torch
 from torch import Tensor
 
 from quickstudy.errors import UserError
-from quickstudy.tasks import draw, item_tables, ranking
+from quickstudy.tasks import draw, ranking
 from quickstudy.tasks.base import Examples, Predict, Spec, Split, Task, WholeTasks, check_counts, check_split
 from quickstudy.tasks.places import find, notice
+from quickstudy.tasks.rated_items import COLUMNS, ITEM, RatedItems
 from quickstudy.tasks.rating_files import read
 from quickstudy.tasks.simulated_ratings import simulated as simulate
 
-ITEM = 65536
-"""x counts items in this unit, so that a net meets small numbers; -1 of them is an item that is new."""
 TENTHS = 10
 """A partition tests two tenths of the users and validates on one."""
 LIKED = 0.75
 """Where on the scale a like begins."""
 UNRATED = 256
 """Items that the user did not rate, among the queries of ``judge=ranking``; they count as rated lowest."""
-COLUMNS = ("item", *item_tables.NAMES, "trend", "era")
-"""What x says of an item, before its content."""
 FEWEST_USERS = 20
 MOST_CELLS = 400_000_000
 
 
-class UserRatings:
+class UserRatings(RatedItems):
     """Users as tasks.
 
     ``order=time`` gives the support a user's first ratings, ``random`` any of them; the query is drawn from the rest.
@@ -82,10 +78,8 @@ class UserRatings:
         self.scale = max(spread, 1e-3 * max(self.high - self.low, 1e-6))
         self.y = self.in_units(value)
         self.space = "simulated" if simulated else found.name
-        told = {"order": order != "random", "judge": judge != "ratings", "partition": bool(partition)}
-        options = [
-            f":{name}={value}" for name, value in zip(told, (order, judge, partition), strict=True) if told[name]
-        ]
+        options = [":order=time"] * (order == "time") + [":judge=ranking"] * (judge == "ranking")
+        options += [f":partition={partition}"] * (partition > 0)
         options += [f":path={quote(str(found), '/ ')}"] * (path != "movielens" and not simulated)
         options += [f":{name}={end:g}" for name, end in (("low", low), ("high", high)) if not math.isnan(end)]
         self.spec = Spec(
@@ -99,7 +93,7 @@ class UserRatings:
             names=(*COLUMNS, *content.names),
             fingerprint=fingerprint,
         )
-        self._cached = f"{fingerprint}-{partition}-{low:g}-{high:g}" if fingerprint else ""
+        self.cached = f"{fingerprint}-{partition}-{low:g}-{high:g}" if fingerprint else ""
         self._told: set[tuple[str, int]] = set()
 
     def _check(self, where: str) -> None:
@@ -115,61 +109,6 @@ class UserRatings:
             )
         if self.order == "time" and not self.ratings.timed:
             raise UserError(f"{where} has no times, so nothing is first in time. Use order=random.")
-
-    @property
-    def _training(self) -> Tensor:
-        """[N] bool: ratings of training users."""
-        return self.fold[self.ratings.user] < item_tables.FOLDS
-
-    @cached_property
-    def fold(self) -> Tensor:
-        """[U] int64: of training users the table without them, of all others the whole one."""
-        fold = torch.full((len(self.ratings.users),), item_tables.FOLDS)
-        fold[self.users["train"]] = torch.arange(len(self.users["train"])) % item_tables.FOLDS
-        return fold
-
-    @cached_property
-    def era(self) -> Tensor:
-        """[U] when each user came: the share of training users who came before him."""
-        first = self.ratings.time[self.start]
-        known = first[self.users["train"]].sort().values
-        return torch.searchsorted(known, first) / len(known) if self.ratings.timed else torch.zeros(len(first))
-
-    @cached_property
-    def tables(self) -> Tensor:
-        """[FOLDS + 1, M, columns + ERAS] what training users made of every item."""
-        return item_tables.stored(self._cached, self._tables)
-
-    def x(self, fold: Tensor, item: Tensor, era: Tensor) -> Tensor:
-        """[T, n, columns]: ``item`` [T, n] as the tables ``fold`` [T] have it, for users who came at ``era`` [T]."""
-        found = self.tables[fold.unsqueeze(-1), item]
-        known, trends = found.split((len(item_tables.NAMES), item_tables.ERAS), -1)
-        told = [(item / ITEM).unsqueeze(-1), known, item_tables.trend(trends, era).unsqueeze(-1)]
-        told += [era.view(-1, 1, 1).expand(*item.shape, 1), self.content.values[item]]
-        return torch.cat(told, -1)
-
-    def _tables(self) -> Tensor:
-        mine, users = self._training, self.users["train"]
-        place = torch.zeros(len(self.ratings.users), dtype=torch.int64)
-        place[users] = torch.arange(len(users))
-        user = place[self.ratings.user[mine]]
-        item, y = self.ratings.item[mine], self.y[mine]
-        return item_tables.folded(user, item, y, self.fold[users], self.era[users], self.content.values)
-
-    def catalogue(self, era: Tensor | float = 1.0) -> Tensor:
-        """[M, columns] every item for one who comes after all others, or [T, M, columns] for users of ``era`` [T]."""
-        every = torch.arange(len(self.ratings.items))
-        if not isinstance(era, Tensor):
-            return self.x(torch.tensor([item_tables.FOLDS]), every.unsqueeze(0), torch.tensor([era]))[0]
-        whole = torch.full_like(era, item_tables.FOLDS, dtype=torch.int64)
-        return self.x(whole, every.expand(len(era), -1), era)
-
-    def new_item(self, content: Tensor) -> Tensor:
-        """[columns] of an item that nobody has rated, with ``content`` [C] as in ``self.content``."""
-        told = torch.zeros(len(COLUMNS))
-        told[0], told[COLUMNS.index("era")] = -1 / ITEM, 1.0
-        told[1] = self.y[self._training].mean()
-        return torch.cat([told, content])
 
     def in_units(self, value: Tensor) -> Tensor:
         """Ratings as learners see them."""
@@ -230,15 +169,6 @@ class UserRatings:
         there = slot[:query] < count - shot
         at = torch.cat([support, torch.where(there, asked, 0)], 1)
         return at, torch.cat([torch.ones_like(support, dtype=torch.bool), there], 1)
-
-    def rated(self, user: Tensor) -> Tensor:
-        """[T, M] what the users rated in standard units; NaN where they did not."""
-        found = torch.full((len(user), len(self.ratings.items)), math.nan)
-        slot = torch.arange(int(self.count[user].max()))
-        there = slot < self.count[user].unsqueeze(-1)
-        row = (self.start[user].unsqueeze(-1) + slot)[there]
-        found[there.nonzero(as_tuple=True)[0], self.ratings.item[row]] = self.y[row]
-        return found
 
     def _unrated(self, user: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         """[T, UNRATED] items that the users did not rate, and whether there are so many.

@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 
 from quickstudy.tasks import draw
-from quickstudy.tasks.rating_files import Content, Ratings
+from quickstudy.tasks.catalogues import Content
+from quickstudy.tasks.rating_files import Ratings
 
 USERS, ITEMS = 120, 150
 GENRES = ("action", "comedy", "drama", "horror")
