@@ -40,8 +40,9 @@ class Content(NamedTuple):
 def text_of(path: Path) -> str:
     if not path.is_file():
         raise UserError(
-            f"there is no file {path}. ratings needs a CSV with the columns user, item, rating and, where they are "
-            "known, time; or MovieLens' folder with ratings.csv and movies.csv."
+            f"there is no file {path}, from here or from QUICKSTUDY_DATA. Give a CSV with the columns user, item, "
+            "rating and, where they are known, time (ratings:path=shop.csv), or MovieLens' folder with ratings.csv "
+            "and movies.csv (files.grouplens.org, ml-latest-small); ratings:simulated=true needs none."
         )
     try:
         return path.read_text(encoding="utf-8-sig")
