@@ -37,7 +37,7 @@ ORDERING = ("popularity", "ease", "puresvd", "rankhead")
 MOST_RATINGS = 100
 BEST, NEXT = 10, 90
 """Items that are told with their reasons, and those of which only the order is."""
-REASONS = 4
+REASONS = 3
 RECIPE = TrainConfig(device="cpu")
 """Of a training here."""
 LEAST = 0.005
@@ -111,8 +111,9 @@ class Recommender:
             "name": self.name,
             "learner": learners.name_of(type(self.learner)),
             "tasks": self.family.spec.name,
+            "data": self.family.space,
             "invented": self.family.space == "simulated",
-            "users": len(self.family.ratings.users),
+            "users": len(self.family.users["train"]),
             "items": len(self.items),
             "seconds": round(self.seconds, 1),
             "scale": self.scale,

@@ -116,8 +116,9 @@ class About(BaseModel):
     name: str
     learner: str
     tasks: str
+    data: str = Field(description="the name of the folder or file of its ratings")
     invented: bool
-    users: int
+    users: int = Field(description="whom it has learnt from")
     items: int
     seconds: float
     scale: Scale
