@@ -207,6 +207,21 @@ def test_a_run_of_ratings_is_no_learner_of_models_and_one_is_enough(
         client_of(tmp_path / "n.db", {"films": str(run), "more": str(run)})
 
 
+@pytest.mark.parametrize("name", ["popularity", "puresvd", "itemmean"])
+def test_learners_that_only_order_items_tell_no_ratings(name: str, tmp_path: Path) -> None:
+    run = qs.train(name, TASKS, TrainConfig(device="cpu"), out=tmp_path / "run")
+    found = recommender.given("films", str(run.path)).recommend([recommender.Rated("3", 5.0)])
+    told = [one["rating"] for one in found["items"]]
+    assert all(0.5 <= one <= 5 for one in told) if name == "itemmean" else told == [None] * 10
+
+
+def test_a_saved_regressor_is_refused_with_what_to_give_instead(run: Path, tmp_path: Path) -> None:
+    x = load(TASKS).catalogue().numpy()[:3]
+    qs.FewShotRegressor(weights=run, device="cpu").fit(x, [0.0, 1.0, 2.0]).save(tmp_path / "me.qs")
+    with pytest.raises(UserError, match="Give the folder of the run"):
+        client_of(tmp_path / "m.db", {"films": str(tmp_path / "me.qs")})
+
+
 def test_a_run_whose_ratings_have_gone_says_so(run: Path, tmp_path: Path) -> None:
     gone = tmp_path / "run"
     shutil.copytree(run, gone)

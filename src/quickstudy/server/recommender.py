@@ -148,6 +148,8 @@ class Recommender:
         at, support = self._support(told)
         adapted, everything = self.learner.adapt(support), torch.ones(len(self.x), dtype=torch.bool)
         mean: Tensor = self.learner.predict(adapted, self.x, everything)[0]
+        if not bool(mean.isfinite().all()):
+            raise RefusedError("learning from these ratings diverged: the answer is not a finite number.")
         order = mean[:, 0].argsort(descending=True, stable=True) if told else self.liked
         order = order[~torch.isin(order, at)][: BEST + NEXT] if told else order[: BEST + NEXT]
         best = order[:BEST]

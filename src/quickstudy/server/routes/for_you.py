@@ -16,7 +16,7 @@ from quickstudy.server.refusals import NotThereError, TooLargeError
 from quickstudy.server.routes.common import ERRORS, Asking, body, json_body
 
 router = APIRouter(prefix="/v1/for-you", tags=["playground"], responses=ERRORS)
-ITEM: dict[str, Any] = {"item": "3", "title": "drama 3"}
+ITEM: dict[str, Any] = {"item": "3", "title": "horror 3"}
 
 
 def _example(**values: Any) -> ConfigDict:
@@ -68,7 +68,7 @@ class Recommended(Item):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"item": "9", "title": "drama 9", "rating": 4.6, "because": [ITEM | {"rating": 4.5, "effect": 0.4}]}
+                {"item": "16", "title": "horror 16", "rating": 4.6, "because": [ITEM | {"rating": 4.5, "effect": 0.4}]}
             ]
         }
     )
@@ -86,8 +86,8 @@ class Recommendations(BaseModel):
                 {
                     "items": [
                         {
-                            "item": "9",
-                            "title": "drama 9",
+                            "item": "16",
+                            "title": "horror 16",
                             "rating": 4.6,
                             "because": [ITEM | {"rating": 4.5, "effect": 0.4}],
                         }
