@@ -11,6 +11,8 @@ import pytest
 from drawn import file
 from process import serve
 
+import quickstudy as qs
+
 PAGE = (Path(__file__).parents[2] / "docs" / "server.md").read_text(encoding="utf-8")
 HERE = "http://127.0.0.1:8420"
 
@@ -23,13 +25,18 @@ def test_the_examples_run(tmp_path: Path, drawings: Path) -> None:
     for seed, name in enumerate(("a.png", "b.png", "new.png")):
         (tmp_path / name).write_bytes(file(seed))
     (with_curl,) = (block for block in blocks("sh") if "curl" in block)
-    (with_python,) = blocks("py")
-    with serve(tmp_path / "m.db", "--weights", f"characters={drawings}", "--decoders", "1") as (_, url):
+    with_python = "\n".join(blocks("py"))
+    few = qs.TrainConfig(steps=5, tasks_per_step=2, query=4, validate_every=0, device="cpu")
+    films = qs.train("ridgeratings", "ratings:simulated=true", few, out=tmp_path / "films").path
+    weights = ("--weights", f"characters={drawings}", "--weights", f"films={films}")
+    with serve(tmp_path / "m.db", *weights, "--decoders", "1") as (_, url):
         ran = subprocess.run(
             [sys.executable, "-c", with_python.replace(HERE, url)], capture_output=True, text=True, check=False
         )
         assert ran.returncode == 0, ran.stderr
-        assert ran.stdout.split() == ["setosa", "2"]
+        iris, film = ran.stdout.splitlines()
+        assert iris.split() == ["setosa", "2"]
+        assert "horror 3" in film
         if shutil.which("curl") is None:
             pytest.skip("there is no curl on this machine; what Python asks was answered")
         commands = with_curl.replace(HERE, url).splitlines()

@@ -15,6 +15,7 @@ from glyphs import circle, cross
 from PIL import Image
 from sending import image, post
 
+import quickstudy as qs
 from quickstudy import learners
 from quickstudy.runs import METRICS, WEIGHTS, describe, write_card, write_tensors, write_text
 from quickstudy.tasks.base import Spec
@@ -64,11 +65,20 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory, runs: Path) -> Iterator[str]:
+def tastes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of a learner of ratings, of people and films that do not exist."""
+    path = tmp_path_factory.mktemp("tastes") / "films"
+    few = qs.TrainConfig(steps=40, tasks_per_step=8, query=16, validate_every=0, device="cpu")
+    qs.train("ridgeratings", "ratings:simulated=true", few, out=path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory, runs: Path, tastes: Path) -> Iterator[str]:
     """Where ``quickstudy play`` is."""
     store = tmp_path_factory.mktemp("store") / "models.db"
     command = [sys.executable, "-m", "quickstudy", "play", "--no-browser", "--port", "0", "--store", str(store)]
-    command += ["--runs", str(runs), "--weights", f"snaps={runs / 'photos'}"]
+    command += ["--runs", str(runs), "--weights", f"snaps={runs / 'photos'}", "--weights", f"films={tastes}"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     ) as server:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-PANELS = ("draw", "photos", "table", "watch", "inside", "runs")
+PANELS = ("draw", "photos", "table", "watch", "foryou", "inside", "runs")
 AXE = (Path(__file__).parent / "axe.min.js").read_text()
 SERIOUS = ("serious", "critical")
 
@@ -15,7 +15,19 @@ def open_panel(page, name: str) -> None:
     if name == "table":
         page.get_by_role("button", name="Try the sample").click()
         page.locator(".filled").first.wait_for()
+    if name == "foryou":
+        rate_something(page)
     page.wait_for_load_state("networkidle")
+
+
+def rate_something(page) -> None:
+    page.locator(".best li").first.wait_for()
+    if not page.locator(".mine li").count():
+        page.locator(".best .button").first.click()
+        page.keyboard.press("End")
+    page.locator(".best .reason").first.wait_for()
+    page.get_by_label("Find a title").fill("drama")
+    page.get_by_role("option").first.wait_for()
 
 
 @pytest.mark.parametrize("width", [390, 320])

@@ -20,11 +20,11 @@ from quickstudy.server.door import Door
 from quickstudy.server.manual import add_manual
 from quickstudy.server.page import add_page
 from quickstudy.server.quick import quick
-from quickstudy.server.routes import about, examples, models, questions
+from quickstudy.server.routes import about, examples, for_you, models, questions
 from quickstudy.server.service import Service
 from quickstudy.server.settings import LOCAL, Settings
 
-BODIES = (shapes.NewModel, shapes.NewExamples, shapes.Input, shapes.Inputs, shapes.NewLabel)
+BODIES = (shapes.NewModel, shapes.NewExamples, shapes.Input, shapes.Inputs, shapes.NewLabel, for_you.Ratings)
 DESCRIPTION = """Models that learn from a handful of examples. Make one, add examples with labels of your own, ask.
 
 Where keys are used, every request carries `Authorization: Bearer KEY`. What is refused is answered with
@@ -74,7 +74,7 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.service = service
     app.door = Door(app.inside, service, quick)
     add_errors(app)
-    for part in (about, models, examples, questions, watch, local_runs):
+    for part in (about, models, examples, questions, watch, for_you, local_runs):
         app.include_router(part.router)
     add_page(app)
     add_manual(app)

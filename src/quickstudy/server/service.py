@@ -21,10 +21,11 @@ from torch import Tensor
 
 from quickstudy.estimator.inputs import Array, Reader
 from quickstudy.estimator.pictures import Pictures
-from quickstudy.server import arithmetic, inputs, knowledge, labels
+from quickstudy.server import arithmetic, inputs, knowledge, labels, recommender
 from quickstudy.server.arithmetic import Question
 from quickstudy.server.database import Database
 from quickstudy.server.decoders import Decoders
+from quickstudy.server.for_you import ForYou
 from quickstudy.server.inputs import Given, Read
 from quickstudy.server.keyring import Keyring
 from quickstudy.server.knowledge import Ready, Support
@@ -77,7 +78,8 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.limits, self.started = settings, settings.limits, time.monotonic()
-        self.catalogue = Catalogue(settings.weights)
+        tastes, rest = recommender.divided(settings.weights)
+        self.for_you, self.catalogue = ForYou(tastes), Catalogue(rest)
         database = Database(settings.store)
         self.store, self.keyring, self.metrics = Store(database), Keyring(database), Metrics()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -105,6 +107,7 @@ class Service:
     def close(self) -> None:
         """Let what is under way end, and close the store."""
         self._decoders.close()
+        self.for_you.close()
         for pool in (self._torch, self._aside, self._database):
             pool.shutdown(wait=True, cancel_futures=True)
         self.store.database.close()

@@ -8,8 +8,8 @@ import * as project from "./project.js";
 import * as table from "./table.js";
 import * as theme from "./theme.js";
 
-const PANELS = ["draw", "photos", "table", "watch", "inside", "runs"];
-const LATER = ["photos", "table", "watch", "inside", "runs"]; // loaded when they are looked at first
+const PANELS = ["draw", "photos", "table", "watch", "foryou", "inside", "runs"];
+const LATER = ["photos", "table", "watch", "foryou", "inside", "runs"]; // loaded when they are looked at first
 const models = { draw: new Model("draw"), photos: new Model("photos"), table: new Model("table") };
 const begun = new Map();
 
