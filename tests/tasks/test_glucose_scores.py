@@ -61,7 +61,10 @@ def test_alarms_are_counted_once_and_priced() -> None:
     cheap = alarm(warning, glucose, there, price=0.5)
     assert (cheap.sensitivity, cheap.false_a_day, cheap.lows) == (0.5, 0.0, 2)
     late = warning.clone()
-    late[0, 199] = 95
+    late[0, 196] = 95
     assert alarm(late, glucose, there, price=1.0).sensitivity == 1.0
     assert alarm(late, glucose, there, price=0.5).sensitivity == 0.5
+    late[0, 196], late[0, 197] = 150, 95
+    assert alarm(late, glucose, there, price=1.0).sensitivity == 0.5  # a quarter of an hour is too late
+    assert alarm(late, glucose, there, price=1.0, least=3).sensitivity == 1.0
     assert alarm(torch.full((1, 288), 200.0), glucose, there).sensitivity == 0.0

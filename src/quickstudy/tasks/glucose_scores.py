@@ -70,7 +70,9 @@ class Alarm(NamedTuple):
     """How many there were."""
 
 
-def alarm(warning: Tensor, glucose: Tensor, there: Tensor, *, price: float = 1.0, ahead: int = 12) -> Alarm:
+def alarm(
+    warning: Tensor, glucose: Tensor, there: Tensor, *, price: float = 1.0, ahead: int = 12, least: int = 4
+) -> Alarm:
     """The most lows that can be warned of with at most ``price`` false alarms a day.
 
     Args:
@@ -78,9 +80,10 @@ def alarm(warning: Tensor, glucose: Tensor, there: Tensor, *, price: float = 1.0
         glucose: [T, n] mg/dL at these moments.
         there: [T, n] where moments are real.
         ahead: steps within which a warning has to come true; one that does not is false.
+        least: steps that it takes to act: a warning that comes later is none.
 
-    A low begins where glucose falls below 70 mg/dL, and has been warned of if a warning stood within ``ahead`` steps
-    before; an alarm begins where a warning does.
+    A low begins where glucose falls below 70 mg/dL, and has been warned of if a warning stood ``least`` to ``ahead``
+    steps before; an alarm begins where a warning does.
     """
     low = (glucose < LOW) & there
     begins = low & ~_before(low)
@@ -92,14 +95,15 @@ def alarm(warning: Tensor, glucose: Tensor, there: Tensor, *, price: float = 1.0
         false = float((warns & ~_before(warns) & ~soon).sum()) / max(days, 1e-9)
         if false > price:
             break
-        caught = float((begins & _within(_before(warns), ahead)).sum()) / max(best.lows, 1)
+        in_time = _within(_before(warns, least), ahead - least + 1)
+        caught = float((begins & in_time).sum()) / max(best.lows, 1)
         best = Alarm(caught, false, float(threshold), best.lows)
     return best
 
 
-def _before(flags: Tensor) -> Tensor:
-    """[T, n]: the flag of the moment before; False at first."""
-    return torch.nn.functional.pad(flags[..., :-1], (1, 0))
+def _before(flags: Tensor, steps: int = 1) -> Tensor:
+    """[T, n]: the flag of the moment so many ``steps`` before; False at first."""
+    return torch.nn.functional.pad(flags, (steps, 0))[..., : flags.shape[-1]]
 
 
 def _within(flags: Tensor, steps: int) -> Tensor:
