@@ -1,5 +1,6 @@
 """Every command and snippet of the README and of docs/results.md runs, and results are those under results/."""
 
+import itertools
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -94,6 +96,12 @@ def shortened(command: str) -> list[str]:
     arguments = shlex.split(command)[1:]
     if arguments[0] == "evaluate":
         return [*arguments, "--episodes", "2"]
+    if arguments[:2] == ["bench", "folds"]:
+        told = dict(zip(arguments[2::2], arguments[3::2], strict=True))
+        first = told["--learners"].partition(",")[0]
+        short = {"--tasks": told["--tasks"] + ":simulated=true", "--learners": first, "--against": first}
+        short |= {"--at": told["--at"].partition(",")[0].replace("240w", "20w"), "--partitions": "0", "--episodes": "2"}
+        return ["bench", "folds", *itertools.chain(*(told | short | {"--query": "2"}).items())]
     if arguments[0] == "bench":
         return [*arguments, *BENCHMARKS[arguments[1]].split()]
     small = {"--steps": 1, "--width": 4}
@@ -129,11 +137,57 @@ def test_results_are_those_recorded() -> None:
     assert len(found) >= 50
     for mean, ci95, path in found:
         row = json.loads((ROOT / path).read_text())
+        if "partitions" in row:
+            assert is_told(row, mean, ci95), path
+            continue
         scale, digits = (100, 2) if row["metric"] == "accuracy" else (1, 3)
         assert mean == f"{row['mean'] * scale:.{digits}f}", path
         assert ci95 == f"{row['ci95'] * scale:.{digits}f}", path
         assert row["episodes"] >= (200 if "/characters/" in path else 600), path
         assert not row["transductive"], path
+
+
+def is_told(row: dict[str, Any], mean: str, ci95: str) -> bool:
+    """Whether some metric of a row over partitions is ``mean`` ± ``ci95``, as it is or in percent."""
+    assert len(row["partitions"]) >= 5
+    digits = len(mean.partition(".")[2])
+    told = [
+        tuple(f"{scale * cell[name]:.{digits}f}" for name in ("mean", "ci95"))
+        for cell in row["scores"].values()
+        if cell["mean"] is not None
+        for scale in (1, 100)
+    ]
+    return (mean, ci95) in told
+
+
+def test_differences_over_partitions_are_those_recorded() -> None:
+    """The cell after a score is its paired difference from the learner that the table names."""
+    tables = re.findall(r"\n\n((?:\|[^\n]*minus `[^\n]*\|\n)(?:\|[^\n]*\|\n)+)", RESULTS)
+    assert len(tables) >= 4
+    count = 0
+    for table in tables:
+        heading, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        for line in lines:
+            path = ""
+            for title, cell in zip(heading, line, strict=True):
+                if found := re.search(r"\]\((results/[\w./-]+\.json)\)", cell):
+                    path = found[1]
+                elif title.startswith("minus `") and cell:
+                    other = json.loads((ROOT / path).read_text())["minus"][title.split("`")[1]]
+                    assert is_difference(other, cell.replace("−", "-")), (path, cell)  # noqa: RUF001 - the sign that the tables have
+                    count += 1
+    assert count >= 20
+
+
+def is_difference(minus: dict[str, Any], told: str) -> bool:
+    """Whether it is that of some metric, as it is or in percent."""
+    digits = len(told.partition(" ")[0].partition(".")[2])
+    every = [
+        f"{scale * cell['mean']:+.{digits}f} ± {scale * cell['ci95']:.{digits}f}"
+        for cell in minus.values()
+        for scale in (1, 100)
+    ]
+    return told in every
 
 
 def test_scores_of_small_tables_are_those_recorded() -> None:
