@@ -32,7 +32,7 @@ COMMANDS = [
 
 def is_recipe(command: str) -> bool:
     """Whether a command makes a row of the results table, which takes minutes to an hour."""
-    return any(word in command for word in ("omniglot", "runs/sine", "runs/glyphs"))
+    return any(word in command for word in ("omniglot", "runs/sine", "runs/glyphs", "runs/folds"))
 
 
 BENCHMARKS = {
@@ -104,7 +104,7 @@ def shortened(command: str) -> list[str]:
         return ["bench", "folds", *itertools.chain(*(told | short | {"--query": "2"}).items())]
     if arguments[0] == "bench":
         return [*arguments, *BENCHMARKS[arguments[1]].split()]
-    small = {"--steps": 1, "--width": 4}
+    small = {"--steps": 1, "--width": 4, "--budget": 1}
     pairs = zip(["", *arguments], arguments, strict=False)
     return [str(min(int(word), small[flag])) if flag in small else word for flag, word in pairs]
 
