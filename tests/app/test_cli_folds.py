@@ -73,6 +73,15 @@ def test_what_is_there_is_not_made_again(cli: Callable[..., Any], tmp_path: Path
 
 
 @pytest.mark.usefixtures("people")
+def test_other_episodes_are_judged_anew(cli: Callable[..., Any]) -> None:
+    few = json.loads(cli(*ASKED, "--learners", "nearest", "--json").out)["nearest-5s"]
+    more = json.loads(cli(*ASKED, "--learners", "nearest", "--json", "--episodes", "12").out)["nearest-5s"]
+    other = json.loads(cli(*ASKED, "--learners", "nearest", "--json", "--seed", "3").out)["nearest-5s"]
+    assert (few["episodes"], more["episodes"], other["seed"]) == (9, 12, 3)
+    assert len({one["scores"]["mse"]["mean"] for one in (few, more, other)}) == 3
+
+
+@pytest.mark.usefixtures("people")
 def test_a_learner_that_cannot_is_named_and_the_others_have_rows(cli: Callable[..., Any]) -> None:
     answer = cli(*ASKED, "--learners", "nearest,protonet")
     assert answer.code == 0
@@ -87,6 +96,8 @@ def test_a_learner_that_cannot_is_named_and_the_others_have_rows(cli: Callable[.
     [
         (("--partitions", "0,0"), "expected numbers with commas"),
         (("--partitions", "0,x"), "expected numbers with commas"),
+        (("--episodes", "0"), "--episodes is 0"),
+        (("--learners", "protonet"), "no learner has a row. protonet: protonet does not do regression"),
         (("--learners", "nearest", "--against", "cnp"), "learner of --against"),
         (("--tasks", "sinusoid"), "unknown option of sinusoid 'partition'"),
     ],

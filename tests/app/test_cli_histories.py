@@ -92,6 +92,9 @@ def test_a_taste_is_learnt_and_the_catalogue_ranked_without_the_data(cli: Callab
     Path("more.csv").write_text(table(rows[6:8]))
     assert json.loads(cli("add", "me.qs", "more.csv", "--json").out)["points"] == 8
     whole = qs.FewShotRegressor(weights=runs / "ratings", device="cpu")
+    again = cli("add", "me.qs", "more.csv", "--json")
+    assert "more.csv: 2 of 2 points are known already" in again.err
+    assert json.loads(again.out)["points"] == 8
     Path("both.csv").write_text(table(rows[:8]))
     np.testing.assert_allclose(
         qs.FewShotRegressor.load("me.qs").predict(None), whole.fit("both.csv").predict(None), atol=1e-5
@@ -107,6 +110,8 @@ def test_a_taste_is_learnt_and_the_catalogue_ranked_without_the_data(cli: Callab
         ("ratings", table([("drama 1", "?")]), (), "own.csv has no rating"),
         ("ratings", "film,stars\na,3\n", (), "own.csv has no column of items"),
         ("ratings", table([("drama 1", 3)]), ("--target", "rating"), "--target is for classes"),
+        ("ratings", table([("drama 1", 3)]), ("--out", "own.csv"), "own.csv is there already and is no model"),
+        ("ratings", "user,title,rating\na,drama 1,3\nb,drama 2,4\n", (), "ratings of 2 users (a, b); expected one"),
         ("glucose", record(3), (), "expected 8 or more"),
         ("pk", "id,time,dose,level\na,0,25,\na,2,,17\n", (), "weight"),
     ],
@@ -126,6 +131,7 @@ def test_questions_that_cannot_be_are_refused(cli: Callable[..., Any], runs: Pat
     assert cli("fit", "own.csv", "--weights", str(runs / "ratings")).code == 0
     for args, said in (
         (("predict", "own.qs", "own.csv"), "every item of own.csv has a rating"),
+        (("predict", "own.qs", "--top", "-3"), "--top is -3"),
         (("predict", "own.qs", "--abstain", "0.9"), "--abstain is for labels"),
         (("add", "own.qs", "own.csv", "--label", "x"), "this model predicts numbers"),
         (("predict", "own.qs", "lost.csv"), "there is no file lost.csv"),

@@ -84,7 +84,9 @@ def test_clicks_are_liked(tmp_path: Path) -> None:
     assert (task.query.y[:, :4] == 1).all()
     assert (task.query.y[:, 4:] == -1).all()
     with pytest.raises(UserError, match="has no times"):
-        UserRatings(path=str(tmp_path / "ratings.csv"), order="time")
+        UserRatings(path=str(tmp_path / "ratings.csv"), order="time", judge="ranking")
+    with pytest.raises(UserError, match="can only be ranked"):
+        UserRatings(path=str(tmp_path / "ratings.csv"))
 
 
 def test_dates_are_times(tmp_path: Path) -> None:

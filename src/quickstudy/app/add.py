@@ -19,6 +19,7 @@ from quickstudy.tasks.places import lock
 
 if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier
+    from quickstudy.estimator.inputs import Array
 
 DESCRIPTION = """Learn from more pictures, or rows of tables (CSV). MODEL is a file that `quickstudy fit` wrote; it
 changes whole, or not at all.
@@ -86,13 +87,25 @@ def add_history(flags: Flags) -> int:
     """Learn what tables say that is new of the one person a model is about."""
     from quickstudy.app import histories
     from quickstudy.estimator import FewShotRegressor
+    from quickstudy.estimator.inputs import Found
 
     if flags.label or flags.target:
         raise UserError("--label and --target are for classes, and this model predicts numbers. Leave them out.")
     made = FewShotRegressor.load(flags.model)
     for path in flags.examples:
-        made.partial_fit(str(path))
+        found = histories.records(made).read_place(path.expanduser())
+        known = {key(*one) for one in zip(made.examples_, made.y_, strict=True)}
+        fresh = [key(*one) not in known for one in zip(found.kept, found.targets, strict=True)]
+        if not all(fresh):
+            print(f"{path}: {fresh.count(False)} of {len(fresh)} points are known already", file=sys.stderr)
+        if any(fresh):
+            made.learn(Found(*(part[fresh] for part in found)))
     return histories.report(made, made.save(flags.model), flags.json)
+
+
+def key(kept: Array, target: Array) -> bytes:
+    """Equal for points that are the same."""
+    return bytes(kept.tobytes() + target.tobytes())
 
 
 def add_cases(made: FewShotClassifier, paths: tuple[Path, ...], text: str) -> None:

@@ -19,6 +19,7 @@ from quickstudy.bench.ladder import Ladder, Refused
 from quickstudy.errors import UserError, unknown
 from quickstudy.plan import TrainConfig
 from quickstudy.tasks import load as load_tasks
+from quickstudy.tasks.base import check_counts
 
 DESCRIPTION = """Train every learner anew on each partition of a family of people, by its own recipe, and judge all on
 the same held-out ones: one JSON row for each learner and column, with paired differences. What is there is not made
@@ -61,6 +62,7 @@ def main(args: list[str]) -> int:
     """Run the benchmark; the last line on stdout is the folder of the rows."""
     flags = parse(Flags, args, prog="quickstudy bench folds", description=DESCRIPTION)
     partitions = numbers(flags.partitions)
+    check_counts(episodes=flags.episodes, query=flags.query)
     family = load_tasks(f"{flags.tasks}:partition={partitions[0]}")
     names = chosen(flags.learners, family)
     against = [name.strip() for name in flags.against.split(",") if name.strip()] or names[:1]
@@ -80,6 +82,8 @@ def main(args: list[str]) -> int:
     )
     folds = Folds(tasks=flags.tasks, partitions=partitions, against=against, ladder=ladder)
     made, refused = measure(folds, lambda line: print(line, file=sys.stderr))
+    if not made:
+        raise UserError("no learner has a row. " + " ".join(f"{one.learner}: {one.why}" for one in refused))
     rows = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in made}
     if flags.json:
         output.print_json(rows)

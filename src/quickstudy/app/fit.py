@@ -57,6 +57,7 @@ def main(args: list[str]) -> int:
     out = flags.out or Path(f"{flags.examples.stem if alone else flags.examples.resolve().name}.qs")
     if out.is_dir():
         raise UserError(f"{out} is a folder; expected the file to write, for example {out / 'mine.qs'}.")
+    check_free(out)
     if spec is not None and spec.kind == "regression":
         return history(flags, out)
     made = FewShotClassifier(weights=flags.weights, inner_steps=flags.inner_steps, device=flags.device)
@@ -70,6 +71,17 @@ def main(args: list[str]) -> int:
     print(f"learnt by {learnt_by(made)}", file=sys.stderr)
     report(made, made.save(out), flags.json)
     return 0
+
+
+def check_free(out: Path) -> None:
+    """UserError where ``out`` is there and is no model, but somebody's examples for instance."""
+    from quickstudy.estimator import saved
+
+    if out.is_file():
+        try:
+            saved.spec(out)
+        except UserError as error:
+            raise UserError(f"{out} is there already and is no model. Choose another --out, or remove it.") from error
 
 
 def history(flags: Flags, out: Path) -> int:

@@ -62,6 +62,8 @@ def main(args: list[str]) -> int:
     if flags.json and flags.csv:
         raise UserError("--json and --csv are two ways to say it. Leave one out.")
     how: Literal["json", "csv", "words"] = "json" if flags.json else "csv" if flags.csv else "words"
+    if flags.top < 0:
+        raise UserError(f"--top is {flags.top}; expected a number of lines, or 0 for all.")
     if of_numbers(flags.model):
         return history(flags, how)
     if not flags.examples:

@@ -54,7 +54,7 @@ def measure(folds: Folds, say: Say) -> tuple[list[Path], list[Refused]]:
     for partition in folds.partitions:
         ladder = folds.of(partition)
         for name in [name for name in ladder.learners if name not in refused]:
-            missing = [column for column in ladder.columns if not scores_file(ladder, name, column).is_file()]
+            missing = [column for column in ladder.columns if not is_judged(ladder, name, column)]
             try:
                 if missing:
                     judge(ladder, name, missing, say)
@@ -66,6 +66,17 @@ def measure(folds: Folds, say: Say) -> tuple[list[Path], list[Refused]]:
     return list(write_rows(replace(folds, against=against, ladder=replace(folds.ladder, learners=kept)))), [
         *refused.values()
     ]
+
+
+def is_judged(ladder: Ladder, name: str, column: Column) -> bool:
+    """Whether its scores on the episodes that are asked for are there."""
+    path = scores_file(ladder, name, column)
+    return path.is_file() and runs.read_tensors(path)[1]["asked"] == asked(ladder)
+
+
+def asked(ladder: Ladder) -> dict[str, int]:
+    """What decides the episodes beside family and column."""
+    return {"episodes": ladder.episodes, "query": ladder.query, "seed": ladder.seed}
 
 
 def judge(ladder: Ladder, name: str, missing: Sequence[Column], say: Say) -> None:
@@ -84,7 +95,8 @@ def judge(ladder: Ladder, name: str, missing: Sequence[Column], say: Say) -> Non
         )
         scores = {found.metric: found.scores, **found.other_scores}
         tensors = {f"score/{metric}": value for metric, value in scores.items()}
-        runs.write_tensors(scores_file(ladder, name, column), tensors | {"units": found.unit_ids}, note(found))
+        told = note(found) | {"asked": asked(ladder)}
+        runs.write_tensors(scores_file(ladder, name, column), tensors | {"units": found.unit_ids}, told)
         ci95 = finite(found.ci95)
         say(f"{ladder.family.spec.name}: {name} {column}: {found.metric} {found.mean:.4f} +- {ci95 or math.nan:.4f}")
 

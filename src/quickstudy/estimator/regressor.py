@@ -46,9 +46,13 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
         if not hasattr(self, "adapted_"):
             return self.fit(X, y)
         with self._whole():
-            found = self._read(self._reader, X, y, first=False)
-            before = self.examples_, self.y_, self.names_
-            self._keep(*(np.concatenate(each) for each in zip(before, found, strict=True)))
+            self.learn(self._read(self._reader, X, y, first=False))
+        return self
+
+    def learn(self, found: Found) -> Self:
+        """Learn from points that were read; of a fitted one."""
+        before = self.examples_, self.y_, self.names_
+        self._keep(*(np.concatenate(each) for each in zip(before, found, strict=True)))
         return self
 
     def forget(self, examples: Sequence[int] | int) -> Self:

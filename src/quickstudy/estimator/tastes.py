@@ -108,6 +108,9 @@ class Tastes(Records):
         """Every line of the table, with NaN where there is no rating."""
         header, cells = read(place, least=1)
         column = {what: _column(header, what) for what in ("item", "title", "rating")}
+        user = _column(header, "user")
+        if user is not None and len(people := sorted({row[user] for row in cells})) > 1:
+            raise UserError(f"{place} has ratings of {len(people)} users ({', '.join(people[:5])}); expected one.")
         at = column["item"] if column["title"] is None else column["title"]
         if at is None:
             raise UserError(f"{place} has no column of items. Expected title, or item for ids, and rating.")

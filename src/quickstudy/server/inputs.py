@@ -164,6 +164,8 @@ def _numbers(rows: list[list[float]], reads: Numbers, note: Note, limits: Limits
 def _patients(given: Sequence[Terms], reads: Cases, limits: Limits) -> Array:
     for one in given:
         words = [*one.observed, *one.excluded]
+        if not one.observed:
+            raise RefusedError("a patient has no observed term. Give one at least, such as " + reads.names[-1] + ".")
         if len(words) > limits.columns:
             raise TooLargeError(f"there are {len(words)} terms, and a patient may have {limits.columns}.")
         if odd := next((word for word in words if reads.ontology.find(word) is None), None):

@@ -198,7 +198,7 @@ def folded(text: str) -> str:
 
 def divided(weights: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """``weights`` that learn ratings, and all others; UserError for more than one of the former."""
-    tastes = {name: place for name, place in weights.items() if _rates(place)}
+    tastes = {name: place for name, place in weights.items() if name != source.PLAIN and _rates(place)}
     if len(tastes) > 1:
         raise UserError(f"--weights has {' and '.join(tastes)}, which all learn ratings. Give one of them.")
     if files := [place for place in tastes.values() if Path(place).is_file()]:

@@ -107,6 +107,8 @@ class UserRatings(RatedItems):
                 f"{where} has {users} users and {items} items: their table would have {users * items:.0e} cells, and "
                 f"there is room for {MOST_CELLS:.0e}. Keep fewer users, or the items that are rated often."
             )
+        if self.ratings.clicks and self.judge == "ratings":
+            raise UserError(f"{where} has no ratings but clicks, which can only be ranked. Use judge=ranking.")
         if self.order == "time" and not self.ratings.timed:
             raise UserError(f"{where} has no times, so nothing is first in time. Use order=random.")
 
