@@ -1,6 +1,7 @@
 """Names of families, sine waves, warps and mixtures."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.utils import _pytree as pytree
 from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.tasks.base import OnDevice
+from quickstudy.tasks.places import find, held
 from quickstudy.tasks.sinusoid import Sinusoid
 from quickstudy.tasks.warp import Warp, affine, resize
 
@@ -173,3 +175,14 @@ def test_families_that_compute_on_any_device_do(name: str) -> None:
     # a device without numbers: whatever was made on another one, or read back from it, is an error there
     drawn = family.sample("train", torch.arange(3, device="meta"), way=2, shot=2, query=2, seed=0)
     assert {leaf.device.type for leaf in pytree.tree_leaves(drawn)} == {"meta"}
+
+
+def test_a_data_set_is_found_whatever_a_folder_here_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data/pk").mkdir(parents=True)
+    (tmp_path / "pk").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QUICKSTUDY_DATA", str(tmp_path / "data"))
+    assert held("pk") == tmp_path / "data/pk"
+    assert find("pk") == tmp_path / "pk"
+    monkeypatch.delenv("QUICKSTUDY_DATA")
+    assert held("pk") == tmp_path / "pk"

@@ -27,7 +27,7 @@ from quickstudy.tasks.base import (
     masked_mean,
 )
 from quickstudy.tasks.dosing import Records, names, records
-from quickstudy.tasks.places import find
+from quickstudy.tasks.places import held
 from quickstudy.tasks.simulated_patients import simulated as simulate
 
 FOLDS = 5
@@ -63,7 +63,7 @@ class PK:
             raise UserError(f"the partition of pk is {partition}; it must be 0 or more.")
         self.order, self.partition = order, partition
         self.drug, self.about = drug, drugs.DRUGS[drug]
-        patients = simulate(drug) if simulated else drugs.read(drug, find("pk"))
+        patients = simulate(drug) if simulated else drugs.read(drug, held("pk"))
         self.patients = tuple(patient.name for patient in patients)
         self.records: Records = records(patients, self.about.fields, self.about.slots)
         options = {"drug": (drug, "phenobarbital"), "order": (order, "time"), "partition": (partition, 0)}

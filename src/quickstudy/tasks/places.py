@@ -42,6 +42,12 @@ def find(path: str) -> Path:
     return here.absolute()
 
 
+def held(name: str) -> Path:
+    """The data set ``name`` of the folder QUICKSTUDY_DATA, whatever else is called so here; else as ``find``."""
+    own = data_folder()
+    return own / name if own and (own / name).exists() else find(name)
+
+
 def cache_folder() -> Path:
     """The folder for downloads and decoded data: ``QUICKSTUDY_CACHE``, else the platform's own. It may not exist."""
     named = os.environ.get("QUICKSTUDY_CACHE")

@@ -18,11 +18,13 @@ from torch import Tensor
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw, ranking
 from quickstudy.tasks.base import Examples, Predict, Spec, Split, Task, WholeTasks, check_counts, check_split
-from quickstudy.tasks.places import find, notice
+from quickstudy.tasks.places import find, held, notice
 from quickstudy.tasks.rated_items import COLUMNS, ITEM, RatedItems
 from quickstudy.tasks.rating_files import read
 from quickstudy.tasks.simulated_ratings import simulated as simulate
 
+MOVIELENS = "movielens"
+"""Where the folder of MovieLens is, in QUICKSTUDY_DATA."""
 TENTHS = 10
 """A partition tests two tenths of the users and validates on one."""
 LIKED = 0.75
@@ -53,7 +55,7 @@ class UserRatings(RatedItems):
         order: Literal["random", "time"] = "random",
         judge: Literal["ratings", "ranking"] = "ratings",
         partition: int = 0,
-        path: str = "movielens",
+        path: str = MOVIELENS,
         low: float = math.nan,
         high: float = math.nan,
         simulated: bool = False,
@@ -62,7 +64,7 @@ class UserRatings(RatedItems):
             raise UserError(f"the partition of ratings is {partition}; expected 0 or more.")
         if low >= high:
             raise UserError(f"the scale of ratings is from {low:g} to {high:g}; expected low below high.")
-        found = find(path)
+        found = held(path) if path == MOVIELENS else find(path)
         ratings, content, fingerprint = simulate() if simulated else read(found, low, high)
         self.ratings, self.content, self.order, self.judge = ratings, content, order, judge
         where = "simulated" if simulated else str(found)
@@ -80,7 +82,7 @@ class UserRatings(RatedItems):
         self.space = "simulated" if simulated else found.name
         options = [":order=time"] * (order == "time") + [":judge=ranking"] * (judge == "ranking")
         options += [f":partition={partition}"] * (partition > 0)
-        options += [f":path={quote(str(found), '/ ')}"] * (path != "movielens" and not simulated)
+        options += [f":path={quote(str(found), '/ ')}"] * (path != MOVIELENS and not simulated)
         options += [f":{name}={end:g}" for name, end in (("low", low), ("high", high)) if not math.isnan(end)]
         self.spec = Spec(
             name="ratings" + "".join(options) + ":simulated=true" * simulated,
