@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from test_people import files as people
 
 from quickstudy.app.cli import main
 from quickstudy.learners import LEARNERS
@@ -75,6 +76,7 @@ def test_snippets_run(number: int, tmp_path: Path) -> None:
 def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     draw(tmp_path)
+    people(tmp_path)
     ours = [command for command in COMMANDS if command.startswith("quickstudy") and not is_recipe(command)]
     assert len(ours) >= 5
     for command in ours:

@@ -48,7 +48,13 @@ def test_a_row_is_over_all_people_and_differences_are_paired(cli: Callable[..., 
     rows = json.loads(answer.out)
     assert sorted(rows) == ["cnp-5s", "nearest-5s"]
     parts = [
-        evaluate(tmp_path / f"runs/folds/partition-{number}/cnp", People(partition=number), shot=5, query=4, episodes=9)
+        evaluate(
+            tmp_path / f"runs/folds/people/partition-{number}/cnp",
+            People(partition=number),
+            shot=5,
+            query=4,
+            episodes=9,
+        )
         for number in (0, 1)
     ]
     scores, units = (torch.cat([getattr(part, name) for part in parts]) for name in ("scores", "unit_ids"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,10 +51,10 @@ class Flags:
     """Of weights and episodes."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
-    runs: Path = Path("runs/folds")
-    """Folder for the runs."""
-    out: Path = Path("runs/folds/rows")
-    """Folder for the rows."""
+    runs: Path | None = None
+    """Folder for the runs; by default one of the tasks' own below runs/folds."""
+    out: Path | None = None
+    """Folder for the rows; by default rows in that of the runs."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """All rows as one JSON object."""
 
@@ -69,6 +70,8 @@ def main(args: list[str]) -> int:
     for name in against:
         if name not in names:
             raise unknown("learner of --against, which are among --learners:", name, names)
+    place = flags.runs or Path("runs/folds") / re.sub(r"[^\w.+-]+", "-", flags.tasks.replace("=", ""))
+    out = flags.out or place / "rows"
     ladder = Ladder(
         family=family,
         learners=names,
@@ -77,8 +80,8 @@ def main(args: list[str]) -> int:
         episodes=flags.episodes,
         query=flags.query,
         seed=flags.seed,
-        runs=flags.runs,
-        out=flags.out,
+        runs=place,
+        out=out,
     )
     folds = Folds(tasks=flags.tasks, partitions=partitions, against=against, ladder=ladder)
     made, refused = measure(folds, lambda line: print(line, file=sys.stderr))
@@ -89,7 +92,7 @@ def main(args: list[str]) -> int:
         output.print_json(rows)
     else:
         show(folds, rows, refused)
-        print(flags.out)
+        print(out)
     return 0
 
 
