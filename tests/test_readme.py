@@ -200,6 +200,7 @@ def test_scores_of_small_tables_are_those_recorded() -> None:
         row = json.loads((ROOT / path).read_text())
         assert (row["table"], row["shot"]) == (name, int(shot))
         assert row["episodes"] >= 100
+        row["scores"].pop("elsewhere", None)  # which the table of hospitals has
         scores = [f"{100 * one['mean']:.1f} ± {100 * one['ci95']:.1f}" for one in row["scores"].values()]
         ahead = row["ahead_of"]["logistic regression"]
         assert cells.replace("*", "").split(" | ") == [
