@@ -113,7 +113,26 @@ def test_ids_may_have_commas_or_spaces_between_them_and_names_may_not(tmp_path: 
         ("p.json", {"id": "x"}, "no list phenotypicFeatures"),
         ("p.json", packet(phenotypicFeatures=[{"type": {}}]), r"phenotypicFeatures\[0\] has no type"),
         ("p.json", [packet(), packet()], "number 2: the patient p1 is also in .*number 1"),
+        ("p.json", packet(diseases=["OMIM:1"]), r"p.json: diseases\[0\] is 'OMIM:1'; expected an object"),
+        ("p.json", packet(diseases=[{"term": "OMIM:1"}]), r"p.json: diseases\[0\]: term is 'OMIM:1'; expected an obj"),
+        ("p.json", packet(diseases={"term": {}}), "p.json: diseases is .*; expected a list"),
+        ("p.json", packet(interpretations=[None]), r"p.json: interpretations\[0\] is None; expected an object"),
+        ("p.json", packet(interpretations=[{"diagnosis": {"genomicInterpretations": ["x"]}}]), "genomic.* is 'x'; exp"),
+        ("p.json", packet(metaData="x"), "p.json: metaData is 'x'; expected an object"),
+        ("p.json", packet(metaData={"externalReferences": ["PMID:1"]}), r"externalReferences\[0\] is 'PMID:1'; exp"),
+        ("p.json", packet("", subject="Bob"), "p.json: subject is 'Bob'; expected an object"),
+        ("p.json", packet({"a": 1}), "p.json: id is {'a': 1}; expected a word"),
+        ("p.json", [packet(), packet({})], "p.json, number 2: id is {}; expected a word"),
+        ("p.json", "[" * 200_000, "p.json has lists in lists without end"),
+        ("p.json", '{"id": ' + "1" * 5000 + "}", "p.json is no JSON"),
         ("p.jsonl", '{"id": "a", "observed": "HP:1"}', "line 1: observed is 'HP:1'; expected a list"),
+        (
+            "p.jsonl",
+            '\n{"id": "a", "observed": [], "disease": {"id": "D"}}',
+            "line 2: disease is {'id': 'D'}; expected",
+        ),
+        ("t.csv", "id,terms\np1," + "H" * 200_000 + "\n", "t.csv, line 2: this is no row of a table .field larger"),
+        ("t.csv", "id,term\np1,HP:1\np1,\n", "line 3: there is no term for the patient p1"),
         ("t.csv", "a,b\n1,2\n", "line 1: there is no column of terms among a, b"),
         ("t.csv", "id,terms\np1,HP:1,HP:2\n", "line 2: there are 3 cells, and the header has 2"),
         ("t.csv", "id,terms\np1,HP:1\np2,HP:1\np1,HP:2\n", "line 4: the patient p1 is also in .*line 2"),
@@ -127,6 +146,37 @@ def test_ids_may_have_commas_or_spaces_between_them_and_names_may_not(tmp_path: 
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, name: str, content: Any, says: str) -> None:
     with pytest.raises(UserError, match=says):
         phenopackets.cases(write(tmp_path / name, content))
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (("true", "TRUE", "yes", "Y", "1", "x", "absent", "negated", "not present", "not_observed"), True),
+        (("", "false", "No", "n", "0", "present", "observed"), False),
+    ],
+)
+def test_yes_and_no_in_many_words(tmp_path: Path, words: tuple[str, ...], out: bool) -> None:
+    text = "id,term,excluded\n" + "".join(f"{at},HP:1,{word}\n" for at, word in enumerate(words))
+    found = phenopackets.cases(write(tmp_path / "t.csv", text))
+    features = [[{"type": {"id": "HP:1"}, field: word} for word in words] for field in ("excluded", "negated")]
+    found += phenopackets.cases(
+        write(tmp_path / "p.json", [packet(str(n), phenotypicFeatures=one) for n, one in enumerate(features)])
+    )
+    for case in found:
+        assert {*case.excluded} == ({"HP:1"} if out else set())
+        assert {*case.observed} == (set() if out else {"HP:1"})
+
+
+@pytest.mark.parametrize("word", ["ja", "n/a", "-", "maybe", "unknown", "2"])
+def test_a_word_that_says_neither_yes_nor_no_is_refused(tmp_path: Path, word: str) -> None:
+    path = write(tmp_path / "t.csv", f"id,term,excluded\np1,HP:1,no\np1,HP:2,{word}\n")
+    with pytest.raises(
+        UserError, match=f"t.csv, line 3: excluded is '{word}'; expected true for a term that was looked"
+    ):
+        phenopackets.cases(path)
+    features = [{"type": {"id": "HP:1"}, "excluded": word}]
+    with pytest.raises(UserError, match=rf"p.json: phenotypicFeatures\[0\]: excluded is '{word}'"):
+        phenopackets.cases(write(tmp_path / "p.json", packet(phenotypicFeatures=features)))
 
 
 def test_nothing_there(tmp_path: Path) -> None:

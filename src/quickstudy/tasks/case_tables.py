@@ -1,7 +1,7 @@
 """Tables of patients and their terms: a patient a row, or a term a row.
 
     patient, disease (optional), observed, excluded (optional)     terms with ; or | between them; ids also with commas
-    patient, disease (optional), term, excluded (optional)         ``excluded`` is true, yes, 1, x or excluded, or not
+    patient, disease (optional), term, excluded (optional)         ``excluded`` is true or false, in a word of yes_no.py
 
 Between columns there are commas, semicolons or tabs.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 from quickstudy.errors import UserError
 from quickstudy.tasks.ontology import ID
 from quickstudy.tasks.terms import PAPER, Case
+from quickstudy.tasks.yes_no import excluded
 
 COLUMNS = {
     "patient": ("patient", "patient_id", "id", "case", "case_id", "subject"),
@@ -31,8 +32,8 @@ COLUMNS = {
 
 def rows(text: str, path: Path) -> Iterator[Case]:
     """The patients in the ``text`` of the file ``path``, as its rows stand; UserError names the line."""
-    lines = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=text.partition("\n")[0].count))
-    header = [name.strip().lower() for name in next(lines, [])]
+    lines = _lines(text, path)
+    header = [name.lower() for name in next(lines, (1, []))[1]]
     at = {what: next((header.index(name) for name in names if name in header), -1) for what, names in COLUMNS.items()}
     if at["observed"] < 0 and at["term"] < 0:
         raise UserError(
@@ -40,21 +41,34 @@ def rows(text: str, path: Path) -> Iterator[Case]:
             f"{', '.join((*COLUMNS['observed'], *COLUMNS['term']))}."
         )
     found = []
-    for line in lines:
-        if any(cell.strip() for cell in line):
+    for number, line in lines:
+        if any(line):
+            where = f"{path}, line {number}"
             if len(line) != len(header):
                 raise UserError(
-                    f"{path}, line {lines.line_num}: there are {len(line)} cells, and the header has {len(header)}. "
-                    "Put ; or | between terms, or quote the cell."
+                    f"{where}: there are {len(line)} cells, and the header has {len(header)}. Put ; or | between "
+                    "terms, or quote the cell."
                 )
-            row = {what: line[column].strip() if column >= 0 else "" for what, column in at.items()}
-            found.append((row, f"{path}, line {lines.line_num}"))
+            found.append(({what: line[column] if column >= 0 else "" for what, column in at.items()}, where))
     if at["observed"] >= 0:
         for row, where in found:
-            observed, excluded = (tuple(_words(row[what])) for what in ("observed", "excluded"))
-            yield _row(row["patient"] or where, row["disease"], observed, excluded, where)
+            own, absent = (tuple(_words(row[what])) for what in ("observed", "excluded"))
+            yield _row(row["patient"] or where, row["disease"], own, absent, where)
     else:
         yield from _long(found)
+
+
+def _lines(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number, in the file, of each row's last line, and the row's cells."""
+    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=text.partition("\n")[0].count))
+    try:
+        for line in reader:
+            yield reader.line_num, [cell.strip() for cell in line]
+    except csv.Error as error:
+        raise UserError(
+            f"{path}, line {reader.line_num}: this is no row of a table ({error}). Is there a quotation mark too "
+            "many, or too few?"
+        ) from error
 
 
 def _long(rows: Sequence[tuple[dict[str, str], str]]) -> Iterator[Case]:
@@ -63,20 +77,22 @@ def _long(rows: Sequence[tuple[dict[str, str], str]]) -> Iterator[Case]:
     for row, where in rows:
         if not row["patient"]:
             raise UserError(f"{where}: there is no patient for the term {row['term']!r}. Name one in each row.")
+        if not row["term"]:
+            raise UserError(f"{where}: there is no term for the patient {row['patient']}. Name one in each row.")
         together.setdefault(row["patient"], []).append((row, where))
     for name, own in together.items():
         labels = Counter(row["disease"] for row, _ in own if row["disease"])
         if len(labels) > 1:
             where = next(where for row, where in own if row["disease"] not in ("", own[0][0]["disease"]))
             raise UserError(f"{where}: the patient {name} has two diseases ({', '.join(labels)}). Keep one of them.")
-        absent = [row["excluded"].lower() in ("true", "yes", "1", "excluded", "x") for row, _ in own]
+        absent = [excluded(row["excluded"], where) for row, where in own]
         words = [tuple(row["term"] for (row, _), out in zip(own, absent, strict=True) if out == one) for one in (0, 1)]
         yield _row(name, next(iter(labels), ""), words[0], words[1], own[0][1])
 
 
-def _row(name: str, disease: str, observed: tuple[str, ...], excluded: tuple[str, ...], where: str) -> Case:
+def _row(name: str, disease: str, observed: tuple[str, ...], absent: tuple[str, ...], where: str) -> Case:
     papers = tuple(dict.fromkeys(PAPER.findall(name)))
-    return Case(name, disease or None, observed, excluded, where, papers=papers)
+    return Case(name, disease or None, observed, absent, where, papers=papers)
 
 
 def _words(cell: str) -> Iterator[str]:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from quickstudy.errors import UserError
-from quickstudy.tasks import case_tables
+from quickstudy.tasks import case_tables, packet
 from quickstudy.tasks.places import notice
-from quickstudy.tasks.terms import PAPER, Case
+from quickstudy.tasks.terms import Case
 
 ALIKE = 5
 """Observed terms that two patients hardly share by chance, all of them and no other."""
@@ -99,7 +99,7 @@ def _json(text: str, path: Path) -> Iterator[Case]:
         value = value["members"]
     many = isinstance(value, list)
     for at, one in enumerate(value if many else [value]):
-        yield _packet(one, f"{path}, number {at + 1}" if many else str(path))
+        yield packet.case(one, f"{path}, number {at + 1}" if many else str(path))
 
 
 def _json_lines(text: str, path: Path) -> Iterator[Case]:
@@ -107,80 +107,17 @@ def _json_lines(text: str, path: Path) -> Iterator[Case]:
         if content.strip():
             where = f"{path}, line {line}"
             value = _parsed(content, where)
-            yield _plain(value, where) if isinstance(value, dict) and "observed" in value else _packet(value, where)
+            plain = isinstance(value, dict) and "observed" in value
+            yield packet.plain(value, where) if plain else packet.case(value, where)
 
 
 def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except RecursionError as error:
+        raise UserError(f"{where} has lists in lists without end. Expected a phenopacket.") from error
+    except ValueError as error:  # also for a number of thousands of digits
         raise UserError(f"{where} is no JSON ({error}). Is it cut off?") from error
-
-
-def _plain(value: dict[str, Any], where: str) -> Case:
-    def words(field: str) -> tuple[str, ...]:
-        found = value.get(field) or []
-        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-            raise UserError(f"{where}: {field} is {found!r}; expected a list of HPO terms.")
-        return tuple(found)
-
-    name = str(value.get("id") or where)
-    return Case(
-        id=name,
-        label=value.get("disease"),
-        observed=words("observed"),
-        excluded=words("excluded"),
-        source=where,
-        papers=tuple(dict.fromkeys(PAPER.findall(name))),
-        genes=words("gene"),
-    )
-
-
-def _packet(value: Any, where: str) -> Case:
-    """A phenopacket; measurements, biosamples and the like are not looked at."""
-    features = value.get("phenotypicFeatures") if isinstance(value, dict) else None
-    if not isinstance(features, list):
-        raise UserError(f"{where} has no list phenotypicFeatures. Expected a GA4GH phenopacket (schema version 2).")
-    observed: list[str] = []
-    excluded: list[str] = []
-    for at, feature in enumerate(features):
-        kind = feature.get("type") if isinstance(feature, dict) else None
-        word = (kind.get("id") or kind.get("label")) if isinstance(kind, dict) else None
-        if not isinstance(word, str):
-            raise UserError(f"{where}: phenotypicFeatures[{at}] has no type with an id. Name its HPO term.")
-        (excluded if feature.get("excluded") or feature.get("negated") else observed).append(word)
-    name = str(value.get("id") or (value.get("subject") or {}).get("id") or where)
-    references = [one.get("id", "") for one in (value.get("metaData") or {}).get("externalReferences") or []]
-    papers = PAPER.findall(" ".join([*map(str, references), name]))
-    return Case(
-        id=name,
-        label=_diagnosis(value),
-        observed=tuple(observed),
-        excluded=tuple(excluded),
-        source=where,
-        papers=tuple(dict.fromkeys(paper.replace(":", "_") for paper in papers)),
-        genes=tuple(dict.fromkeys(_genes(value))),
-    )
-
-
-def _diagnosis(value: dict[str, Any]) -> str | None:
-    """Id, or else name, of the first disease that is not ruled out, of the interpretations first."""
-    made = [(one.get("diagnosis") or {}).get("disease") for one in value.get("interpretations") or []]
-    said = [one.get("term") for one in value.get("diseases") or [] if not one.get("excluded")]
-    for disease in [*made, *said]:
-        if disease and (found := disease.get("id") or disease.get("label")):
-            return str(found)
-    return None
-
-
-def _genes(value: Any) -> Iterator[str]:
-    """Symbols of all genes in the interpretations."""
-    for one in value.get("interpretations") or []:
-        for found in (one.get("diagnosis") or {}).get("genomicInterpretations") or []:
-            variant = (found.get("variantInterpretation") or {}).get("variationDescriptor") or {}
-            for gene in (found.get("gene"), variant.get("geneContext")):
-                if gene and gene.get("symbol"):
-                    yield str(gene["symbol"])
 
 
 READERS: dict[str, Callable[[str, Path], Iterator[Case]]] = {
