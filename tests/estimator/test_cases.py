@@ -95,6 +95,86 @@ def test_a_patient_without_a_term_is_one_who_never_had_it(
                 np.testing.assert_array_equal(changed, anew)
 
 
+def test_a_patient_of_whom_an_exclusion_is_open(run: runs.Run, patients: tuple[list[Case], list[str]]) -> None:
+    reads, made = Cases(run.spec), FewShotClassifier()
+    looked_for = 0
+    for row in reads.read(patients[0], made, True):
+        observed = [run.spec.names[at].partition(" ")[0] for at in np.flatnonzero(row == 1)]
+        out = reads.ruled_out(row)
+        ids = [run.spec.names[at].partition(" ")[0] for at in out]
+        for number, changed in enumerate(reads.not_ruled_out(row, out)):
+            others = [one for at, one in enumerate(ids) if at != number]
+            anew = reads.read([{"observed": observed, "excluded": others}], made, True)[0]
+            np.testing.assert_array_equal(changed, anew)
+            looked_for += 1
+    assert looked_for > 10
+
+
+def test_what_was_excluded_is_among_the_reasons(tmp_path: Path) -> None:
+    """Of the patient nothing is known that tells the two diseases apart, but for one exclusion."""
+    known = qs.train("naivebayes", "phenotypes:simulated=true", out=tmp_path / "bayes")
+    common, decides = (known.spec.names[at].partition(" ")[0] for at in (10, 100))
+    told = [{"observed": [common], "excluded": [decides]}, {"observed": [common, decides]}]
+    made = FewShotClassifier(weights=known.path, device="cpu").fit(told * 3, ["without", "with"] * 3)
+    row = made._reader.read([{"observed": [common], "excluded": [decides]}], made, False)[0]
+    first, second = differential(made, row, most=None)
+    assert (first.label, second.label) == ("without", "with")
+    ((term, weight),) = first.speaks_for
+    assert term == f"not {known.spec.names[100]}"
+    open_ = made.predict_proba([{"observed": [common]}])[0]
+    own = made.predict_proba(row[None])[0]
+    assert weight == pytest.approx(np.log(own[1] / own[0]) - np.log(open_[1] / open_[0]), rel=1e-3)
+    assert second.speaks_against == [(term, pytest.approx(-weight, rel=1e-3))]
+
+
+def family_of_terms(run: runs.Run) -> tuple[str, str, str]:
+    """Ids of a term, and of two right below it."""
+    parents = run.spec.parents
+    at = next(at for at in range(len(parents)) if sum(above == (at,) for above in parents) > 1)
+    below = [one for one, above in enumerate(parents) if above == (at,)]
+    first, second, third = (run.spec.names[one].partition(" ")[0] for one in (at, *below[:2]))
+    return first, second, third
+
+
+def test_what_is_observed_and_excluded_counts_as_observed(run: runs.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    reads, made = Cases(run.spec), FewShotClassifier()
+    above, had, sibling = family_of_terms(run)
+    plain = reads.read([[had]], made, True)
+    assert not capsys.readouterr().err
+    for out, said in (
+        (above, f"{above} is excluded, and {had} observed, which is or implies it"),
+        (had, "observed too"),
+    ):
+        case = Case("p7", None, (had,), (out,), "t.csv, line 3")
+        np.testing.assert_array_equal(reads.read([case], made, True), plain)
+        err = capsys.readouterr().err
+        assert "t.csv, line 3: in the case p7" in err
+        assert said in err
+    fine = reads.read([Case("p7", None, (above,), (had, sibling))], made, True)
+    assert (fine == -1).any(), "an exclusion below what was observed is no contradiction"
+    assert not capsys.readouterr().err
+
+
+def test_ids_are_kept(run: runs.Run, patients: tuple[list[Case], list[str]], tmp_path: Path) -> None:
+    found, labels = patients
+    made = FewShotClassifier(weights=run.path, device="cpu").fit(found[:-1], labels[:-1])
+    made.partial_fit(found[-1:], labels[-1:])
+    assert made.names_.tolist() == [case.id for case in found]
+    terms = [*found[0].observed]
+    (tmp_path / "t.csv").write_text(f"id,observed\nann,{';'.join(terms)}\n")
+    made.partial_fit(tmp_path / "t.csv", labels[:1]).partial_fit([terms], labels[:1])
+    assert made.names_[-2:].tolist() == ["ann", ""]
+
+
+def test_who_has_nothing_in_common_is_not_alike(run: runs.Run) -> None:
+    sides = [[name.partition(" ")[0]] for name in (run.spec.names[-1], run.spec.names[2])]
+    made = FewShotClassifier(weights=run.path, device="cpu").fit(sides, ["a", "b"])
+    listed = differential(made, made.examples_[0], most=None)
+    common = shared(made.examples_[0], made.examples_)
+    assert common.tolist() == [1, 0], "they have no term above both"
+    assert [len(one.alike) for one in listed] == [1, 0]
+
+
 def test_a_list_is_in_order_and_weights_are_changes_of_the_odds(
     run: runs.Run, patients: tuple[list[Case], list[str]]
 ) -> None:

@@ -44,6 +44,10 @@ def test_patients_are_learnt_and_told_as_by_the_estimator(
         for terms, why in (
             ({"observed": ["HP:1"]}, "the term 'HP:1' is unknown"),
             ({"observed": []}, "no observed term"),
+            (
+                {"observed": ["HP:9000040"], "excluded": ["HP:9000040"]},
+                "'HP:9000040' is excluded, and 'HP:9000040' obs",
+            ),
             ({"observed": ["HP:9000040"] * 100_000}, "a patient may have"),
         ):
             refused = client.post("/v1/models/r/predict", json={"terms": terms})

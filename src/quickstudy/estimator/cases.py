@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +22,7 @@ from quickstudy.tasks.ontology import Ontology
 from quickstudy.tasks.phenopackets import cases, notice_twins
 from quickstudy.tasks.phenotypes import ONTOLOGY
 from quickstudy.tasks.places import find, notice
-from quickstudy.tasks.terms import Case, encode, numbers, ontology_of
+from quickstudy.tasks.terms import Case, contradicted, encode, numbers, ontology_of
 
 
 class Cases(Places):
@@ -54,8 +55,15 @@ class Cases(Places):
             return self._checked(X)
         return self.encoded([_case(one, number) for number, one in enumerate(X, 1)])
 
+    def called(self, X: Any, kept: Array) -> Array:
+        """Ids, of a file or folder and of each ``Case``."""
+        found = cases(Path(X).expanduser()) if isinstance(X, str | os.PathLike) else X
+        if not isinstance(found, Sequence):
+            return super().called(X, kept)
+        return np.array([one.id if isinstance(one, Case) else "" for one in found])
+
     def read_place(self, place: Path) -> Found:
-        """Every case in ``place`` with its disease and id; those without a diagnosis are named and left out."""
+        """Every case in ``place`` with its disease and id; those without either diagnosis or terms are left out."""
         every = cases(place)
         kept = [case for case in every if case.label]
         if not kept:
@@ -66,13 +74,34 @@ class Cases(Places):
         if lost := [case.id for case in every if not case.label]:
             notice(f"left out {len(lost)} of {len(every)} cases, which have no diagnosis ({', '.join(lost[:5])})")
         notice_twins(kept)
+        kept = self.usable(kept)
         encoded = self.encoded(kept)
         return Found(encoded, np.array([case.label for case in kept]), np.array([case.id for case in kept]))
+
+    def usable(self, found: Sequence[Case]) -> list[Case]:
+        """Those with an observed term that the run knows; the others are named. UserError where none is left."""
+        why = [self.lacks(case) for case in found]
+        if all(why):
+            more = f" So it is with all {len(why)} cases." if len(why) > 1 else ""
+            raise UserError(why[0] + more)
+        for said in filter(None, why):
+            notice(f"skipped: {said}")
+        return [case for case, said in zip(found, why, strict=True) if not said]
+
+    def lacks(self, case: Case) -> str:
+        """Why nothing can be said of ``case``, or an empty word."""
+        if numbers(case, self.ontology, strict=False)[0]:
+            return ""
+        return (
+            f"{case.source or case.id}: the case {case.id} has no observed term that the run knows. Give one at "
+            f"least, such as {self.names[-1]}, or the more general ones above yours."
+        )
 
     def encoded(self, found: Sequence[Case]) -> Array:
         """[n, V] int8.
 
-        Terms that the run does not know are named and left out; UserError for a case that has no other.
+        Terms that the run does not know are named and left out, and so are excluded ones that a case has all the same;
+        UserError for a case that has no observed one.
         """
         every = {word: case for case in found for word in (*case.observed, *case.excluded)}
         if strange := [word for word in every if self.ontology.find(word) is None]:
@@ -83,13 +112,22 @@ class Cases(Places):
                 * (self.ontology is self.own)
             )
         for case in found:
-            if not numbers(case, self.ontology, strict=False)[0]:
-                raise UserError(
-                    f"{case.source or case.id}: the case {case.id} has no observed term that the run knows. Give one "
-                    f"at least, such as {self.names[-1]}, or the more general ones above yours."
-                )
-        values: Array = encode(found, self.names, self.ontology, strict=False).to(torch.int8).numpy()
+            if why := self.lacks(case):
+                raise UserError(why)
+        sound = [self._settled(case) for case in found]
+        values: Array = encode(sound, self.names, self.ontology, strict=False).to(torch.int8).numpy()
         return values
+
+    def _settled(self, case: Case) -> Case:
+        """``case`` without the excluded terms that it has all the same, which are named."""
+        if not (both := contradicted(case, self.ontology)):
+            return case
+        said = [
+            f"{out} is excluded, and " + ("observed too" if out == own else f"{own} observed, which is or implies it")
+            for out, own in both.items()
+        ]
+        notice(f"{case.source or case.id}: in the case {case.id} {'; '.join(said)}. What was observed counts.")
+        return replace(case, excluded=tuple(word for word in case.excluded if word not in both))
 
     def inputs(self, kept: Array, support: Array) -> Tensor:
         return torch.tensor(kept, dtype=torch.float32)
@@ -108,6 +146,22 @@ class Cases(Places):
             for other in own:
                 if other != term:
                     changed[list(self.own.above[other])] = 1
+        return made
+
+    def ruled_out(self, row: Array) -> list[int]:
+        """Columns of the excluded terms of ``row`` [V] that have no more general one excluded."""
+        absent = {int(at) for at in np.flatnonzero(row == -1)}
+        return sorted(at for at in absent if len(self.own.above[at] & absent) == 1)
+
+    def not_ruled_out(self, row: Array, terms: Sequence[int]) -> Array:
+        """[len(terms), V] ``row`` as it were if each of ``terms`` were open, and what only that one rules out."""
+        tops = {*self.ruled_out(row)}
+        made = np.repeat(row[None], len(terms), 0)
+        for at in np.flatnonzero(row == -1):
+            by = self.own.above[at] & tops
+            for changed, term in zip(made, terms, strict=True):
+                if by == {term}:
+                    changed[at] = 0
         return made
 
     def _checked(self, X: Array) -> Array:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.base import FewShot
-from quickstudy.estimator.inputs import Array, Files, Found, Reader, nameless
+from quickstudy.estimator.inputs import Array, Files, Found, Reader
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.learners.base import Prediction
 from quickstudy.tasks.base import Kind, check_counts
@@ -228,7 +228,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
             check_classification_targets(labels)
         kept = reads.read(X, self, first)
         check_consistent_length(kept, labels)
-        return nameless(kept, labels)
+        return Found(kept, labels, reads.called(X, kept))
 
     def _keep(self, kept: Array, y: Array, names: Array) -> None:
         super()._keep(kept, y, names)

@@ -2,8 +2,9 @@
 
     weight of a term = log odds of the disease for the patient - log odds for the patient without the term
 
-A term is taken away together with the more general ones that no other observed term implies. Patients are alike by the
-share of terms in common (Jaccard 1912), general ones included.
+An observed term is taken away together with the more general ones that no other observed term implies; an excluded one,
+"not TERM", with the more specific ones that no other excluded term rules out. Patients are alike by the share of terms
+in common (Jaccard 1912), general ones included.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ TOLD = 5
 """Terms on either side."""
 ALIKE = 3
 """Patients who are most alike."""
+NOT = "not "
+"""Before the name of an excluded term."""
 SLIGHT = 0.01
 """Smaller weights are not told: a percent of the odds."""
 
@@ -44,16 +47,15 @@ def differential(made: FewShotClassifier, row: Array, most: float | None) -> lis
     reads = cast(Cases, made._reader)
     chances = made.predict_proba(row[None])[0]
     order = np.argsort(-chances, kind="stable")
-    terms = reads.specific(row)
-    weights = _weights(made, reads, row, terms, chances) if len(terms) > 1 else np.zeros((0, len(chances)))
+    terms, weights = _weights(made, reads, row, chances)
     common = shared(row, made.examples_)
     found = []
     for place, at in enumerate(order):
         told = place < EXPLAINED
-        known = np.flatnonzero(made.y_ == at)
+        known = np.flatnonzero((made.y_ == at) & (common > 0))
         nearest = known[np.argsort(-common[known], kind="stable")][: ALIKE if told else 0]
         by_weight = sorted(zip(weights[:, at] if told else [], terms, strict=False), reverse=True)
-        named = [(reads.names[term], float(weight)) for weight, term in by_weight]
+        named = [(term, float(weight)) for weight, term in by_weight]
         found.append(
             Disease(
                 label=str(made.classes_[at]),
@@ -67,10 +69,16 @@ def differential(made: FewShotClassifier, row: Array, most: float | None) -> lis
     return found
 
 
-def _weights(made: FewShotClassifier, reads: Cases, row: Array, terms: list[int], chances: Array) -> Array:
-    """[terms, classes]."""
-    weights: Array = odds(chances) - odds(made.predict_proba(reads.without(row, terms)))
-    return weights
+def _weights(made: FewShotClassifier, reads: Cases, row: Array, chances: Array) -> tuple[list[str], Array]:
+    """Terms, and their weights [terms, classes]; a single observed one has none, for nothing would be left."""
+    had, not_had = reads.specific(row), reads.ruled_out(row)
+    had = had if len(had) > 1 else []
+    changed = np.concatenate([reads.without(row, had), reads.not_ruled_out(row, not_had)])
+    terms = [reads.names[at] for at in had] + [NOT + reads.names[at] for at in not_had]
+    if not terms:
+        return terms, np.zeros((0, len(chances)))
+    weights: Array = odds(chances) - odds(made.predict_proba(changed))
+    return terms, weights
 
 
 def odds(chances: Array) -> Array:

@@ -46,6 +46,10 @@ class Reader(ABC):
         """That of an input, where ``kept`` [n, ...] was read."""
         return kept.shape[1:]
 
+    def called(self, X: Any, kept: Array) -> Array:
+        """[n] what each example of ``X`` is called, read as ``kept``; empty words where they have no names."""
+        return np.full(len(kept), "")
+
     def extended(self, X: Any, kept: Array) -> Array:
         """Make room for what is new in ``X``; what was ``kept`` before, as it is read from now on."""
         return kept

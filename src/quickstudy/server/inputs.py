@@ -24,7 +24,7 @@ from quickstudy.server.refusals import RefusedError, TooLargeError
 from quickstudy.server.shapes import Cell, Input, Terms
 from quickstudy.server.store import Note
 from quickstudy.tasks.pictures import KINDS
-from quickstudy.tasks.terms import Case
+from quickstudy.tasks.terms import Case, contradicted
 
 Given = bytes | Input
 """The file of a picture, or an input as JSON has it."""
@@ -172,7 +172,13 @@ def _patients(given: Sequence[Terms], reads: Cases, limits: Limits) -> Array:
             raise RefusedError(
                 f"the term {odd[:80]!r} is unknown. Give its id, such as {reads.names[-1]}, or its name."
             )
-    return reads.encoded([Case("the patient", None, tuple(one.observed), tuple(one.excluded)) for one in given])
+    every = [Case("the patient", None, tuple(one.observed), tuple(one.excluded)) for one in given]
+    for case in every:
+        for out, own in contradicted(case, reads.ontology).items():
+            raise RefusedError(
+                f"the term {out[:80]!r} is excluded, and {own[:80]!r} observed, which is or implies it. Leave one out."
+            )
+    return reads.encoded(every)
 
 
 def _check_columns(width: int, limits: Limits) -> None:

@@ -63,6 +63,15 @@ def numbers(case: Case, ontology: Ontology, *, strict: bool = True) -> Numbers:
     return observed, found(case.excluded)
 
 
+def contradicted(case: Case, ontology: Ontology) -> dict[str, str]:
+    """The excluded terms of ``case`` that it has all the same, each with the observed one that implies or is it."""
+    found = [(word, at) for word in case.observed if (at := ontology.find(word)) is not None]
+    had = {one: word for word, at in found for one in ontology.above[at]}
+    had |= {at: word for word, at in found}
+    every = {word: ontology.find(word) for word in case.excluded}
+    return {word: had[at] for word, at in every.items() if at is not None and at in had}
+
+
 def vocabulary(found: Sequence[Numbers], ontology: Ontology) -> tuple[int, ...]:
     """Numbers, in order, of all terms that are observed or excluded in ``found``, and of all above them."""
     used = {at for case in found for terms in case for at in terms}
