@@ -72,10 +72,40 @@ def test_more_patients_can_be_added(hospital: Path, cli: Callable[..., Any]) -> 
     assert cli("add", "rare.qs", "cases/0.json", "--json").code == 0
 
 
+def test_an_added_patient_keeps_the_id(hospital: Path, cli: Callable[..., Any]) -> None:
+    own = json.loads((hospital / "patient.json").read_text())["id"]
+    assert cli("add", "rare.qs", "patient.json", "--label", "OMIM:7").code == 0
+    assert f"OMIM:7: most like {own} (100% of terms)" in cli("predict", "rare.qs", "patient.json").out
+
+
+def test_patients_without_a_term_are_skipped(hospital: Path, cli: Callable[..., Any]) -> None:
+    packet = json.loads((hospital / "patient.json").read_text())
+    bare = {"id": "bare", "phenotypicFeatures": [{"type": {"id": "HP:0000118"}}]}
+    (hospital / "two.json").write_text(json.dumps([bare, packet]))
+    (hospital / "bare.json").write_text(json.dumps(bare))
+    answer = cli("predict", "rare.qs", "two.json", "--json")
+    assert answer.code == 0
+    assert "skipped: two.json, number 1: the case bare has no observed term" in answer.err
+    assert [json.loads(line)["case"] for line in answer.out.splitlines()] == [packet["id"]]
+    answer = cli("predict", "rare.qs", "bare.json", "--csv")
+    assert (answer.code, answer.out) == (2, "")
+    assert "the case bare has no observed term that the run knows. Give one" in answer.err
+    answer = cli("add", "rare.qs", "two.json", "--label", "OMIM:7", "--json")
+    assert json.loads(answer.out)["labels"]["OMIM:7"]["examples"] == 1
+    assert "skipped: two.json, number 1" in answer.err
+    assert cli("add", "rare.qs", "bare.json", "--label", "OMIM:7").code == 2
+    (hospital / "cases" / "bare.json").write_text(json.dumps(bare | {"diseases": [{"term": {"id": "OMIM:1"}}]}))
+    answer = cli("fit", "cases", "--weights", "idf", "-o", "again.qs")
+    assert answer.code == 0
+    assert "the case bare has no observed term" in answer.err
+
+
 @pytest.mark.usefixtures("hospital")
 @pytest.mark.parametrize(
     ("args", "said"),
     [
+        (("predict", "rare.qs"), "say which cases to look at: phenopackets"),
+        (("add", "rare.qs"), "say which cases to add: phenopackets"),
         (("predict", "rare.qs", "patient.json", "--abstain", "0.9"), "quickstudy calibrate RUN"),
         (("predict", "rare.qs", "nobody.json"), "there is no nobody.json"),
         (("fit", "patient.json", "--weights", "idf"), "no case in patient.json says which disease it is"),

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import tyro
 
 from quickstudy.app.fit import report
 from quickstudy.app.flags import parse
-from quickstudy.app.predict import files, load, of_numbers
+from quickstudy.app.predict import EXPECTED, files, load, of_numbers
 from quickstudy.errors import UserError
 from quickstudy.tasks.places import lock
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier
     from quickstudy.estimator.inputs import Array
 
-DESCRIPTION = """Learn from more pictures, or rows of tables (CSV). MODEL is a file that `quickstudy fit` wrote; it
-changes whole, or not at all.
+DESCRIPTION = """Learn from more pictures, rows of tables (CSV), or cases. MODEL is a file that `quickstudy fit`
+wrote; it changes whole, or not at all.
 
 The same as having fitted all of them at once; --label may be a new one."""
 
@@ -34,7 +34,7 @@ class Flags:
     model: tyro.conf.Positional[Path]
     """File that `quickstudy fit` wrote."""
     examples: tyro.conf.Positional[tuple[Path, ...]]
-    """Pictures or folders of them, or CSV files with the columns that were learnt from."""
+    """Pictures or folders of them, CSV files with the columns that were learnt from, or files of cases."""
     label: str = ""
     """What they show, or are."""
     target: str = ""
@@ -48,12 +48,12 @@ def main(args: list[str]) -> int:
     flags = parse(Flags, args, prog="quickstudy add", description=DESCRIPTION)
     if flags.label and flags.target:
         raise UserError("--label says what all examples are, --target which column does. Leave one out.")
-    if not flags.examples:
-        raise UserError("say which pictures to add, files or folders of them, or which tables.")
     with alone(flags.model):
         if of_numbers(flags.model):
             return add_history(flags)
         made = load(flags.model)
+        if not flags.examples:
+            raise UserError(f"say which {made.example}s to add: {EXPECTED[made.example]}.")
         if made.example == "case":
             add_cases(made, flags.examples, flags.label)
             report(made, made.save(flags.model), flags.json)
@@ -112,9 +112,10 @@ def add_cases(made: FewShotClassifier, paths: tuple[Path, ...], text: str) -> No
     """Learn the cases in ``paths``, of the diagnosis that ``text`` says, or else their own."""
     for path in paths:
         if text:
+            from quickstudy.estimator.cases import Cases
             from quickstudy.tasks.phenopackets import cases
 
-            every = cases(path)
+            every = cast("Cases", made._reader).usable(cases(path))
             made.partial_fit(every, [label_of(made, text)] * len(every))
         else:
             made.partial_fit(str(path))

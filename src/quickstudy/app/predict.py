@@ -22,10 +22,17 @@ if TYPE_CHECKING:
     from quickstudy.estimator.inputs import Array
 
 DESCRIPTION = """Say what pictures show, or what rows are. MODEL is a file that `quickstudy fit` wrote; EXAMPLES are
-pictures and folders of them, or tables (CSV).
+pictures and folders of them, tables (CSV), or files of cases (phenopackets, or tables of terms).
 
 One line for each picture, as soon as it is known, or row, which is named by its file and number. Pictures that cannot
 be read are named and skipped."""
+
+EXPECTED = {
+    "picture": "files, or folders of them",
+    "row": "tables (CSV) with the columns that were learnt from",
+    "case": "phenopackets (JSON), tables of terms (CSV), or folders of them",
+}
+"""What examples of each kind lie in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +42,7 @@ class Flags:
     model: tyro.conf.Positional[Path]
     """File that `quickstudy fit` wrote."""
     examples: tyro.conf.Positional[tuple[Path, ...]]
-    """Pictures or folders of them, or CSV files with the columns that were learnt from."""
+    """Pictures or folders of them, CSV files with the columns that were learnt from, or files of cases."""
     abstain: float | None = None
     """Say nothing (?) unless exactly one label is in the set that holds the right one in that share of cases: 0.9."""
     top: int = 0
@@ -66,9 +73,9 @@ def main(args: list[str]) -> int:
         raise UserError(f"--top is {flags.top}; expected a number of lines, or 0 for all.")
     if of_numbers(flags.model):
         return history(flags, how)
-    if not flags.examples:
-        raise UserError("say which pictures to look at, files or folders of them, or which tables.")
     made = load(flags.model)
+    if not flags.examples:
+        raise UserError(f"say which {made.example}s to look at: {EXPECTED[made.example]}.")
     most = None if flags.abstain is None else made.threshold(flags.abstain)
     if made.example == "case":
         from quickstudy.app import predict_cases

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,10 +28,11 @@ def main(
     made: FewShotClassifier, paths: Sequence[Path], most: float | None, how: Literal["json", "csv", "words"]
 ) -> int:
     """Answer for every case in ``paths``; ``most`` is the threshold of answer sets, if coverage was asked for."""
+    every = answers(made, paths, most)
     writer = csv.writer(sys.stdout)
     if how == "csv":
         writer.writerow(("case", "place", "disease", "probability"))
-    for name, found in answers(made, paths, most):
+    for name, found in every:
         if how == "json":
             print(json.dumps(as_json(name, found, most)))
         elif how == "csv":
@@ -42,17 +44,19 @@ def main(
 
 
 def answers(made: FewShotClassifier, paths: Sequence[Path], most: float | None) -> Iterator[tuple[str, list[Disease]]]:
-    """Name and list of every case; UserError for a file that cannot be read."""
+    """Name and list of every case; those without a term that the run knows are named and skipped.
+
+    UserError, before any answer, for a file that cannot be read, and where no case is left.
+    """
     from quickstudy.estimator.cases import Cases
     from quickstudy.estimator.differential import differential
     from quickstudy.tasks.phenopackets import cases
 
     reads = made._reader
     assert isinstance(reads, Cases)
-    for path in paths:
-        every = cases(path)
-        for case, row in zip(every, reads.encoded(every), strict=True):
-            yield case.id, differential(made, row, most)
+    every = reads.usable([case for path in paths for case in cases(path)])
+    rows = reads.encoded(every)
+    return ((case.id, differential(made, row, most)) for case, row in zip(every, rows, strict=True))
 
 
 def as_json(name: str, found: Sequence[Disease], most: float | None) -> dict[str, object]:
@@ -95,4 +99,9 @@ def show(name: str, found: Sequence[Disease], most: float | None) -> None:
 
 
 def _terms(told: Sequence[tuple[str, float]]) -> str:
-    return ", ".join(f"{term.partition(' ')[2] or term} {weight:+.1f}" for term, weight in told[:3])
+    return ", ".join(f"{_name(term)} {weight:+.1f}" for term, weight in told[:3])
+
+
+def _name(term: str) -> str:
+    """``not Seizure`` for ``not HP:0001250 Seizure``."""
+    return re.sub(r"^(not )?\S+:\S+ ", r"\1", term)
