@@ -115,6 +115,7 @@ def test_commas_micrograms_and_clocks_are_understood(tmp_path: Path) -> None:
         ("20.1", "20100 ug/L", r"line 5 gives the level in ug/L, and lines before it, or the header, in mg/L"),
         ("12.5,3.5,", "12.5,0.0035 g,", r"line 4 gives the dose in g, and lines before it, or the header, in mg"),
         ("17.3", "17300", r"line 3 has a level of 17300, and 20 mg/L is usual\. Is it in another unit"),
+        ("time,dose", "time,dose (mcg)", r"line 2 has a dose of 25, and 10 mg is usual\. Is it in another unit"),
         ("17.3", "0", r"line 3 has a level of 0; it must be more than 0"),
         ("7,24.5,3.5,20.1", "7,1,3.5,20.1", r"line 5: the clock of patient 7 goes back, from line 4"),
         ("7,12.5,3.5,", "7,12.5,,", r"line 4 has neither dose nor level"),

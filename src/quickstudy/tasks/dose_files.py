@@ -33,7 +33,7 @@ NEEDED = ("id", *MEASURED)
 SAME = {"subject": "id", "patient": "id", "conc": "level", "concentration": "level", "amt": "dose", "amount": "dose"}
 """Other names of columns."""
 STRANGE = 300.0
-"""Times more or less than the drug's usual level: another unit must be meant."""
+"""Times more or less than the drug's usual dose or level: another unit must be meant."""
 
 
 class DoseFile(NamedTuple):
@@ -107,6 +107,11 @@ def _line(row: Mapping[str, str], units: dict[str, str], about: Drug, path: Path
         raise UserError(
             f"{where} has a level of {row['level']}; it must be more than 0, for its logarithm is learnt from. Leave "
             "out levels too low to be measured."
+        )
+    if dose is not None and not 1 / STRANGE < dose * size["dose"] / about.dose < STRANGE:
+        raise UserError(
+            f"{where} has a dose of {row['dose']}, and {about.dose:g} {about.units[1]} is usual. Is it in another "
+            "unit? Say which in the header, for example: dose (mg)."
         )
     if level is not None and not 1 / STRANGE < level * size["level"] / about.level < STRANGE:
         raise UserError(
