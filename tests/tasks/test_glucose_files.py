@@ -130,6 +130,64 @@ def test_what_cannot_be_is_left_out_and_counted(tmp_path: Path, capsys: pytest.C
     assert records.glucose[0, 200:230].isnan().all()
 
 
+def test_what_is_no_reading_of_the_sensor_and_no_bolus_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def line(step: int, time: datetime, glucose: float) -> str:
+        rows = [clarity(step, time, glucose)]
+        if step % 50 == 9:
+            rows.append(f",{time:%Y-%m-%dT%H:%M:%S},Calibration,,,,Android G6,250,,,,,,")
+        if step == 300:
+            rows.append(f",{time:%Y-%m-%dT%H:%M:%S},Insulin,Long-Acting,,,Android G6,,30,,,,,")
+        return "\n".join(rows)
+
+    plainly = person(written(tmp_path / "plain.csv", CLARITY, clarity))
+    capsys.readouterr()
+    odd = person(written(tmp_path / "odd.csv", CLARITY, line))
+    assert all(torch.equal(a, b) for a, b in zip(plainly[0], odd[0], strict=True))
+    said = capsys.readouterr().err
+    assert "left out 12 of 612, from line 13 on: glucose that is no reading of the sensor" in said
+    assert "left out 1 of 2, from line 312 on: insulin that is long-acting" in said
+    assert "clock" not in said
+
+
+def test_of_tidepool_only_what_the_sensor_measured_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def line(step: int, time: datetime, glucose: float) -> str:
+        rows = [f"cbg,{time:%Y-%m-%dT%H:%M:%S},mmol/L,{glucose / 18.016:.3f},"]
+        if step in (100, 599):
+            rows.append(f"smbg,{time + timedelta(minutes=5):%Y-%m-%dT%H:%M:%S},mmol/L,25,")
+        if step == 12:
+            rows.append(f"bolus,{time:%Y-%m-%dT%H:%M:%S},,,2.5")
+        return "\n".join(rows)
+
+    records, _ = person(written(tmp_path / "ada.csv", "Type,Local Time,Units,Value,Normal", line))
+    assert records.glucose.shape[1] == 600
+    assert float(records.glucose.max()) < 165
+    assert float(records.insulin.sum()) == 2.5
+    assert "left out 2 of 602, from line 104 on: glucose that is no reading" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("way", ["%Y-%m-%d,%H:%M:%S", "%Y/%m/%d,%H:%M", "%d.%m.%Y,%I:%M %p"])
+def test_a_day_and_a_time_may_stand_apart(tmp_path: Path, way: str) -> None:
+    def line(step: int, time: datetime, glucose: float) -> str:
+        return f"{time:{way}},{glucose:.1f}"
+
+    together = person(written(tmp_path / "one.csv", "time,glucose,carbs,insulin", plain))
+    apart = person(written(tmp_path / "two.csv", "Date,Time,Glucose", line))
+    assert torch.equal(together[0].glucose, apart[0].glucose)
+    assert together[1] == apart[1]
+
+
+def test_of_records_that_lie_far_apart_the_newest_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path / "ada.csv", "time,glucose (mg/dL),carbs,insulin", plain)
+    head, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([head, *(a.replace("2026", "2023") for a in lines[:400]), *lines[400:]]))
+    records, start = person(path)
+    assert records.glucose.shape[1] == 200
+    assert start == (7 * 12 + 400) % 288
+    assert "left out the 400 of 600 readings before line 402, for 1096 days without" in capsys.readouterr().err
+
+
 def test_files_that_begin_with_the_latest_are_turned(tmp_path: Path) -> None:
     path = written(tmp_path / "ada.csv", "time,glucose,carbs,insulin", plain)
     forwards, _ = person(path)
@@ -141,7 +199,11 @@ def test_files_that_begin_with_the_latest_are_turned(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda lines: lines[:50], "4.1 hours of glucose; expected 8 or more"),
+        (lambda lines: lines[:20], "1.6 hours of glucose from line 2 on; expected 2 or more"),
+        (
+            lambda lines: [*lines[:300], *(a.replace("2026", "2062") for a in lines[300:303])],
+            "from line 301 on; expected 2",
+        ),
         (lambda lines: ["when,what", *lines[1:]], "no header with a time and a glucose"),
         (lambda lines: [*lines[:9], "2026-03-14 07:45,much,,", *lines[10:]], "line 10 .*glucose is 'much'"),
         (lambda lines: [*lines[:9], "yesterday,100,,", *lines[10:]], "line 10 .*'yesterday' is no time"),

@@ -193,3 +193,20 @@ def test_without_data_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: py
     (tmp_path / "pk" / "nlme__Phenobarb.csv").write_text("Subject,time\n1,2\n")
     with pytest.raises(UserError, match="is not the table that was expected"):
         tasks.load("pk")
+
+
+def test_more_levels_than_anybody_has_are_not_a_support() -> None:
+    family = load("phenobarbital")
+    most = int(family.records.readings[family._folds["test"]].max())
+    readings = family.records.readings.clone()
+    few = family._folds["test"][0]
+    readings[few] = 2
+    family.records = family.records._replace(readings=readings)
+    task = family.sample("test", EPISODES, way=0, shot=most - 1, query=1, seed=0)
+    fewer = task.unit == few  # gives what he has
+    assert task.support.mask.sum(-1)[fewer].unique().tolist() == [1]
+    assert task.support.mask.sum(-1)[~fewer].unique().tolist() == [most - 1]
+    with pytest.raises(
+        UserError, match=rf"no patient of .*split test, has more than {most} levels.*at most {most - 1}"
+    ):
+        family.sample("test", EPISODES, way=0, shot=most, query=1, seed=0)

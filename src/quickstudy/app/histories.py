@@ -64,6 +64,8 @@ def predict(
     lines: list[tuple[str, list[Told]]] = []
     for place in places or (None,):
         asked = reads.questions(place)
+        for remark in reads.remarks(place, made.examples_, made.y_) if place else ():
+            print(f"{place}: {remark}", file=sys.stderr)
         answers = made._answers(asked.kept, made.adapted_, made.examples_)
         mean, std = (None if part is None else part.reshape(len(part), -1) for part in made.predictions(answers))
         assert mean is not None

@@ -19,9 +19,11 @@ from quickstudy.estimator.inputs import Array, Found
 from quickstudy.estimator.records import Records, Told, spread
 from quickstudy.sim.glucose import MINUTES
 from quickstudy.tasks.base import Form
+from quickstudy.tasks.glucose_cells import SHOWN
 from quickstudy.tasks.glucose_files import person
 from quickstudy.tasks.glucose_lives import DAY
-from quickstudy.tasks.glucose_windows import AHEAD, LEAD, SCALE, STEPS, Windows, now
+from quickstudy.tasks.glucose_windows import AHEAD, LAGS, LEAD, SCALE, STEPS, Windows, now
+from quickstudy.tasks.places import notice
 
 
 class Forecasts(Records):
@@ -45,14 +47,15 @@ class Forecasts(Records):
         if place is None:
             raise UserError("say from where on: give the record up to now, a CSV of time, glucose, carbs and insulin.")
         windows, last, start = self._record(place)
+        _say_silent(place, windows.seen[0, last - 1 - LAGS : last].tolist())
         at = torch.tensor([[last - 1]])
         names = np.array([f"from {_clock(start, last - 1)} on"])
         return Found(_inputs(windows, at).numpy(), np.full((1, len(AHEAD)), np.nan), names)
 
     def told(self, kept: Array, mean: Array, std: Array | None) -> list[list[Told]]:
-        """Glucose in 30 and 60 minutes in mg/dL, with 90 % intervals."""
+        """Glucose in 30 and 60 minutes in mg/dL, with 90 % intervals; none beyond what a sensor shows."""
         level = now(torch.from_numpy(kept)).double().numpy()[:, None, None]
-        levels = level + SCALE.double().numpy()[:, None] * np.stack(spread(mean, std), -1)
+        levels = (level + SCALE.double().numpy()[:, None] * np.stack(spread(mean, std), -1)).clip(*SHOWN)
         return [
             [Told(f"glucose in {ahead} min", "mg/dL", *map(float, row)) for ahead, row in zip(AHEAD, rows, strict=True)]
             for rows in levels
@@ -70,6 +73,16 @@ def _inputs(windows: Windows, at: torch.Tensor) -> torch.Tensor:
     """[n, inputs] at the steps ``at`` [1, n]."""
     first = torch.zeros(1, dtype=torch.int64)
     return windows.inputs(first, at, first)[0]
+
+
+def _say_silent(place: Path, recent: list[bool]) -> None:
+    """What is missing of the two hours before the last reading, and how much came after."""
+    if silent := recent.count(False):
+        since = recent[::-1].index(False)
+        notice(
+            f"{place}: {silent * MINUTES} of the last {LAGS * MINUTES} minutes have no glucose, and after them there "
+            f"{'is one reading' if since == 1 else f'are {since} readings'}: how it has changed is hardly known."
+        )
 
 
 def _clock(start: int, step: int) -> str:

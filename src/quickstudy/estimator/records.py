@@ -50,6 +50,11 @@ class Records(Places):
     def told(self, kept: Array, mean: Array, std: Array | None) -> list[list[Told]]:
         """What predictions [n, d] for the points ``kept`` [n, width] are in the user's units, from the learner's."""
 
+    def remarks(self, place: Path, known: Array, truth: Array) -> list[str]:
+        """What to say of the answers for ``place`` from what was learnt, points ``known`` with ``truth``; by default
+        nothing."""
+        return []
+
     def ordered(self, told: Sequence[tuple[str, list[Told]]]) -> list[tuple[str, list[Told]]]:
         """Points and what was told of them, in the order in which people want them; by default as asked."""
         return list(told)

@@ -105,4 +105,5 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
         return nameless(kept, numbers)
 
     def _targets(self, y: Array) -> Tensor:
-        return torch.tensor(y, dtype=torch.float32).reshape(len(y), -1)
+        told = torch.tensor(y, dtype=torch.float32)
+        return told.unsqueeze(-1) if told.ndim == 1 else told

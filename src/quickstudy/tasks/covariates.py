@@ -15,6 +15,10 @@ class Covariate(NamedTuple):
     """Of a file of one's own."""
     value: Callable[[str], float]
     """What a cell says; ValueError, in words, where it says nothing."""
+    unit: str = ""
+    """Of the column, where it has one."""
+    most: float = math.inf
+    """How far it moves at most from one line of a patient to the next."""
 
 
 def _number(cell: str) -> float:

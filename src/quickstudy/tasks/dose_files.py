@@ -9,7 +9,8 @@
 A line is a dose, a level, or both: then the level was taken just before the dose. ``?`` asks for a level. Times of a
 patient go forward. ``duration`` of an infusion and ``interval`` of doses in steady state are further columns of drugs
 that have them; which covariates a drug needs is in ``drugs.py``. A cell or a header may name its unit: ``25 mg``,
-``level (ug/L)``. What cannot be meant is refused, with the line and what to do about it.
+``level (ug/L)``, ``weight (lb)``; a duration without one is in the unit of the time. Times may be hours and minutes:
+``08:30``. What cannot be meant is refused, with the line and what to do about it.
 """
 
 from __future__ import annotations
@@ -23,30 +24,16 @@ from typing import NamedTuple
 
 from quickstudy.errors import UserError, unknown
 from quickstudy.tasks.csv_table import numbered
+from quickstudy.tasks.dose_units import amount, covariate, factor
 from quickstudy.tasks.dosing import Patient
 from quickstudy.tasks.drugs import DRUGS, Drug
 
-UNITS: dict[str, tuple[str, float]] = {
-    "g": ("mg", 1e3),
-    "mg": ("mg", 1.0),
-    "ug": ("mg", 1e-3),
-    "g/l": ("mg/L", 1e3),
-    "mg/l": ("mg/L", 1.0),
-    "mg/ml": ("mg/L", 1e3),
-    "ug/ml": ("mg/L", 1.0),
-    "ug/l": ("mg/L", 1e-3),
-    "ng/ml": ("mg/L", 1e-3),
-    "h": ("h", 1.0),
-    "min": ("h", 1 / 60),
-    "d": ("h", 24.0),
-}
-"""What units are in milligrams, litres and hours."""
 MEASURED = ("time", "dose", "level")
 NEEDED = ("id", *MEASURED)
 SAME = {"subject": "id", "patient": "id", "conc": "level", "concentration": "level", "amt": "dose", "amount": "dose"}
 """Other names of columns."""
 STRANGE = 300.0
-"""Times more or less than the drug's usual level: another unit must be meant."""
+"""Times more or less than the drug's usual dose or level: another unit must be meant."""
 
 
 class DoseFile(NamedTuple):
@@ -105,8 +92,9 @@ def _columns(header: list[str], about: Drug, path: Path) -> tuple[list[str], dic
 def _line(row: Mapping[str, str], units: dict[str, str], about: Drug, path: Path, number: int) -> _Line:
     where = f"{path}, line {number}"
     time, dose, level = (
-        _amount(row[name], name, usual, units, where) for name, usual in zip(MEASURED, about.units, strict=True)
+        amount(row[name], name, usual, units, where) for name, usual in zip(MEASURED, about.units, strict=True)
     )
+    size = {name: _factor(units, name, about, where) for name in MEASURED}
     if time is None:
         raise UserError(f"{where} has no time. Give it, in {about.units[0]} since the first dose or of the clock.")
     if dose is None and level is None and row["level"] != "?":
@@ -120,68 +108,55 @@ def _line(row: Mapping[str, str], units: dict[str, str], about: Drug, path: Path
             f"{where} has a level of {row['level']}; it must be more than 0, for its logarithm is learnt from. Leave "
             "out levels too low to be measured."
         )
-    if level is not None and not 1 / STRANGE < level * _factor(units, "level", about) / about.level < STRANGE:
+    if dose is not None and not 1 / STRANGE < dose * size["dose"] / about.dose < STRANGE:
+        raise UserError(
+            f"{where} has a dose of {row['dose']}, and {about.dose:g} {about.units[1]} is usual. Is it in another "
+            "unit? Say which in the header, for example: dose (mg)."
+        )
+    if level is not None and not 1 / STRANGE < level * size["level"] / about.level < STRANGE:
         raise UserError(
             f"{where} has a level of {row['level']}, and {about.level:g} {about.units[2]} is usual. Is it in another "
             f"unit? Say which in the header, for example: level (ng/mL)."
         )
-    lasts, apart = (
-        _amount(row.get(name, ""), "time", about.units[0], units, where) or 0.0 for name in ("duration", "interval")
-    )
+    lasts, apart = (_lasting(row.get(name, ""), name, units, about, where) for name in ("duration", "interval"))
     if min(lasts, apart) < 0:
         raise UserError(f"{where} has a duration or an interval below 0. Leave it empty where there is none.")
     if (lasts and "duration" not in about.fields) or (apart and "interval" not in about.fields):
         raise UserError(f"{where} has a duration or interval, which this drug's doses do not have. Leave it empty.")
-    scale = _factor(units, "time", about) / about.time
     try:
-        known = about.known(row)
+        known = about.known(
+            {name: covariate(row[name], name, unit, units, where) for name, unit in about.measured.items()}
+        )
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
     if level is not None:
-        level = level * _factor(units, "level", about) / about.level
+        level = level * size["level"] / about.level
     return _Line(
         number,
-        time * scale,
-        None if dose is None else dose * _factor(units, "dose", about) / about.dose,
+        time * size["time"] / about.time,
+        None if dose is None else dose * size["dose"] / about.dose,
         math.nan if row["level"] == "?" else level,
-        lasts * scale,
-        apart * scale,
+        lasts,
+        apart,
         known,
     )
 
 
-def _amount(cell: str, name: str, usual: str, units: dict[str, str], where: str) -> float | None:
-    """The number in a cell. The first cell's unit, the ``usual`` one if it has none, is that of the column."""
-    text = cell.strip()
-    if text in ("", "?", ".", "NA"):
-        return None
-    match = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*(\D.*)?", text)
-    try:
-        value = float(match[1]) if match else math.nan
-    except ValueError:
-        value = math.nan
-    if not match or not math.isfinite(value):
-        raise UserError(f"{where}: the {name} is {cell!r}; expected a number, with its unit or without.")
-    unit = units.setdefault(name, match[2] or usual)
-    if (match[2] or unit) != unit:
-        raise UserError(
-            f"{where} gives the {name} in {match[2]}, and lines before it, or the header, in {unit}. One column has "
-            "one unit: convert the others."
-        )
-    return value
+def _lasting(cell: str, name: str, units: dict[str, str], about: Drug, where: str) -> float:
+    """A duration or an interval in the drug's unit of time; without a unit of its own it has that of the time."""
+    value = amount(cell, name, units["time"], units, where)
+    return 0.0 if value is None else value * _factor(units, name, about, where) / about.time
 
 
-def _factor(units: Mapping[str, str], name: str, about: Drug) -> float:
+def _factor(units: Mapping[str, str], name: str, about: Drug, where: str) -> float:
     """What one of the column's unit is in the drug's."""
-    own = about.units[MEASURED.index(name)]
-    said = units.get(name, own)
-    if said.lower().replace("µ", "u") not in UNITS:
-        raise unknown(f"unit of the {name}", said, UNITS)
-    base, factor = UNITS[said.lower().replace("µ", "u")]
-    expected, its = UNITS[own.lower()]
-    if base != expected:
-        raise UserError(f"the {name} is in {said}, which is no unit of it. Expected {own}, for example.")
-    return factor / its
+    own = about.units[MEASURED.index(name) if name in MEASURED else 0]
+    return factor(name, units.get(name, own), own, where)
+
+
+def same_id(who: str) -> str:
+    """Equal for ids that are written in two ways."""
+    return who.lower().lstrip("0")
 
 
 def _check_ids(by_patient: Mapping[str, list[_Line]], path: Path) -> None:
@@ -189,7 +164,7 @@ def _check_ids(by_patient: Mapping[str, list[_Line]], path: Path) -> None:
     seen: dict[object, str] = {}
     for who, lines in by_patient.items():
         same = tuple((one.time, one.dose, str(one.level)) for one in lines) if len(lines) > 1 else None
-        for key in (who.lower().lstrip("0"), same):
+        for key in (same_id(who), same):
             if key is not None and key in seen:
                 raise UserError(
                     f"{path}, line {lines[0].number}: {who!r} and {seen[key]!r} look like one patient, by their ids or "
@@ -198,8 +173,19 @@ def _check_ids(by_patient: Mapping[str, list[_Line]], path: Path) -> None:
             seen[key] = who
 
 
+def _check_body(who: str, before: _Line, after: _Line, about: Drug, path: Path) -> None:
+    """What is known of one patient does not jump."""
+    for one, was, now in zip(about.covariates, before.known, after.known, strict=True):
+        if abs(now - was) > one.most:
+            raise UserError(
+                f"{path}, line {after.number}: the {one.column} of patient {who} is quite another than in line "
+                f"{before.number}. Are these two patients under one id? Give each an id, or put the {one.column} right."
+            )
+
+
 def _patient(who: str, lines: list[_Line], about: Drug, path: Path) -> Patient:
     for before, after in pairwise(lines):
+        _check_body(who, before, after, about, path)
         if after.time < before.time:
             raise UserError(
                 f"{path}, line {after.number}: the clock of patient {who} goes back, from line {before.number}. Sort "

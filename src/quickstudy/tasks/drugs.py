@@ -50,6 +50,11 @@ class Drug:
         """Those of the covariates, once each."""
         return tuple(dict.fromkeys(one.column for one in self.covariates))
 
+    @property
+    def measured(self) -> dict[str, str]:
+        """The unit of each column of the covariates, empty where it has none."""
+        return {one.column: one.unit for one in self.covariates}
+
     def known(self, row: Row) -> tuple[float, ...]:
         """The covariates of a row of one's own; ValueError, in words, for a cell that says nothing."""
         return tuple(self._value(one, row[one.column].strip()) for one in self.covariates)
@@ -61,6 +66,8 @@ class Drug:
             raise ValueError(f"the {one.column} is {cell!r}; {error}.") from error
 
 
+SWINGS, AGES, STAYS = math.log(1.5), 0.2, 0.5
+"""At most from one line of a patient to the next: half as heavy again, two years, the same."""
 _HEART = ("no/mild", "moderate", "severe")
 _RACE = ("caucasian", "black", "latin")
 DRUGS = {
@@ -72,8 +79,8 @@ DRUGS = {
         fields=("since", "amount"),
         slots=20,
         covariates=(
-            Covariate("log weight", "weight", ratio(1.5, "kg")),
-            Covariate("apgar below 5", "apgar", below(5)),
+            Covariate("log weight", "weight", ratio(1.5, "kg"), "kg", SWINGS),
+            Covariate("apgar below 5", "apgar", below(5), most=STAYS),
         ),
         published={"Wt": "weight", "Apgar": "apgar"},
         units=("h", "mg", "mg/L"),
@@ -86,14 +93,14 @@ DRUGS = {
         fields=("since", "oral amount", "interval"),
         slots=24,
         covariates=(
-            Covariate("log weight", "weight", ratio(75, "kg")),
-            Covariate("age", "age", decades(65)),
-            Covariate("log glycoprotein", "glycoprotein", ratio(1, "mg/100 dL")),
-            Covariate("creatinine below 50", "creatinine", below(50)),
+            Covariate("log weight", "weight", ratio(75, "kg"), "kg", SWINGS),
+            Covariate("age", "age", decades(65), "years", AGES),
+            Covariate("log glycoprotein", "glycoprotein", ratio(1, "mg/100 dL"), "mg/100 dL"),
+            Covariate("creatinine below 50", "creatinine", below(50), "mL/min"),
             Covariate("moderate heart failure", "heart", is_one(_HEART[1], *_HEART)),
             Covariate("severe heart failure", "heart", is_one(_HEART[2], *_HEART)),
-            Covariate("black", "race", is_one(_RACE[1], *_RACE)),
-            Covariate("latin", "race", is_one(_RACE[2], *_RACE)),
+            Covariate("black", "race", is_one(_RACE[1], *_RACE), most=STAYS),
+            Covariate("latin", "race", is_one(_RACE[2], *_RACE), most=STAYS),
             Covariate("smokes", "smokes", is_one("yes", "no")),
             Covariate("drinks", "drinks", is_one("current", "former", "none")),
         ),
@@ -117,9 +124,9 @@ DRUGS = {
         fields=("since", "amount", "duration"),
         slots=4,
         covariates=(
-            Covariate("log lean mass", "lean mass", ratio(55, "kg")),
-            Covariate("age", "age", decades(40)),
-            Covariate("male", "sex", is_one("male", "female")),
+            Covariate("log lean mass", "lean mass", ratio(55, "kg"), "kg", SWINGS),
+            Covariate("age", "age", decades(40), "years", AGES),
+            Covariate("male", "sex", is_one("male", "female"), most=STAYS),
         ),
         published={"LBM": "lean mass", "Age": "age", "Sex": "sex"},
         units=("min", "ug", "ug/L"),
@@ -131,7 +138,7 @@ DRUGS = {
         level=5.0,
         fields=("since", "oral amount"),
         slots=4,
-        covariates=(Covariate("log weight", "weight", ratio(70, "kg")),),
+        covariates=(Covariate("log weight", "weight", ratio(70, "kg"), "kg", SWINGS),),
         published={"Wt": "weight"},
         units=("h", "mg", "mg/L"),
     ),

@@ -96,6 +96,11 @@ class PK:
         check_counts(least=0, shot=shot)
         able = self._folds[split]
         able = able[self.records.readings[able] >= 2]
+        if split == "test" and shot >= (most := int(self.records.readings[able].max())):
+            raise UserError(
+                f"--shot is {shot}, but no patient of {self.spec.name}, split {split}, has more than {most} levels, "
+                f"and one must be left for the query. Ask for at most {most - 1}."
+            )
         key = draw.keys(index, "pk", split, seed)
         turn = draw.bits(key, 1, "patient")[:, 0] if split == "train" else index.to(torch.int64)
         who = able[turn % len(able)]
