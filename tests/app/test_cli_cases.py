@@ -69,7 +69,9 @@ def test_more_patients_can_be_added(hospital: Path, cli: Callable[..., Any]) -> 
     assert json.loads(answer.out)["labels"]["OMIM:7"]["examples"] == 1
     assert json.loads(cli("predict", "rare.qs", "patient.json", "--json").out)["diseases"][0]["disease"] == "OMIM:7"
     assert cli("add", "rare.qs", "patient.json").code == 2, "it has no diagnosis"
-    assert cli("add", "rare.qs", "cases/0.json", "--json").code == 0
+    again = cli("add", "rare.qs", "cases/0.json", "--json")
+    assert again.code == 0
+    assert "1 of 1 cases are known already" in again.err
 
 
 def test_an_added_patient_keeps_the_id(hospital: Path, cli: Callable[..., Any]) -> None:

@@ -109,16 +109,19 @@ def key(kept: Array, target: Array) -> bytes:
 
 
 def add_cases(made: FewShotClassifier, paths: tuple[Path, ...], text: str) -> None:
-    """Learn the cases in ``paths``, of the diagnosis that ``text`` says, or else their own."""
-    for path in paths:
-        if text:
-            from quickstudy.estimator.cases import Cases
-            from quickstudy.tasks.phenopackets import cases
+    """Learn the cases in ``paths``, of the diagnosis that ``text`` says, or else their own; not those that are known."""
+    from quickstudy.estimator.cases import Cases
+    from quickstudy.tasks.phenopackets import cases
 
-            every = cast("Cases", made._reader).usable(cases(path))
-            made.partial_fit(every, [label_of(made, text)] * len(every))
-        else:
-            made.partial_fit(str(path))
+    for path in paths:
+        every = [case for case in cast(Cases, made._reader).usable(cases(path)) if text or case.label]
+        if not every:
+            made.partial_fit(str(path))  # which says what is missing
+        fresh = [case for case in every if case.id not in made.names_]
+        if len(fresh) < len(every):
+            print(f"{path}: {len(every) - len(fresh)} of {len(every)} cases are known already", file=sys.stderr)
+        if fresh:
+            made.partial_fit(fresh, [label_of(made, text or str(case.label)) for case in fresh])
 
 
 def add_rows(made: FewShotClassifier, paths: tuple[Path, ...], text: str, target: str) -> None:
