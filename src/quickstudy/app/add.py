@@ -109,7 +109,7 @@ def key(kept: Array, target: Array) -> bytes:
 
 
 def add_cases(made: FewShotClassifier, paths: tuple[Path, ...], text: str) -> None:
-    """Learn the cases in ``paths``, of the diagnosis that ``text`` says, or else their own; not those that are known."""
+    """Learn the cases in ``paths`` that are new, of the diagnosis that ``text`` says, or else their own."""
     from quickstudy.estimator.cases import Cases
     from quickstudy.tasks.phenopackets import cases
 
