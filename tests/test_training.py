@@ -1,12 +1,16 @@
 """The meta-step against PyTorch's plain optimiser."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
+from quickstudy.learners.nearest import Nearest
+from quickstudy.tasks.base import Spec, Task, WholeTasks
 from quickstudy.training import TrainConfig, Training, resolve
 
 
@@ -110,3 +114,27 @@ def test_shots_are_drawn_anew_for_each_meta_step() -> None:
     assert made.episodes().support.x.shape[1] == 2 * drawn[7]
     with pytest.raises(UserError, match="--shot is 2 and --max-shot 1"):
         resolve(TrainConfig(shot=2, max_shot=1), "protonet", family.spec)
+
+
+class Weighed(Nearest):
+    """One weight, which moves only if the loss finds what ``prepare`` counts."""
+
+    def __init__(self, spec: Spec, config: Any) -> None:
+        super().__init__(spec, config)
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.register_buffer("counted", torch.zeros(1))
+
+    def prepare(self, tasks: WholeTasks) -> None:
+        self.get_buffer("counted").fill_(len(tasks))
+
+    def loss(self, task: Task, progress: float) -> Tensor:
+        return (self.weight * self.get_buffer("counted")).sum() + 0 * task.query.y.sum()
+
+
+def test_what_is_learnt_without_gradients_is_there_before_the_first_step() -> None:
+    family, wanted = tasks.load("sinusoid"), TrainConfig(steps=1, validate_every=0, batching="loop")
+    learner = Weighed(family.spec, Weighed.Config())
+    training = Training(learner, family, resolve(wanted, "nearest", family.spec), torch.device("cpu"))
+    for _ in training.advance():
+        pass
+    assert float(learner.weight.detach()) < 0

@@ -258,8 +258,8 @@ class Training:
         self.learner.train()
         wall, cpu = time.perf_counter(), time.process_time()
         self._cpu = cpu
-        if self.learner.traits.prepared and not self.step:
-            self.prepare()
+        if self.steps and not self.step:
+            self.prepare()  # for a loss may need what it finds
         while not self.finished():
             self.meta_step()
             now = time.perf_counter(), time.process_time()

@@ -140,8 +140,7 @@ def training(case: Case, steps: int, seed: int = 0, **config: Any) -> Training:
         build(case, seed), family(case.on), resolve(wanted, case.name, family(case.on).spec), torch.device("cpu")
     )
     made.choose_batching()
-    if made.learner.traits.prepared:
-        made.prepare()
+    made.prepare()
     made.learner.train()
     for _ in range(made.steps):
         made.meta_step()

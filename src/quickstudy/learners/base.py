@@ -70,8 +70,6 @@ class Traits:
     """Forms of input that it is made for; None takes any."""
     gradient: bool = False
     """``adapt`` takes gradient steps, so it has a number of steps and meta-gradients are taken a task at a time."""
-    prepared: bool = False
-    """Its loss needs what ``prepare`` finds, which is therefore called before the first meta-step too."""
     pretrains: bool = False
     """``loss`` takes no gradient steps although ``adapt`` does: meta-gradients are taken over all tasks at once."""
     transductive: bool = False
@@ -121,7 +119,10 @@ class Learner(nn.Module):
         return self.loss(task, progress)
 
     def prepare(self, tasks: WholeTasks) -> None:
-        """Fill buffers with what is learnt from training tasks without gradients; nothing by default."""
+        """Fill buffers with what is learnt from training tasks without gradients; nothing by default.
+
+        It is called before the first meta-step, before each validation, and before the weights are saved.
+        """
 
     @property
     def learns(self) -> bool:

@@ -47,7 +47,7 @@ class MetaPKConfig(MapPKConfig):
 class MetaPK(MapPK):
     """Empirical-Bayes individualisation whose prior and errors were learnt by what they predict."""
 
-    traits: ClassVar[Traits] = Traits(kinds=("regression",), forms=("doses",), prepared=True)
+    traits: ClassVar[Traits] = Traits(kinds=("regression",), forms=("doses",))
     Config: ClassVar[type[Any]] = MetaPKConfig
 
     def __init__(self, spec: Spec, config: MetaPKConfig) -> None:

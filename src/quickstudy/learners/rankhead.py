@@ -21,14 +21,14 @@ Approach").
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from quickstudy.learners.base import Adapted, Point
-from quickstudy.learners.rated import TRAITS, Remembers, kept, looked_up, matrix, numbers
+from quickstudy.learners.rated import Remembers, kept, looked_up, matrix, numbers
 from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, check_counts, masked_mean
 
 TABLES = ("taste", "factor", "content")
@@ -59,7 +59,6 @@ class RankHeadConfig:
 class RankHead(Remembers):
     """Scores that order items, and are no ratings; trained by a softmax over likes and what is none."""
 
-    traits = replace(TRAITS, prepared=True)
     Config: ClassVar[type[Any]] = RankHeadConfig
     seen: Tensor
     likes: Tensor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,8 +10,6 @@ from torch import Tensor
 from quickstudy.learners.base import Learner, Traits
 from quickstudy.tasks.base import Examples, Spec, WholeTasks
 from quickstudy.tasks.rated_items import ITEM
-
-TRAITS = Traits(kinds=("regression",), forms=("ratings",))
 
 
 class Rated(Learner):
@@ -21,7 +19,7 @@ class Rated(Learner):
     ``taste``, ``trend``, ``era`` and ``content``.
     """
 
-    traits = TRAITS
+    traits: ClassVar[Traits] = Traits(kinds=("regression",), forms=("ratings",))
 
     def __init__(self, spec: Spec, config: Any) -> None:
         super().__init__(spec, config)
