@@ -16,7 +16,7 @@ from quickstudy import cost, runs
 from quickstudy.devices import pick_device
 from quickstudy.embedding import embedded
 from quickstudy.errors import UserError, unknown
-from quickstudy.intervals import finite, interval
+from quickstudy.intervals import finite, interval, where_told
 from quickstudy.learners.base import Learner
 from quickstudy.scoring import Episodes, Scored, batches, score
 from quickstudy.settings import checked
@@ -195,10 +195,8 @@ def evaluate(
 def further(scored: Scored) -> Iterator[tuple[str, Score]]:
     """Each further metric over the tasks that have it."""
     for name, values in scored.others.items():
-        there = values.isfinite()
-        if bool(there.any()):
-            mean, ci95 = interval(values[there], scored.units[there])
-            yield name, Score(mean, finite(ci95))
+        if found := where_told(values, scored.units):
+            yield name, Score(found.mean, finite(found.ci95))
 
 
 def curve_names(curves: Sequence[str] | str) -> list[str]:

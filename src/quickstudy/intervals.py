@@ -30,6 +30,12 @@ def interval(values: Tensor, units: Tensor) -> Interval:
     return Interval(float(means.mean()), student(len(means) - 1) * float(means.std()) / math.sqrt(len(means)))
 
 
+def where_told(values: Tensor, units: Tensor) -> Interval | None:
+    """``interval`` of the values that are finite; None where none is."""
+    there = values.isfinite()
+    return interval(values[there], units[there]) if bool(there.any()) else None
+
+
 def finite(ci95: float) -> float | None:
     """``ci95``, or None where one unit alone has none: JSON knows no infinity."""
     return ci95 if math.isfinite(ci95) else None

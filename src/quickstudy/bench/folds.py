@@ -11,17 +11,17 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 import quickstudy
 from quickstudy import runs
-from quickstudy.bench.ladder import Column, Ladder, Refused, trained
+from quickstudy.bench.ladder import Column, Ladder, Refused, judged, trained
 from quickstudy.errors import UserError
-from quickstudy.evaluation import Evaluation, evaluate
-from quickstudy.intervals import finite, interval
+from quickstudy.evaluation import Evaluation
+from quickstudy.intervals import finite, where_told
 from quickstudy.tasks import load as load_tasks
 
 Say = Callable[[str], None]
@@ -42,36 +42,53 @@ class Folds:
     ladder: Ladder
     """How each partition is trained and judged; its folder of runs has one below it for each partition."""
 
+    def runs(self, partition: int) -> Path:
+        """Where the runs of one partition are."""
+        return self.ladder.runs / f"partition-{partition}"
+
+    def missing(self, partition: int, name: str) -> list[Column]:
+        """Columns of which the scores of learner ``name``, on the episodes that are asked for, are not there."""
+        paths = {column: scores_file(self.runs(partition), name, column) for column in self.ladder.columns}
+        return [
+            column
+            for column, path in paths.items()
+            if not path.is_file() or runs.read_tensors(path)[1].get("asked") != asked(self.ladder)
+        ]
+
     def of(self, partition: int) -> Ladder:
         """The ladder of one partition."""
         family = load_tasks(f"{self.tasks}:partition={partition}")
-        return replace(self.ladder, family=family, runs=self.ladder.runs / f"partition-{partition}")
+        return replace(self.ladder, family=family, runs=self.runs(partition))
+
+
+class Scores(NamedTuple):
+    """Of one learner on the episodes of all partitions, in order."""
+
+    by_metric: dict[str, Tensor]
+    """[episodes] each; NaN for a task that does not have it."""
+    units: Tensor
+    sizes: list[int]
+    """Episodes of each partition."""
 
 
 def measure(folds: Folds, say: Say) -> tuple[list[Path], list[Refused]]:
     """Train and judge what is missing, then write the rows: their files, and the learners that have none."""
     refused: dict[str, Refused] = {}
     for partition in folds.partitions:
+        missing = {name: folds.missing(partition, name) for name in folds.ladder.learners if name not in refused}
+        if not any(missing.values()):
+            continue
         ladder = folds.of(partition)
-        for name in [name for name in ladder.learners if name not in refused]:
-            missing = [column for column in ladder.columns if not is_judged(ladder, name, column)]
+        for name in filter(missing.get, missing):
             try:
-                if missing:
-                    judge(ladder, name, missing, say)
+                judge(ladder, name, missing[name], say)
             except UserError as error:
                 refused[name] = Refused(name, str(error))
                 say(f"{name}: {error}")
     kept = [name for name in folds.ladder.learners if name not in refused]
     against = [name for name in folds.against if name not in refused]
-    return list(write_rows(replace(folds, against=against, ladder=replace(folds.ladder, learners=kept)))), [
-        *refused.values()
-    ]
-
-
-def is_judged(ladder: Ladder, name: str, column: Column) -> bool:
-    """Whether its scores on the episodes that are asked for are there."""
-    path = scores_file(ladder, name, column)
-    return path.is_file() and runs.read_tensors(path)[1]["asked"] == asked(ladder)
+    rows = write_rows(replace(folds, against=against, ladder=replace(folds.ladder, learners=kept)))
+    return list(rows), list(refused.values())
 
 
 def asked(ladder: Ladder) -> dict[str, int]:
@@ -83,20 +100,11 @@ def judge(ladder: Ladder, name: str, missing: Sequence[Column], say: Say) -> Non
     """Train ``name`` unless that is done, and keep its score on every episode of the ``missing`` columns."""
     run = trained(ladder, name, say)
     for column in missing:
-        found = evaluate(
-            run,
-            ladder.family,
-            way=column.way or 5,
-            shot=column.shot,
-            query=ladder.query,
-            episodes=ladder.episodes,
-            seed=ladder.seed,
-            device=ladder.config.device,
-        )
+        found = judged(ladder, run, column)
         scores = {found.metric: found.scores, **found.other_scores}
         tensors = {f"score/{metric}": value for metric, value in scores.items()}
         told = note(found) | {"asked": asked(ladder)}
-        runs.write_tensors(scores_file(ladder, name, column), tensors | {"units": found.unit_ids}, told)
+        runs.write_tensors(scores_file(ladder.runs, name, column), tensors | {"units": found.unit_ids}, told)
         ci95 = finite(found.ci95)
         say(f"{ladder.family.spec.name}: {name} {column}: {found.metric} {found.mean:.4f} +- {ci95 or math.nan:.4f}")
 
@@ -107,73 +115,69 @@ def note(found: Evaluation) -> Cell:
     return {key: value[key] for key in (*KEPT, "tasks", "manifest", "training")}
 
 
-def scores_file(ladder: Ladder, name: str, column: Column) -> Path:
-    """Where the scores of a learner on one partition's episodes are kept."""
-    return ladder.runs / "scores" / f"{name}-{column}.safetensors"
+def scores_file(place: Path, name: str, column: Column) -> Path:
+    """Where, below a partition's runs, the scores of a learner on its episodes are kept."""
+    return place / "scores" / f"{name}-{column}.safetensors"
 
 
 def write_rows(folds: Folds) -> Iterator[Path]:
     """A row for each learner and column, over all partitions."""
-    ladders = {partition: folds.of(partition) for partition in folds.partitions}
+    places = [folds.runs(partition) for partition in folds.partitions]
     for column in folds.ladder.columns:
-        every = {
-            name: [runs.read_tensors(scores_file(ladder, name, column)) for ladder in ladders.values()]
+        read = {
+            name: [runs.read_tensors(scores_file(place, name, column)) for place in places]
             for name in folds.ladder.learners
         }
-        for name, found in every.items():
-            others = {other: every[other] for other in folds.against if other != name}
+        scores = {name: joined(found, folds) for name, found in read.items()}
+        for name, found in read.items():
             path = folds.ladder.out / f"{name}-{column}.json"
-            runs.write_json(path, row(folds, name, found, others))
+            runs.write_json(path, row(folds, name, [told for _, told in found], scores))
             yield path
 
 
-def row(folds: Folds, name: str, found: list[Any], others: Mapping[str, list[Any]]) -> Cell:
-    """What the scores of all partitions say together."""
-    notes = [told for _, told in found]
-    scores = joined(found, folds)
-    units = scores.pop("units")
-    told: Cell = {key: notes[0][key] for key in KEPT}
+def row(folds: Folds, name: str, notes: Sequence[Cell], scores: Mapping[str, Scores]) -> Cell:
+    """What the ``scores`` of learner ``name`` on all partitions say together, and beside those of the others."""
+    mine, first = scores[name], notes[0]
     return {
         "learner": name,
         "tasks": folds.tasks,
         "partitions": list(folds.partitions),
-        **told,
-        "units": len(units.unique()),
-        "scores": {metric: cell(values, units) for metric, values in scores.items()},
+        **{key: first[key] for key in KEPT},
+        "units": len(mine.units.unique()),
+        "scores": {metric: cell(values, mine.units) for metric, values in mine.by_metric.items()},
         "by_partition": {
-            metric: [float(part[f"score/{metric}"].double().nanmean()) for part, _ in found] for metric in scores
+            metric: [float(part.double().nanmean()) for part in values.split(mine.sizes)]
+            for metric, values in mine.by_metric.items()
         },
-        "minus": {other: dict(differences(scores, joined(theirs, folds))) for other, theirs in others.items()},
+        "minus": {other: dict(differences(mine, scores[other])) for other in folds.against if other != name},
         "manifests": [one["manifest"] for one in notes],
-        "training": notes[0]["training"],
+        "training": first["training"],
         "cpu_s": [one["training"].get("cpu_s") for one in notes],
         "version": quickstudy.__version__,
     }
 
 
-def joined(found: list[Any], folds: Folds) -> dict[str, Tensor]:
-    """Scores and units of all partitions in one row of episodes."""
-    names = [name for name in found[0][0] if name != "units"]
+def joined(found: Sequence[tuple[dict[str, Tensor], Cell]], folds: Folds) -> Scores:
+    """Scores and units of all partitions, one after the other."""
+    parts = [part for part, _ in found]
+    names = [name for name in parts[0] if name != "units"]
     drawn = found[0][1]["way"] > 0  # units are numbers of episodes, which begin anew in each partition
-    units = [part["units"] + (number * folds.ladder.episodes if drawn else 0) for number, (part, _) in enumerate(found)]
-    return {name.removeprefix("score/"): torch.cat([part[name] for part, _ in found]) for name in names} | {
-        "units": torch.cat(units)
-    }
+    units = [part["units"] + (number * folds.ladder.episodes if drawn else 0) for number, part in enumerate(parts)]
+    by_metric = {name.removeprefix("score/"): torch.cat([part[name] for part in parts]) for name in names}
+    return Scores(by_metric, torch.cat(units), [len(part["units"]) for part in parts])
 
 
-def differences(mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> Iterator[tuple[str, Cell]]:
+def differences(mine: Scores, theirs: Scores) -> Iterator[tuple[str, Cell]]:
     """Of each metric that both have, on the same episodes."""
-    for metric, values in mine.items():
-        if metric in theirs and len(values) != len(theirs[metric]):
+    for metric, values in mine.by_metric.items():
+        other = theirs.by_metric.get(metric)
+        if other is not None and len(values) != len(other):
             raise UserError("these learners were judged on different episodes. Delete the scores of one, and repeat.")
-        if metric in theirs:
-            yield metric, cell(values - theirs[metric], theirs["units"])
+        if other is not None:
+            yield metric, cell(values - other, theirs.units)
 
 
 def cell(values: Tensor, units: Tensor) -> Cell:
     """Mean and interval over the units that have such a score."""
-    there = values.isfinite()
-    if not bool(there.any()):
-        return {"mean": None, "ci95": None}
-    mean, ci95 = interval(values[there], units[there])
-    return {"mean": mean, "ci95": finite(ci95)}
+    found = where_told(values, units)
+    return {"mean": found and found.mean, "ci95": found and finite(found.ci95)}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from quickstudy import learners, runs, trainer
 from quickstudy.errors import UserError
-from quickstudy.evaluation import evaluate
+from quickstudy.evaluation import Evaluation, evaluate
 from quickstudy.learners.base import Learner
 from quickstudy.learners.pretrained import pretraining
 from quickstudy.plan import TrainConfig
@@ -112,15 +112,20 @@ def pretrained_by(ladder: Ladder, learner: Learner) -> str | None:
 def judge(ladder: Ladder, run: runs.Run | Learner, missing: dict[Column, Path], say: Say) -> None:
     """Evaluate ``run`` on each of the missing columns and write the rows."""
     for column, path in missing.items():
-        found = evaluate(
-            run,
-            ladder.family,
-            way=column.way or 5,
-            shot=column.shot,
-            query=ladder.query,
-            episodes=ladder.episodes,
-            seed=ladder.seed,
-            device=ladder.config.device,
-        )
+        found = judged(ladder, run, column)
         runs.write_json(path, found.to_json())
         say(f"{found.learner} {column}: {found.metric} {found.mean:.4f} +- {found.ci95:.4f}")
+
+
+def judged(ladder: Ladder, run: runs.Run | Learner, column: Column) -> Evaluation:
+    """``run`` on the episodes of ``column``."""
+    return evaluate(
+        run,
+        ladder.family,
+        way=column.way or 5,
+        shot=column.shot,
+        query=ladder.query,
+        episodes=ladder.episodes,
+        seed=ladder.seed,
+        device=ladder.config.device,
+    )
