@@ -17,7 +17,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,27 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and note of a file; UserError where it is missing or damaged."""
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, _note(file)  # noqa: SIM118 - not a dict
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """The note alone, without reading the tensors."""
+    with _opened(path) as file:
+        return _note(file)
+
+
+def _note(file: Any) -> dict[str, Any]:
+    note: dict[str, Any] = json.loads((file.metadata() or {}).get("note", "{}"))
+    return note
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file; UserError where it is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            return tensors, json.loads((file.metadata() or {}).get("note", "{}"))
+            yield file
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing. Train the run again, or take the whole run folder along.") from error
     except (SafetensorError, OSError, ValueError) as error:

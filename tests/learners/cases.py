@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from torch.utils import _pytree as pytree
 from quickstudy import learners, tasks
 from quickstudy.inner import batch
 from quickstudy.learners import LEARNERS, Learner, learner_class
+from quickstudy.learners.base import Traits
 from quickstudy.tasks.base import Examples, Task, WholeTasks
 from quickstudy.training import TrainConfig, Training, resolve
 
@@ -26,8 +28,6 @@ FAMILIES = {
     "ranking": "ratings:simulated=true:judge=ranking",
 }
 """One of each kind, for learners that take any form of input, and one of each form that has learners of its own."""
-RANKS = ("popularity", "puresvd", "ease", "rankhead")
-"""Learners whose numbers order items and are no ratings."""
 NETS: dict[str, dict[str, Any]] = {"classification": {"backbone": "conv4", "width": 8}, "regression": {"width": 16}}
 VARIANTS = [
     ("protonet", {"distance": "cosine", "norm": "task"}),
@@ -105,16 +105,17 @@ def build(case: Case, seed: int = 0, **settings: Any) -> Learner:
     return learners.build(case.name, family(case.on).spec, config, seed)
 
 
+def tried_on(traits: Traits) -> Sequence[str]:
+    """Of ``FAMILIES`` those that such a learner is for."""
+    return ("ranking",) if traits.orders else traits.forms or traits.kinds
+
+
 def learns(case: Case) -> bool:
     """Whether training has anything to find."""
     return any(True for _ in build(case).parameters())
 
 
-CASES = [
-    Case(name, on)
-    for name in LEARNERS
-    for on in (("ranking",) if name in RANKS else learner_class(name).traits.forms or learner_class(name).traits.kinds)
-]
+CASES = [Case(name, on) for name in LEARNERS for on in tried_on(learner_class(name).traits)]
 CASES += [Case(name, "classification", tuple(settings.items())) for name, settings in VARIANTS]
 CLASSIFIERS = [case for case in CASES if case.kind == "classification"]
 RECORDED = [case for case in CASES if case.kind == "regression"]

@@ -19,7 +19,6 @@ from quickstudy.tasks.places import lock
 
 if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier
-    from quickstudy.estimator.inputs import Array
 
 DESCRIPTION = """Learn from more pictures, rows of tables (CSV), or cases. MODEL is a file that `quickstudy fit`
 wrote; it changes whole, or not at all.
@@ -88,24 +87,19 @@ def add_history(flags: Flags) -> int:
     from quickstudy.app import histories
     from quickstudy.estimator import FewShotRegressor
     from quickstudy.estimator.inputs import Found
+    from quickstudy.estimator.records import fresh
 
     if flags.label or flags.target:
         raise UserError("--label and --target are for classes, and this model predicts numbers. Leave them out.")
     made = FewShotRegressor.load(flags.model)
     for path in flags.examples:
         found = histories.records(made).read_place(path.expanduser())
-        known = {key(*one) for one in zip(made.examples_, made.y_, strict=True)}
-        fresh = [key(*one) not in known for one in zip(found.kept, found.targets, strict=True)]
-        if not all(fresh):
-            print(f"{path}: {fresh.count(False)} of {len(fresh)} points are known already", file=sys.stderr)
-        if any(fresh):
-            made.learn(Found(*(part[fresh] for part in found)))
+        new = fresh(found, made.examples_, made.y_)
+        if not new.all():
+            print(f"{path}: {(~new).sum()} of {len(new)} points are known already", file=sys.stderr)
+        if new.any():
+            made.learn(Found(*(part[new] for part in found)))
     return histories.report(made, made.save(flags.model), flags.json)
-
-
-def key(kept: Array, target: Array) -> bytes:
-    """Equal for points that are the same."""
-    return bytes(kept.tobytes() + target.tobytes())
 
 
 def add_cases(made: FewShotClassifier, paths: tuple[Path, ...], text: str) -> None:

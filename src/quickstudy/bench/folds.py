@@ -52,7 +52,7 @@ class Folds:
         return [
             column
             for column, path in paths.items()
-            if not path.is_file() or runs.read_tensors(path)[1].get("asked") != asked(self.ladder)
+            if not path.is_file() or runs.read_note(path).get("asked") != asked(self.ladder)
         ]
 
     def of(self, partition: int) -> Ladder:

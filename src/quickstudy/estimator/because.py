@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from quickstudy.errors import UserError
@@ -66,7 +67,8 @@ def because(made: FewShotRegressor, X: Any) -> tuple[Array, Array]:
     What is in row k would be missing from the predictions, had the regressor not met example k. UserError where it has
     met one alone, for then nothing is left.
     """
-    kept = made._reader_().read(X, made, False)
+    check_is_fitted(made, "adapted_")
+    kept = made._reader.read(X, made, False)
     if len(made.y_) < 2:
         raise UserError("it has learnt from one example, and without that from none. Give it two or more.")
     there = torch.ones(len(made.y_), dtype=torch.bool)

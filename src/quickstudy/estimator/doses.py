@@ -17,7 +17,7 @@ import numpy as np
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Array, Found
-from quickstudy.estimator.records import Records, Told, spread
+from quickstudy.estimator.records import Records, Told, fresh, spelt, spoken, spread
 from quickstudy.tasks.base import Form, Spec
 from quickstudy.tasks.dose_files import read, same_id
 from quickstudy.tasks.dosing import records
@@ -39,10 +39,10 @@ class Doses(Records):
         """Whose levels were learnt; empty before that, and for points that did not come from a file."""
 
     def note(self) -> dict[str, Array]:
-        return {"patient": np.frombuffer(self.patient.encode(), np.uint8).copy()} if self.patient else {}
+        return {"patient": spelt(self.patient)} if self.patient else {}
 
     def restore(self, kept: dict[str, Array]) -> None:
-        self.patient = kept["patient"].tobytes().decode() if "patient" in kept else ""
+        self.patient = spoken(kept["patient"]) if "patient" in kept else ""
 
     def questions(self, place: Path | None) -> Found:
         """The lines of a file that ask for a level."""
@@ -60,16 +60,15 @@ class Doses(Records):
         """Levels in the file that were not learnt, and levels that were, later than one that is asked for."""
         found = self._lines(place)
         asked = np.isnan(found.targets)
-        learnt = {_key(*one) for one in zip(known, truth, strict=True)}
-        fresh = np.array([_key(*one) not in learnt for one in zip(found.kept, found.targets, strict=True)]) & ~asked
+        new = fresh(found, known, truth) & ~asked
         said = []
-        if fresh.any():
+        if new.any():
             said.append(
-                f"the model has not learnt the level in {_named(found.names[fresh])}, which had no part in this. "
+                f"the model has not learnt the level in {_named(found.names[new])}, which had no part in this. "
                 "To have it learn: quickstudy add MODEL FILE."
             )
         hours = found.kept[:, 0]
-        late = ~asked & ~fresh & (hours > hours[asked].min())
+        late = ~asked & ~new & (hours > hours[asked].min())
         if late.any():
             early = found.names[asked & (hours < hours[late].max())]
             said.append(f"what is told of {_named(early)} rests on later levels as well: {_named(found.names[late])}.")
@@ -110,11 +109,6 @@ class Doses(Records):
         self.patient = self.patient or patient.name
         lines = np.array([f"line {number}" for number in told.lines[patient.name]])
         return Found(x[0].numpy(), y[0, :, 0].double().numpy(), lines)
-
-
-def _key(kept: Array, target: Array) -> bytes:
-    """Equal for readings that are the same."""
-    return bytes(kept.tobytes() + target.tobytes())
 
 
 def _named(lines: Array) -> str:

@@ -14,10 +14,7 @@ from torch import Tensor, as_tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Array, Found, Places
-from quickstudy.tasks.base import Spec
-
-SURE = 1.6448536
-"""Standard deviations on either side that hold 90 % of a normal distribution."""
+from quickstudy.tasks.base import NINETY, Spec
 
 
 class Told(NamedTuple):
@@ -83,4 +80,24 @@ class Records(Places):
 
 def spread(mean: Array, std: Array | None) -> tuple[Array, ...]:
     """The means and, with standard deviations, the ends of the 90 % intervals, in the learner's units."""
-    return (mean,) if std is None else (mean, mean - SURE * std, mean + SURE * std)
+    return (mean,) if std is None else (mean, mean - NINETY * std, mean + NINETY * std)
+
+
+def fresh(found: Found, known: Array, truth: Array) -> Array:
+    """[n] bool: which of the points that were ``found`` are not among those ``known``, with their numbers ``truth``."""
+
+    def key(kept: Array, target: Array) -> bytes:
+        return bytes(kept.tobytes() + target.tobytes())
+
+    there = {key(*one) for one in zip(known, truth, strict=True)}
+    return np.array([key(*one) not in there for one in zip(found.kept, found.targets, strict=True)], dtype=bool)
+
+
+def spelt(text: str) -> Array:
+    """``text`` as a saved estimator keeps it; ``spoken`` reads it."""
+    return np.frombuffer(text.encode(), np.uint8).copy()
+
+
+def spoken(kept: Array) -> str:
+    """What ``spelt`` kept."""
+    return kept.tobytes().decode()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch import Tensor
 
 from quickstudy.errors import UserError
@@ -64,7 +64,7 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
 
         UserError where the learner knows none.
         """
-        mean, std = self.predictions(self._answers(self._reader_().read(X, self, False), self.adapted_, self.examples_))
+        mean, std = self.predictions(self._predict(X))
         if not return_std:
             return mean
         if std is None:
@@ -86,10 +86,6 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
             )
         stds = [answer.std for answer in answers if isinstance(answer, Gaussian)]
         return mean, joined(stds) if stds else None
-
-    def _reader_(self) -> Reader:
-        check_is_fitted(self, "adapted_")
-        return self._reader
 
     def _read(self, reads: Reader, X: Any, y: Any, first: bool) -> Found:
         """What is kept of each point, its number, and its name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 E = TypeVar("E", bound="FewShot")
+T = TypeVar("T")
 PLAIN = (str, int, float, bool)
 
 
@@ -104,8 +105,9 @@ def learner(path: Path) -> tuple[Learner, Confidence | None]:
 
 
 def spec(path: Path) -> Spec:
-    """What the learner of the estimator in the file ``path`` takes."""
-    _, note = _read(path)
+    """What the learner of the estimator in the file ``path`` takes, without reading its weights."""
+    note = _got(path, runs.read_note)
+    _check(note, True, path)
     with _undamaged(path):
         return _spec(note)
 
@@ -145,24 +147,34 @@ def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    tensors, note = _got(path, runs.read_tensors)
+    _check(note, {"examples", "y"} <= tensors.keys(), path)
+    return tensors, note
+
+
+def _got(path: Path, read: Callable[[Path], T]) -> T:
+    """What ``read`` reads of the file ``path``; UserError where it is no model."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
         raise UserError(f"{path} {what}; expected a file that save, or quickstudy fit, wrote.")
     try:
-        tensors, note = runs.read_tensors(path)
+        return read(path)
     except UserError as error:
         raise UserError(
             f"{path} is damaged, or no model at all ({error.__cause__}). Expected a file that save, or quickstudy fit, "
             f"wrote."
         ) from error
-    if "estimator" not in note or not {"examples", "y"} <= tensors.keys():
+
+
+def _check(note: dict[str, Any], whole: bool, path: Path) -> None:
+    """UserError unless ``note`` is an estimator's that this version reads, and the file ``whole``."""
+    if "estimator" not in note or not whole:
         raise UserError(f"{path} holds no estimator. Expected a file that save wrote.")
     if not isinstance(note.get("format"), int) or note["format"] > FORMAT:
         raise UserError(
             f"{path} has format {note.get('format')} (quickstudy {note.get('version')}), and this is quickstudy "
             f"{quickstudy.__version__}, which reads up to {FORMAT}. Upgrade quickstudy."
         )
-    return tensors, note
 
 
 def _labels(classes: np.ndarray[Any, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ data. Numbers are in the family's standard units; ``told`` makes ratings of them
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -18,12 +19,12 @@ from sklearn.base import BaseEstimator
 
 from quickstudy.errors import UserError, unknown
 from quickstudy.estimator.inputs import Array, Found
-from quickstudy.estimator.records import Records, Told, spread
+from quickstudy.estimator.records import Records, Told, spelt, spoken, spread
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Form
-from quickstudy.tasks.catalogues import COLUMNS
+from quickstudy.tasks.catalogues import columns_of
 from quickstudy.tasks.cells import number
-from quickstudy.tasks.csv_table import read
+from quickstudy.tasks.csv_table import numbered
 from quickstudy.tasks.ratings import UserRatings
 
 BREAK = "\n"
@@ -52,10 +53,8 @@ class Tastes(Records):
         """That of the family; UserError where its data are not there."""
         family = load_tasks(self.spec.name)
         assert isinstance(family, UserRatings)
-        items = [str(item) for item in family.ratings.items]
-        titles = [str(title) for title in family.content.titles] or items
         units = family.liked, family.scale, family.low, family.high
-        return Catalogue(family.catalogue().numpy(), titles, items, units)
+        return Catalogue(family.catalogue().numpy(), [*family.content.titles], [*family.ratings.items], units)
 
     def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
         """The whole catalogue for None, else as of other records."""
@@ -86,7 +85,7 @@ class Tastes(Records):
         stars = np.clip(zero + unit * np.stack(spread(mean, std), -1)[:, 0], low, high)
         return [[Told("rating", "", *map(float, row))] for row in stars]
 
-    def ordered(self, told: list[tuple[str, list[Told]]]) -> list[tuple[str, list[Told]]]:  # type: ignore[override]
+    def ordered(self, told: Sequence[tuple[str, list[Told]]]) -> list[tuple[str, list[Told]]]:
         """The best first."""
         return sorted(told, key=lambda line: -line[1][0].value)
 
@@ -96,29 +95,29 @@ class Tastes(Records):
         return {
             "x": known.x,
             "units": np.array(known.units),
-            **{name: np.frombuffer(BREAK.join(own).encode(), np.uint8).copy() for name, own in words.items()},
+            **{name: spelt(BREAK.join(own)) for name, own in words.items()},
         }
 
     def restore(self, kept: dict[str, Array]) -> None:
-        titles, items = (kept[name].tobytes().decode().split(BREAK) for name in ("titles", "items"))
+        titles, items = (spoken(kept[name]).split(BREAK) for name in ("titles", "items"))
         zero, unit, low, high = map(float, kept["units"])
         self.catalogue = Catalogue(kept["x"], titles, items, (zero, unit, low, high))
 
     def _lines(self, place: Path) -> Found:
         """Every line of the table, with NaN where there is no rating."""
-        header, cells = read(place, least=1)
-        column = {what: _column(header, what) for what in ("item", "title", "rating")}
-        user = _column(header, "user")
-        if user is not None and len(people := sorted({row[user] for row in cells})) > 1:
+        header, cells = numbered(place, least=1)
+        column = columns_of(header)
+        user = column.get("user")
+        if user is not None and len(people := sorted({row[user] for _, row in cells})) > 1:
             raise UserError(f"{place} has ratings of {len(people)} users ({', '.join(people[:5])}); expected one.")
-        at = column["item"] if column["title"] is None else column["title"]
+        at = column.get("title", column.get("item"))
         if at is None:
             raise UserError(f"{place} has no column of items. Expected title, or item for ids, and rating.")
-        named = self.catalogue.items if column["title"] is None else self.catalogue.titles
+        named = self.catalogue.titles if "title" in column else self.catalogue.items
         places = {name.lower(): number for number, name in reversed(list(enumerate(named)))}
         zero, unit, low, high = self.catalogue.units
         rows, values, seen = [], [], dict[str, int]()
-        for line, row in enumerate(cells, 2):
+        for line, row in cells:
             name = row[at]
             if name.lower() not in places:
                 raise UserError(f"line {line} of {place}: {unknown('item', name, named)}")
@@ -128,15 +127,9 @@ class Tastes(Records):
                 )
             seen[name.lower()] = line
             rows.append(places[name.lower()])
-            values.append(_rating(row, column["rating"], (low, high), f"line {line} of {place}"))
+            values.append(_rating(row, column.get("rating"), (low, high), f"line {line} of {place}"))
         targets = (np.array(values) - zero) / unit
         return Found(self.catalogue.x[rows], targets, np.array([named[at] for at in rows]))
-
-
-def _column(header: list[str], what: str) -> int | None:
-    """Where ``header`` has a column that may be called ``what``."""
-    plain = [name.lower().replace(" ", "").replace("_", "").replace("-", "") for name in header]
-    return next((plain.index(name) for name in COLUMNS[what] if name in plain), None)
 
 
 def _rating(row: list[str], at: int | None, scale: tuple[float, float], where: str) -> float:

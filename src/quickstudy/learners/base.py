@@ -68,6 +68,8 @@ class Traits:
     kinds: tuple[Kind, ...]
     forms: tuple[Form, ...] | None = None
     """Forms of input that it is made for; None takes any."""
+    orders: bool = False
+    """Its numbers say what comes before what, and nothing else."""
     gradient: bool = False
     """``adapt`` takes gradient steps, so it has a number of steps and meta-gradients are taken a task at a time."""
     pretrains: bool = False

@@ -20,8 +20,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from quickstudy.learners.base import Adapted, Point, check_positive
-from quickstudy.learners.rated import Remembers, kept, looked_up, matrix, numbers
+from quickstudy.learners.base import Adapted, Point, Traits, check_positive
+from quickstudy.learners.rated import ORDERS, Remembers, kept, looked_up, matrix, numbers
 from quickstudy.tasks.base import Examples, Spec, WholeTasks
 
 
@@ -36,6 +36,7 @@ class EASEConfig:
 class EASE(Remembers):
     """An item's score is the sum of the weights to it from the items rated; its numbers order items."""
 
+    traits: ClassVar[Traits] = ORDERS
     Config: ClassVar[type[Any]] = EASEConfig
     vectors: Tensor
 

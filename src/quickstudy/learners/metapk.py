@@ -29,12 +29,10 @@ from quickstudy.learners.base import Adapted, Gaussian, Traits
 from quickstudy.learners.kinetics import log_level
 from quickstudy.learners.mappk import MapPK, MapPKConfig
 from quickstudy.learners.population import estimate, stacked
-from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
+from quickstudy.tasks.base import NINETY, Examples, Spec, Task, WholeTasks, masked_mean
 
 FOLDS, ROUNDS = 3, 30
 """Of the cross-fitting: parts of the patients, and rounds of each estimate."""
-NINETY = 1.6448536
-"""Half the width of the interval that holds 90 % of a normal distribution, in standard deviations."""
 WIDEST = 2.0
 FAR = 0.3
 

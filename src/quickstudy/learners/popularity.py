@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from quickstudy.learners.base import Adapted, Point
-from quickstudy.learners.rated import Rated
+from quickstudy.learners.base import Adapted, Point, Traits
+from quickstudy.learners.rated import ORDERS, Rated
 from quickstudy.tasks.base import Examples
 
 
@@ -24,6 +24,7 @@ class PopularityConfig:
 class Popularity(Rated):
     """Every user gets the items that most like; its numbers order items, and are no ratings."""
 
+    traits: ClassVar[Traits] = ORDERS
     Config: ClassVar[type[Any]] = PopularityConfig
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:

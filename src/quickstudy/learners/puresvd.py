@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from quickstudy.learners.base import Adapted, Point
-from quickstudy.learners.rated import Rated, kept
+from quickstudy.learners.base import Adapted, Point, Traits
+from quickstudy.learners.rated import ORDERS, Rated, kept
 from quickstudy.tasks.base import Examples
 
 
@@ -26,6 +26,7 @@ class PureSVDConfig:
 class PureSVD(Rated):
     """An item's score is how near it is to what the user has rated; its numbers order items, and are no ratings."""
 
+    traits: ClassVar[Traits] = ORDERS
     Config: ClassVar[type[Any]] = PureSVDConfig
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:

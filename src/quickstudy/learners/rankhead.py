@@ -27,8 +27,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from quickstudy.learners.base import Adapted, Point
-from quickstudy.learners.rated import Remembers, kept, looked_up, matrix, numbers
+from quickstudy.learners.base import Adapted, Point, Traits
+from quickstudy.learners.rated import ORDERS, Remembers, kept, looked_up, matrix, numbers
 from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, check_counts, masked_mean
 
 TABLES = ("taste", "factor", "content")
@@ -59,6 +59,7 @@ class RankHeadConfig:
 class RankHead(Remembers):
     """Scores that order items, and are no ratings; trained by a softmax over likes and what is none."""
 
+    traits: ClassVar[Traits] = ORDERS
     Config: ClassVar[type[Any]] = RankHeadConfig
     seen: Tensor
     likes: Tensor

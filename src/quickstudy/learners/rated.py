@@ -11,6 +11,9 @@ from quickstudy.learners.base import Learner, Traits
 from quickstudy.tasks.base import Examples, Spec, WholeTasks
 from quickstudy.tasks.rated_items import ITEM
 
+ORDERS = Traits(kinds=("regression",), forms=("ratings",), orders=True)
+"""Of those whose numbers order items and are no ratings."""
+
 
 class Rated(Learner):
     """Base of the learners that are made for ratings.

@@ -25,15 +25,13 @@ from quickstudy.learners.base import Learner
 from quickstudy.server.refusals import RefusedError
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Examples
-from quickstudy.tasks.places import find
-from quickstudy.tasks.ratings import UserRatings
+from quickstudy.tasks.places import held
+from quickstudy.tasks.ratings import MOVIELENS, UserRatings
 from quickstudy.trainer import train
 from quickstudy.training import TrainConfig, Training
 
 LEARNER = "ridgeratings"
 REAL, INVENTED = "ratings", "ratings:simulated=true"
-ORDERING = ("popularity", "ease", "puresvd", "rankhead")
-"""Learners whose numbers order items, and are no ratings."""
 MOST_RATINGS = 100
 BEST, NEXT = 10, 90
 """Items that are told with their reasons, and those of which only the order is."""
@@ -68,13 +66,13 @@ class Recommender:
         """[M, inputs] of every item for one who comes after all others."""
         return self.family.catalogue()
 
-    @cached_property
-    def items(self) -> list[str]:
-        return [str(item) for item in self.family.ratings.items]
+    @property
+    def items(self) -> Sequence[str]:
+        return self.family.ratings.items
 
-    @cached_property
-    def titles(self) -> list[str]:
-        return [str(title) for title in self.family.content.titles] or self.items
+    @property
+    def titles(self) -> Sequence[str]:
+        return self.family.content.titles
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -102,8 +100,7 @@ class Recommender:
     @property
     def tells_ratings(self) -> bool:
         """Whether its numbers are ratings."""
-        name = learners.name_of(type(self.learner))
-        return name not in ORDERING and self.family.judge == "ratings" and not self.family.ratings.clicks
+        return not self.learner.traits.orders and self.family.judge == "ratings" and not self.family.ratings.clicks
 
     def about(self) -> dict[str, Any]:
         """What it is, for people."""
@@ -223,7 +220,7 @@ def given(name: str, place: str) -> Recommender:
 
 def tasks_here() -> str:
     """MovieLens where it is, else people and items that do not exist."""
-    return REAL if find("movielens").exists() else INVENTED
+    return REAL if held(MOVIELENS).exists() else INVENTED
 
 
 def trained(tasks: str, heard: Callable[[int, int], None]) -> Recommender:

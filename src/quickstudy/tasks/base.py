@@ -23,6 +23,8 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 HIGHER = ("accuracy", "top10", "mrr", "auroc", "ndcg10", "recall10")
 """Metrics of which more is better; of all others less is."""
+NINETY = 1.6448536269514722
+"""Half the width of the interval that holds 90 % of a normal distribution, in standard deviations."""
 
 
 class Examples(NamedTuple):

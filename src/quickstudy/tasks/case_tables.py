@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from quickstudy.errors import UserError
+from quickstudy.tasks.csv_table import separator
 from quickstudy.tasks.ontology import ID
 from quickstudy.tasks.terms import PAPER, Case
 from quickstudy.tasks.yes_no import excluded
@@ -60,7 +61,7 @@ def rows(text: str, path: Path) -> Iterator[Case]:
 
 def _lines(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     """Number, in the file, of each row's last line, and the row's cells."""
-    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=text.partition("\n")[0].count))
+    reader = csv.reader(io.StringIO(text), delimiter=separator(text.partition("\n")[0]))
     try:
         for line in reader:
             yield reader.line_num, [cell.strip() for cell in line]

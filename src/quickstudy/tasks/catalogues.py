@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,12 +54,6 @@ def rows_of(path: Path, text: str) -> tuple[dict[str, int], Iterator[tuple[int, 
     """Places of the known columns, and the rows with the number of their line."""
     reader = csv.reader(io.StringIO(text), delimiter=separator(text))
     header = next(reader, [])
-    plain = [re.sub(r"[\s_-]", "", name).lower() for name in header]
-    places = {
-        column: plain.index(found)
-        for column, names in COLUMNS.items()
-        if (found := next((name for name in names if name in plain), None))
-    }
 
     def rows() -> Iterator[tuple[int, list[str]]]:
         try:
@@ -75,7 +69,17 @@ def rows_of(path: Path, text: str) -> tuple[dict[str, int], Iterator[tuple[int, 
         except csv.Error as error:
             raise UserError(f"line {reader.line_num} of {path} is no row of a table ({error}). Mend it.") from error
 
-    return places, rows()
+    return columns_of(header), rows()
+
+
+def columns_of(header: Sequence[str]) -> dict[str, int]:
+    """Places of the columns of ``COLUMNS`` that there are."""
+    plain = [re.sub(r"[\s_-]", "", name).lower() for name in header]
+    return {
+        column: plain.index(found)
+        for column, names in COLUMNS.items()
+        if (found := next((name for name in names if name in plain), None))
+    }
 
 
 def content_of(path: Path, text: str) -> tuple[dict[str, int], Content]:

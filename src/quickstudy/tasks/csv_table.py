@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -121,7 +122,13 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def separator(text: str) -> str:
     """Comma, semicolon or tab: the one that parts the first line into most cells."""
-    return max(",;\t", key=lambda one: len(next(csv.reader(io.StringIO(text), delimiter=one), [])))
+
+    def cells(parts: str) -> int:
+        with contextlib.suppress(csv.Error):  # which whoever reads the table says, with its line
+            return len(next(csv.reader(io.StringIO(text), delimiter=parts), []))
+        return 0
+
+    return max(",;\t", key=cells)
 
 
 def pool_of(path: Path, target: int, used: Mapping[str, int], cells: list[list[str]], columns: int) -> Pool:

@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from quickstudy.tasks.base import Examples, masked_mean
+from quickstudy.tasks.base import NINETY, Examples, masked_mean
 from quickstudy.tasks.glucose_windows import AHEAD, SCALE, now
 
 ZONES = "ABCDE"
-NINETY = 1.6448536269514722
-"""Deviations on either side that hold 90 % of a normal distribution."""
 LOW = 70.0
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw, drugs
 from quickstudy.tasks.base import (
+    NINETY,
     Examples,
     Predict,
     Spec,
@@ -31,8 +32,6 @@ from quickstudy.tasks.places import held
 from quickstudy.tasks.simulated_patients import simulated as simulate
 
 FOLDS = 5
-NINETY = 1.6448536
-"""Half the width of the interval that holds 90 % of a normal distribution, in standard deviations."""
 
 
 def fingerprint(records: Records) -> str:
