@@ -12,21 +12,18 @@ from __future__ import annotations
 import csv
 import hashlib
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.sim.glucose import FREE
 from quickstudy.sim.glucose_patients import GROUPS, drawn, people, varied
-from quickstudy.tasks import draw
+from quickstudy.tasks import cached, draw
 from quickstudy.tasks.base import SPLITS, Split
 from quickstudy.tasks.glucose_lives import Records, live
-from quickstudy.tasks.places import cache_folder, data_folder, lock, notice, replace_file
+from quickstudy.tasks.places import cache_folder, data_folder, notice
 
 FILE = "pk/simglucose_vpatient_params.csv"
 VERSION = "2"
@@ -111,40 +108,16 @@ def records(made: Founders, kin: int, distant: int, days: int) -> Records:
 
     The first of the kin is the founder. They come from the cache if they are there.
     """
-    folder = cache_folder() / "glucose"
-    path = folder / f"{made.fingerprint}-{kin}-{distant}-{days}.safetensors"
-    if (known := _load(path)) is not None:
-        return known
-    with lock(folder / "lock"):
-        if (known := _load(path)) is not None:  # another process was faster
-            return known
-        if (people := len(made.names) * (kin + distant)) * days > 1000:
-            notice(f"simulating {days} days of {people} people, which is kept in {folder} ...")
-        found = _simulated(made, kin, distant, days)
-        try:
-            replace_file(path, partial(_save, found))
-        except (OSError, SafetensorError) as error:
-            notice(f"the days of simulated people cannot be cached in {folder} ({error}); set QUICKSTUDY_CACHE.")
-        return found
+    path = cache_folder() / "glucose" / f"{made.fingerprint}-{kin}-{distant}-{days}.safetensors"
+    what = "the record of simulated people"
+    return Records(**cached.tensors(path, what, VERSION, lambda: _simulated(made, kin, distant, days)._asdict()))
 
 
 def _simulated(made: Founders, kin: int, distant: int, days: int) -> Records:
     each = kin + distant
+    if (count := len(made.names) * each) * days > 1000:
+        notice(f"simulating {days} days of {count} people, which is kept in the cache ...")
     key = draw.keys(torch.arange(len(made.names) * each), "glucose", "people")
     share = torch.tensor([0.0] + [KIN] * (kin - 1) + [DISTANT] * distant).repeat(len(made.names))
     free = {name: value.repeat_interleave(each) for name, value in made.free.items()}
     return live(people(varied(free, draw.normal(key, len(FREE), "numbers") * share.unsqueeze(-1))), key, days)
-
-
-def _save(found: Records, path: Path) -> None:
-    save_file(found._asdict(), path, {"version": VERSION})
-
-
-def _load(path: Path) -> Records | None:
-    try:
-        with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("version") != VERSION:
-                return None
-            return Records(*(file.get_tensor(name) for name in Records._fields))
-    except (OSError, SafetensorError):
-        return None

@@ -19,17 +19,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from quickstudy.tasks import draw
-from quickstudy.tasks.places import cache_folder, lock, notice, replace_file
+from quickstudy.tasks import cached, draw
+from quickstudy.tasks.places import cache_folder
 
 FOLDS = 5
 STATISTICS = ("mean", "count", "likes")
@@ -153,20 +149,4 @@ def stored(name: str, make: Callable[[], Tensor]) -> Tensor:
     if not name:
         return make()
     path = cache_folder() / "ratings" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.safetensors"
-    with lock(path.parent / "lock"):
-        try:
-            with safe_open(path, framework="pt") as file:
-                if (file.metadata() or {}).get("version") == VERSION:
-                    return file.get_tensor("tables")
-        except (OSError, SafetensorError):
-            pass
-        made = make()
-        try:
-            replace_file(path, partial(_save, made))
-        except (OSError, SafetensorError) as error:
-            notice(f"the tables of items cannot be cached in {path.parent} ({error}); the next start makes them again.")
-        return made
-
-
-def _save(tables: Tensor, path: Path) -> None:
-    save_file({"tables": tables.contiguous()}, path, {"version": VERSION})
+    return cached.tensors(path, "the table of items", VERSION, lambda: {"tables": make()})["tables"]

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -25,8 +26,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from quickstudy.errors import UserError
+from quickstudy.tasks.cached import once
 from quickstudy.tasks.download import fetch
-from quickstudy.tasks.places import cache_folder, data_folder, lock, notice, progress, replace_file
+from quickstudy.tasks.places import cache_folder, data_folder, notice, progress
 
 SIDE = 105
 VERSION = "1"
@@ -75,22 +77,13 @@ def drawings(size: int, parts: tuple[Part, ...] = PARTS) -> Drawings:
     """
     folder = cache_folder() / "omniglot"
     cached = folder / f"drawings-{size}.safetensors"
-    if (known := _load(cached, size)) is not None:
-        return known
-    with lock(folder / "lock"):
-        if (known := _load(cached, size)) is not None:  # another process was faster
-            return known
+
+    def make() -> Drawings:
         if cached.exists():
             notice(f"{cached} is damaged or of another version; decoding Omniglot anew.")
-        made = decode([(part, find(part, folder)) for part in parts], size)
-        try:
-            replace_file(cached, lambda path: _save(made, path))
-        except (OSError, SafetensorError) as error:
-            notice(
-                f"Omniglot was decoded but cannot be cached in {folder} ({error}); the next start decodes again. "
-                "Set QUICKSTUDY_CACHE to a folder that can be written."
-            )
-        return made
+        return decode([(part, find(part, folder)) for part in parts], size)
+
+    return once(cached, "Omniglot", partial(_load, size=size), make, _save)
 
 
 def held(part: Part, folder: Path, own: Path | None) -> Path | None:

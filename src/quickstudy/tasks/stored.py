@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from quickstudy.tasks.base import Split
-from quickstudy.tasks.places import lock, notice, replace_file
+from quickstudy.tasks.cached import once
+from quickstudy.tasks.places import notice
 from quickstudy.tasks.pool import Pool
 
 
@@ -37,22 +38,13 @@ def stored(path: Path, what: str, version: str, make: Callable[[], Pictures]) ->
 
     One process makes it at a time. ``version`` is that of whoever decodes; another one in the file makes it anew.
     """
-    if (known := load(path, version)) is not None:
-        return known
-    with lock(path.parent / "lock"):
-        if (known := load(path, version)) is not None:  # another process was faster
-            return known
+
+    def decode() -> Pictures:
         if path.exists():
             notice(f"{path} is damaged or of another version; decoding {what} anew.")
-        made = make()
-        try:
-            replace_file(path, partial(save, made, version))
-        except (OSError, SafetensorError) as error:
-            notice(
-                f"{what} was decoded but cannot be cached in {path.parent} ({error}); the next start decodes again. "
-                "Set QUICKSTUDY_CACHE to a folder that can be written."
-            )
-        return made
+        return make()
+
+    return once(path, what, partial(load, version=version), decode, lambda made, path: save(made, version, path))
 
 
 def save(made: Pictures, version: str, path: Path) -> None:
