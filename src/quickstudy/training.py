@@ -55,6 +55,8 @@ class Training:
         self.learner, self.config, self.device = learner.to(device), config, device
         self.family = embedded(self.learner, family)
         self.params = {name: value for name, value in learner.named_parameters() if value.requires_grad}
+        if not self.params:
+            self.config = replace(config, steps=0)
         nets.train_in_bfloat16(learner, config.precision == "bfloat16")
         self.optimizer = self._optimizer() if self.params else None
         self.world = world
@@ -85,7 +87,7 @@ class Training:
     @property
     def steps(self) -> int:
         """Meta-steps in all; a learner without parameters needs none."""
-        return int(self.config.steps or 0) if self.params else 0
+        return int(self.config.steps or 0)
 
     def episodes(self) -> Any:
         """The tasks of the current meta-step that are this process's, on the device."""
