@@ -113,13 +113,13 @@ class ARX(Learner):
         mean, spread, noise = _pooled(whole) if self.config.prior == "pooled" else _random_effects(whole)
         if self.config.prior == "own":
             mean = torch.zeros_like(mean)
-            flat_prior = torch.eye(mean.shape[0], dtype=mean.dtype).expand_as(spread)
+            flat_prior = torch.eye(mean.shape[0]).to(mean).expand_as(spread)
             choices = [(noise.view(-1, 1, 1) / ridge**0.5 * flat_prior, torch.ones_like(noise)) for ridge in RIDGES]
         else:
             choices = [(spread, torch.full_like(noise, share)) for share in SHARES]
         errors = torch.stack([_errors(beginnings, ends, mean, *choice, noise) for choice in choices])
         best = errors.argmin(0)
-        of_output = torch.arange(len(noise))
+        of_output = torch.arange(len(noise), device=noise.device)
         self.mean.copy_(mean)
         self.spread.copy_(torch.stack([choice[0] for choice in choices])[best, of_output])
         self.share.copy_(torch.stack([choice[1] for choice in choices])[best, of_output])
@@ -157,10 +157,10 @@ def _stacked(moments: tuple[Moments, ...]) -> Moments:
 def _pooled(m: Moments) -> tuple[Tensor, Tensor, Tensor]:
     """Least squares over all tasks; a prior that no task leaves."""
     xx, xy = m.xx.sum(0), m.xy.sum(0)
-    mean = torch.linalg.solve(xx + 1e-6 * _trace(xx) * torch.eye(len(xx), dtype=xx.dtype), xy)
+    mean = torch.linalg.solve(xx + 1e-6 * _trace(xx) * torch.eye(len(xx)).to(xx), xy)
     left = m.yy.sum(0) - 2 * (mean * xy).sum(0) + (mean * (xx @ mean)).sum(0)
     noise = (left / m.n.sum()).clamp(min=1e-8).sqrt()
-    return mean, torch.zeros(xy.shape[1], *xx.shape, dtype=xx.dtype), noise
+    return mean, xx.new_zeros(xy.shape[1], *xx.shape), noise
 
 
 def _random_effects(m: Moments) -> tuple[Tensor, Tensor, Tensor]:
@@ -173,7 +173,7 @@ def _random_effects(m: Moments) -> tuple[Tensor, Tensor, Tensor]:
 
 def _em(xx: Tensor, xy: Tensor, yy: Tensor, n: Tensor, mean: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     f = len(mean)
-    eye = torch.eye(f, dtype=xx.dtype)
+    eye = torch.eye(f).to(xx)
     spread = 0.1 * eye
     for _ in range(ROUNDS):
         root = torch.linalg.cholesky(spread)
@@ -191,7 +191,7 @@ def _em(xx: Tensor, xy: Tensor, yy: Tensor, n: Tensor, mean: Tensor, noise: Tens
 
 def _errors(first: Moments, last: Moments, mean: Tensor, root: Tensor, share: Tensor, noise: Tensor) -> Tensor:
     """[d]: mean squared error on ``last`` of what ``first`` teaches."""
-    eye = torch.eye(len(mean), dtype=mean.dtype)
+    eye = torch.eye(len(mean)).to(mean)
     found = []
     for j in range(len(noise)):
         scale = share[j] / noise[j] ** 2

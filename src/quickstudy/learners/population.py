@@ -75,7 +75,7 @@ def estimate(layout: Layout, patients: Examples, rounds: int = ROUNDS) -> Popula
         centre,
         x.new_zeros(size, known.shape[-1]),
         known.mean(0),
-        0.1 * torch.eye(size, dtype=x.dtype),
+        0.1 * torch.eye(size).to(x),
         noise,
     )
     eta = x.new_zeros(len(x), size)
@@ -95,15 +95,15 @@ def used(layout: Layout, x: Tensor) -> tuple[Layout, Tensor]:
 def _common(layout: Layout, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Parameters [p] of one body for all readings [n], and the variance that it leaves."""
     size = len(parameters(layout))
-    points = torch.cartesian_prod(*[torch.tensor(GRID[: 4 if size < 5 else 3], dtype=x.dtype)] * size)
+    points = torch.cartesian_prod(*[x.new_tensor(GRID[: 4 if size < 5 else 3])] * size)
     errors = torch.stack([(y - log_level(layout, point.expand(len(x), -1), x)).square().mean() for point in points])
     start = points[errors.argmin()]
 
     def curve(theta: Tensor) -> Tensor:
         return log_level(layout, theta, x)
 
-    weak, base = 0.1 * torch.eye(size, dtype=x.dtype), start.expand(len(x), -1)
-    eta, _ = posterior(curve, base, y, torch.eye(len(y), dtype=x.dtype), weak, torch.zeros_like(start), 30)
+    weak, base = 0.1 * torch.eye(size).to(x), start.expand(len(x), -1)
+    eta, _ = posterior(curve, base, y, torch.eye(len(y)).to(x), weak, torch.zeros_like(start), 30)
     return start + eta, (y - curve(base + eta)).square().mean()
 
 
@@ -132,9 +132,9 @@ def _maximise(now: Population, eta: Tensor, cov: Tensor, known: Tensor, noise: T
     about = known - now.known
     theta = now.centre + about @ now.effect.T + eta
     centre = theta.mean(0)
-    ridge = now.spread.diagonal().view(-1, 1, 1) / EFFECT**2 * torch.eye(about.shape[1], dtype=about.dtype)
+    ridge = now.spread.diagonal().view(-1, 1, 1) / EFFECT**2 * torch.eye(about.shape[1]).to(about)
     pull = ((theta - centre).T @ about).unsqueeze(-1)
     effect = torch.linalg.solve(about.T @ about + ridge, pull).squeeze(-1)
     rest = theta - centre - about @ effect.T
-    scatter = rest.T @ rest + cov.sum(0) + PATIENTS * SPREAD**2 * torch.eye(len(centre), dtype=eta.dtype)
+    scatter = rest.T @ rest + cov.sum(0) + PATIENTS * SPREAD**2 * torch.eye(len(centre)).to(eta)
     return now._replace(centre=centre, effect=effect, spread=scatter / (len(eta) + PATIENTS), noise=noise)
