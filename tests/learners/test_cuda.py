@@ -55,7 +55,7 @@ def test_it_trains(case: Case) -> None:
     for _ in range(made.steps):
         made.meta_step()
     assert made.skipped == 0
-    made.validate()
+    made.validate() if "val" in family.splits else made.prepare()
     assert all(value.is_cuda for value in made.learner.parameters())
 
 
