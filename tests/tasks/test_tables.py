@@ -115,7 +115,7 @@ def test_cells_become_numbers_levels_or_gaps(tmp_path: Path, capsys: pytest.Capt
         (TABLE, ":target=ill", "unknown column of own.csv 'ill'"),
         (TABLE, "", "the column of its classes"),
         (TABLE, ":target=sick:without=idd", "Did you mean id"),
-        ("a,b\n" + 'x,"1\n' * 3, ":target=a", "has 3 lines"),
+        ("a,b\n" + 'x,"1\n' * 3, ":target=a", "line 2: .*quotation mark too many"),
         ("a\n" + "x\n" * 6, ":target=a", "no column beside a"),
         ("a,b\n" + "x,\ny,\n" * 3, ":target=a", "no value in any of the columns b"),
         ("a,b\nx,1\n\n\nx,2\ny,3\ny,4,5\n", ":target=a", "line 7 of .* has 3 cells"),

@@ -20,7 +20,7 @@ from quickstudy.server.refusals import OtherKindError, RefusedError, TooLargeErr
 from quickstudy.server.shapes import Cell, Input, Inputs, NewExamples
 from quickstudy.server.store import Model
 from quickstudy.tasks.cells import nothing, pointed
-from quickstudy.tasks.csv_table import separator
+from quickstudy.tasks.lines import separator
 
 B = TypeVar("B", bound=BaseModel)
 LONG = 100_000

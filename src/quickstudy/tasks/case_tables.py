@@ -8,15 +8,13 @@ Between columns there are commas, semicolons or tabs.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from quickstudy.errors import UserError
-from quickstudy.tasks.csv_table import separator
+from quickstudy.tasks.lines import lines, separator
 from quickstudy.tasks.ontology import ID
 from quickstudy.tasks.terms import PAPER, Case
 from quickstudy.tasks.yes_no import excluded
@@ -33,8 +31,8 @@ COLUMNS = {
 
 def rows(text: str, path: Path) -> Iterator[Case]:
     """The patients in the ``text`` of the file ``path``, as its rows stand; UserError names the line."""
-    lines = _lines(text, path)
-    header = [name.lower() for name in next(lines, (1, []))[1]]
+    table = lines(text, path, separator(text))
+    header = [name.lower() for name in next(table, (1, []))[1]]
     at = {what: next((header.index(name) for name in names if name in header), -1) for what, names in COLUMNS.items()}
     if at["observed"] < 0 and at["term"] < 0:
         raise UserError(
@@ -42,34 +40,20 @@ def rows(text: str, path: Path) -> Iterator[Case]:
             f"{', '.join((*COLUMNS['observed'], *COLUMNS['term']))}."
         )
     found = []
-    for number, line in lines:
-        if any(line):
-            where = f"{path}, line {number}"
-            if len(line) != len(header):
-                raise UserError(
-                    f"{where}: there are {len(line)} cells, and the header has {len(header)}. Put ; or | between "
-                    "terms, or quote the cell."
-                )
-            found.append(({what: line[column] if column >= 0 else "" for what, column in at.items()}, where))
+    for number, line in table:
+        where = f"{path}, line {number}"
+        if len(line) != len(header):
+            raise UserError(
+                f"{where}: there are {len(line)} cells, and the header has {len(header)}. Put ; or | between terms, or "
+                "quote the cell."
+            )
+        found.append(({what: line[column] if column >= 0 else "" for what, column in at.items()}, where))
     if at["observed"] >= 0:
         for row, where in found:
             own, absent = (tuple(_words(row[what])) for what in ("observed", "excluded"))
             yield _row(row["patient"] or where, row["disease"], own, absent, where)
     else:
         yield from _long(found)
-
-
-def _lines(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number, in the file, of each row's last line, and the row's cells."""
-    reader = csv.reader(io.StringIO(text), delimiter=separator(text.partition("\n")[0]))
-    try:
-        for line in reader:
-            yield reader.line_num, [cell.strip() for cell in line]
-    except csv.Error as error:
-        raise UserError(
-            f"{path}, line {reader.line_num}: this is no row of a table ({error}). Is there a quotation mark too "
-            "many, or too few?"
-        ) from error
 
 
 def _long(rows: Sequence[tuple[dict[str, str], str]]) -> Iterator[Case]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ import torch
 from torch import Tensor
 
 from quickstudy.errors import UserError
-from quickstudy.tasks.csv_table import separator
+from quickstudy.tasks import lines
 
 COLUMNS = {
     "user": ("user", "userid", "uid", "customer", "customerid", "reviewerid"),
@@ -44,30 +42,22 @@ def text_of(path: Path) -> str:
             "rating and, where they are known, time (ratings:path=shop.csv), or MovieLens' folder with ratings.csv "
             "and movies.csv (files.grouplens.org, ml-latest-small); ratings:simulated=true needs none."
         )
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text ({error}). Save it as CSV in UTF-8.") from error
+    return lines.text_of(path)
 
 
 def rows_of(path: Path, text: str) -> tuple[dict[str, int], Iterator[tuple[int, list[str]]]]:
     """Places of the known columns, and the rows with the number of their line."""
-    reader = csv.reader(io.StringIO(text), delimiter=separator(text))
-    header = next(reader, [])
+    table = lines.lines(text, path, lines.separator(text))
+    _, header = next(table, (1, []))
 
     def rows() -> Iterator[tuple[int, list[str]]]:
-        try:
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise UserError(
-                        f"line {reader.line_num} of {path} has {len(row)} cells, and the header has {len(header)}. "
-                        "Mend the line, or put quotation marks around a cell with a separator in it."
-                    )
-                yield reader.line_num, row
-        except csv.Error as error:
-            raise UserError(f"line {reader.line_num} of {path} is no row of a table ({error}). Mend it.") from error
+        for line, row in table:
+            if len(row) != len(header):
+                raise UserError(
+                    f"line {line} of {path} has {len(row)} cells, and the header has {len(header)}. Mend the line, or "
+                    "put quotation marks around a cell with a separator in it."
+                )
+            yield line, row
 
     return columns_of(header), rows()
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import hashlib
-import io
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +16,7 @@ from quickstudy.errors import UserError, unknown
 from quickstudy.tasks.base import Spec, Split, Task
 from quickstudy.tasks.cells import are_numbers, nothing, number, pointed
 from quickstudy.tasks.columns import COLUMNS, Rows, check_columns, rows, standardised
+from quickstudy.tasks.lines import lines, separator, text_of
 from quickstudy.tasks.places import find, notice
 from quickstudy.tasks.pool import Pool, PoolFamily
 
@@ -83,52 +81,28 @@ class CsvTable(Rows, PoolFamily):
 
 def read(path: Path, least: int = 2 * FEWEST) -> tuple[list[str], list[list[str]]]:
     """Header and rows of cells; UserError for fewer than ``least``, and where lines are not equally long."""
-    header, rows = numbered(path, least)
+    header, rows = numbered(path, least, breaks=True)
     return header, [line for _, line in rows]
 
 
-def numbered(path: Path, least: int) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The same with the number of each row's line in the file."""
+def numbered(path: Path, least: int, *, breaks: bool = False) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The same with the number of each row's line in the file; only ``breaks`` allows line breaks in a cell."""
     if not path.is_file():
         raise UserError(f"there is no file {path}. Give the path of a CSV file, from here or from QUICKSTUDY_DATA.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text ({error}). Save it as CSV in UTF-8.") from error
-    try:
-        lines = list(_lines(text))
-    except csv.Error as error:
-        raise UserError(f"{path} is no table ({error}). Is there a quotation mark too many, or too few?") from error
-    if len(lines) < 1 + least:
+    text = text_of(path)
+    parts = separator(text)
+    found = lines(text, path, parts, breaks=breaks)
+    table = [(at, row if parts == "," else [*map(pointed, row)]) for at, row in found]
+    if len(table) < 1 + least:
         wanted = "a few rows for each class" if least > 1 else "a row for each example"
-        raise UserError(f"{path} has {len(lines)} lines; expected a header and {wanted}.")
-    header = lines[0][1]
+        raise UserError(f"{path} has {len(table)} lines; expected a header and {wanted}.")
+    header = table[0][1]
     if twice := [name for name, count in Counter(header).items() if count > 1]:
         raise UserError(f"{path} has more than one column {twice[0]!r}. Give each a name of its own.")
-    for at, line in lines:
+    for at, line in table:
         if len(line) != len(header):
             raise UserError(f"line {at} of {path} has {len(line)} cells, and the header has {len(header)}.")
-    return header, lines[1:]
-
-
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Number, in the file, of each row's last line, and the row's cells."""
-    parts = separator(text)
-    reader = csv.reader(io.StringIO(text), delimiter=parts)
-    for line in reader:
-        if any(line):
-            yield reader.line_num, [(cell if parts == "," else pointed(cell)).strip() for cell in line]
-
-
-def separator(text: str) -> str:
-    """Comma, semicolon or tab: the one that parts the first line into most cells."""
-
-    def cells(parts: str) -> int:
-        with contextlib.suppress(csv.Error):  # which whoever reads the table says, with its line
-            return len(next(csv.reader(io.StringIO(text), delimiter=parts), []))
-        return 0
-
-    return max(",;\t", key=cells)
+    return header, table[1:]
 
 
 def pool_of(path: Path, target: int, used: Mapping[str, int], cells: list[list[str]], columns: int) -> Pool:

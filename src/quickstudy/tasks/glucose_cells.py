@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Sequence
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from quickstudy.errors import UserError
 from quickstudy.tasks.glucose_clock import Clock
+from quickstudy.tasks.lines import SEPARATORS, lines, text_of
 from quickstudy.tasks.places import notice
 
 Line = tuple[int, dict[str, str]]
@@ -33,7 +32,6 @@ MMOL = 18.016
 WORDS = {"low": 40.0, "lo": 40.0, "high": 400.0, "hi": 400.0}
 SHOWN = 20.0, 600.0
 """mg/dL that a sensor can show."""
-SEPARATORS = ",;\t"
 TOP = 40
 """Lines in which a header is looked for."""
 SENSOR = ("egv", "cbg", "sgv")
@@ -54,15 +52,11 @@ class Rows:
 
 def table(path: Path) -> tuple[list[tuple[int, list[str]]], int, dict[str, int]]:
     """Number and cells of each line that is not empty, place of the header among them, and its columns."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        for parts in SEPARATORS:
-            reader = csv.reader(io.StringIO(text), delimiter=parts)
-            lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line)]
-            if (found := _header(lines)) is not None:
-                return lines, *found
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a table ({error}). Save it as CSV in UTF-8.") from error
+    text = text_of(path)
+    for parts in SEPARATORS:
+        found = list(lines(text, path, parts))
+        if (top := _header(found)) is not None:
+            return found, *top
     raise UserError(
         f"{path} has no header with a time and a glucose in its first {TOP} lines. Expected columns such as "
         "time, glucose, carbs, insulin."
