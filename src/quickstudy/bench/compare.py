@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from quickstudy.bench import episodes
-from quickstudy.bench.contest import Comparison, Contest, Settings, Standing
+from quickstudy.bench.contest import Comparison, Contest, Settings, Standing, opened
 from quickstudy.bench.libraries import LIBRARIES, LOOP, OURS
 from quickstudy.bench.process import Process, WorkerError
 from quickstudy.bench.works import WORKS
@@ -42,12 +42,16 @@ def seconds(contest: Contest, standings: Sequence[Standing], say: Say) -> dict[s
     """Time every library, in turn; all their processes live side by side, and all but one wait."""
     with ExitStack() as stack:
         processes: dict[str, Process] = {}
-        for standing in standings:
+        for standing in standings:  # all begin before the first is asked, for imports take long
+            try:
+                processes[standing.library] = stack.enter_context(contest.begun(standing.library))
+            except WorkerError as lost:
+                refuse(standing, lost)
+        for standing in [one for one in standings if one.library in processes]:
             say(f"{contest.name}: {standing.library} ...")
             try:
-                process, ways = stack.enter_context(contest.worker(standing.library))
-                choose(contest, process, standing, ways)
-                processes[standing.library] = process
+                process = processes[standing.library]
+                choose(contest, process, standing, opened(process))
             except WorkerError as lost:
                 refuse(standing, lost)
         rates: list[dict[str, float]] = []

@@ -87,18 +87,18 @@ class Contest:
         """The gradients of the plain loop."""
         return self.folder / "reference.safetensors"
 
-    @contextlib.contextmanager
-    def worker(self, library: str) -> Iterator[tuple[Process, list[str]]]:
-        """A worker that has imported its library, and its ways. Raises WorkerError."""
+    def begun(self, library: str) -> Process:
+        """A worker that is about to import its library. Raises WorkerError where there is none."""
         if library in LIBRARIES and not libraries.is_found(library):
             raise WorkerError("not importable (not installed)")
         given = (library, self.name, self.episodes, self.settings.seed, self.settings.threads, self.settings.device)
-        command = [sys.executable, "-m", "quickstudy.bench.worker", *map(str, given)]
-        with Process(command, self.settings.patience) as one:
-            answer = one.ask("open")
-            if "missing" in answer:
-                raise WorkerError(f"not importable ({answer['missing']})")
-            yield one, answer["ways"]
+        return Process([sys.executable, "-m", "quickstudy.bench.worker", *map(str, given)], self.settings.patience)
+
+    @contextlib.contextmanager
+    def worker(self, library: str) -> Iterator[tuple[Process, list[str]]]:
+        """A worker that has imported its library, and its ways. Raises WorkerError."""
+        with self.begun(library) as one:
+            yield one, opened(one)
 
     def is_right(self, process: Process, standing: Standing, way: str) -> bool:
         """Whether a way's gradient agrees with the plain loop's; what is wrong or fails is noted.
@@ -119,3 +119,12 @@ class Contest:
             return False
         standing.errors[way] = found
         return True
+
+
+def opened(one: Process) -> list[str]:
+    """The ways of a worker's library, once that is imported. Raises WorkerError."""
+    answer = one.ask("open")
+    if "missing" in answer:
+        raise WorkerError(f"not importable ({answer['missing']})")
+    ways: list[str] = answer["ways"]
+    return ways
