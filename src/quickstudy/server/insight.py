@@ -31,13 +31,22 @@ def predictions(answer: Answer) -> list[dict[str, Any]]:
     for row in torch.softmax(answer.logits.double() / answer.degree, -1).tolist():
         best = max(range(len(row)), key=row.__getitem__)
         about = {"label": answer.classes[best], "probability": row[best]}
-        found.append(about | {"probabilities": dict(zip(names, row, strict=True))})
+        found.append(about | {"probabilities": dict(zip(names, row, strict=True))} | _within(answer, row))
     return found
 
 
-async def explain(service: Service, owner: int, id: str, given: Given) -> dict[str, Any]:
+def _within(answer: Answer, row: list[float]) -> dict[str, Any]:
+    """The answer set of an input with the probabilities ``row``, where it was asked for."""
+    if answer.most is None:
+        return {}
+    order = sorted(range(len(row)), key=lambda at: -row[at])
+    labels = [answer.classes[at] for at in order if 1 - row[at] <= answer.most]
+    return {"answer_set": labels, "none_of_these": not labels}
+
+
+async def explain(service: Service, owner: int, id: str, given: Given, coverage: float | None = None) -> dict[str, Any]:
     """The prediction, the examples that are nearest in features, and the score of each class."""
-    answer = await service.predict(owner, id, [given])
+    answer = await service.predict(owner, id, [given], coverage)
     model = await service.model(owner, id)
     kept, reads, beside = await service.inputs(model, [given])
     support = await service.whole_support(model)

@@ -67,7 +67,19 @@ class NewExamples(BaseModel):
     examples: list[NewExample]
 
 
-class Inputs(Input):
+class Question(Input):
+    """One input, and how sure the answer is to be."""
+
+    model_config = _example(image=DOT)
+
+    coverage: FiniteFloat | None = Field(
+        None,
+        description="a share of new inputs, such as 0.9, of which the label is to be in the answer set; for learners "
+        "that are calibrated",
+    )
+
+
+class Inputs(Question):
     """One input, or several."""
 
     model_config = _example(inputs=[{"image": DOT}, {"pixels": [[0, 1], [1, 0]]}])
@@ -159,6 +171,10 @@ class Prediction(BaseModel):
     label: str | int | float
     probability: float
     probabilities: dict[str, float]
+    answer_set: list[str | int | float] | None = Field(
+        None, description="with coverage: the labels of which one is right in that share of inputs, the likeliest first"
+    )
+    none_of_these: bool | None = Field(None, description="with coverage: whether no label is in the answer set")
 
 
 class Predictions(BaseModel):
@@ -226,6 +242,7 @@ class Offer(BaseModel):
     input: Literal["pictures", "rows", "numbers", "terms"]
     default: bool
     size: list[int] | int | None
+    calibrated: bool = Field(description="whether it was measured how far it can be trusted, so that it takes coverage")
 
 
 class Health(BaseModel):
