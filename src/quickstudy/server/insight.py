@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from quickstudy.estimator.assembled import assembled
+from quickstudy.estimator.cases import Cases
 from quickstudy.estimator.estimate import held_out
 from quickstudy.estimator.inputs import Numbers
-from quickstudy.server import knowledge, labels
+from quickstudy.server import differentials, knowledge, labels
 from quickstudy.server.inputs import Given
 from quickstudy.server.knowledge import Support
 from quickstudy.server.labels import Label
@@ -54,6 +55,9 @@ async def explain(service: Service, owner: int, id: str, given: Given, coverage:
     distance = await service.on_torch(_distances, service.served(model), support, x)
     near = distance.argsort(stable=True)[:NEAREST].tolist()
     scores = answer.logits[0].tolist()
+    reasons: dict[str, Any] = {}
+    if isinstance(reads, Cases):
+        reasons = await service.aside(differentials.explained, service.served(model), support, reads, kept[0], answer)
     return {
         "prediction": predictions(answer)[0],
         "nearest": [
@@ -64,7 +68,7 @@ async def explain(service: Service, owner: int, id: str, given: Given, coverage:
             {"label": label, "score": score}
             for label, score in sorted(zip(answer.classes, scores, strict=True), key=lambda pair: -pair[1])
         ],
-    }
+    } | reasons
 
 
 @torch.no_grad()

@@ -196,12 +196,40 @@ class Score(BaseModel):
     score: float
 
 
+class Weight(BaseModel):
+    """How much a term of a patient spoke for or against a disease; "not TERM" for one that was excluded."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"term": "HP:0001250 Seizure", "weight": 2.1}]})
+
+    term: str
+    weight: float = Field(description="log odds of the disease less those without the term")
+
+
+class Alike(BaseModel):
+    """An example of the disease."""
+
+    case: str = Field(description="its id")
+    terms_in_common: float
+
+
+class Disease(BaseModel):
+    """One line of a patient's ranked list; the first three have reasons."""
+
+    disease: str | int | float
+    probability: float
+    speaks_for: list[Weight] = Field(alias="for")
+    against: list[Weight]
+    alike: list[Alike]
+
+
 class Explanation(BaseModel):
     """Which examples an input is like."""
 
     prediction: Prediction
     nearest: list[Neighbour]
     classes: list[Score]
+    diseases: list[Disease] | None = Field(None, description="of patients: the ranked list, the likeliest first")
+    note: str | None = Field(None, description="of patients: what such a list is not")
 
 
 class Estimate(BaseModel):

@@ -42,7 +42,10 @@ async def predicted(asking: Asker, request: Request, id: str) -> JSONResponse:
 
 @router.post("/explain", response_model=Explanation, openapi_extra=body(json_body("Question")))
 async def explain(asking: Asking, request: Request, id: ModelId) -> JSONResponse:
-    """Why: the examples whose features are nearest, and the score of each class."""
+    """Why: the examples whose features are nearest, and the score of each class.
+
+    Of a patient's terms also which of them spoke for and against each disease, and which examples are most alike.
+    """
     given, coverage = await bodies.inputs(request, "", asking.service.limits)
     if len(given) != 1:
         raise RefusedError(f"there are {len(given)} inputs; expected one.")
