@@ -177,6 +177,24 @@ def test_a_taste_is_learnt_and_the_catalogue_ranked_without_the_data(cli: Callab
 
 
 @pytest.mark.parametrize(
+    ("learner", "tasks"),
+    [("popularity", "ratings:simulated=true"), ("itemmean", "ratings:judge=ranking:simulated=true")],
+)
+def test_what_only_orders_tells_no_ratings(cli: Callable[..., Any], tmp_path: Path, learner: str, tasks: str) -> None:
+    qs.train(learner, tasks, out=tmp_path / "run")
+    Path("mine.csv").write_text(table([("drama 1", 3), ("comedy 2", 5), ("horror 3", 1)]))
+    answer = cli("fit", "mine.csv", "--weights", str(tmp_path / "run"), "--json")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["left_out"] is None
+    lines = [json.loads(line)["told"][0] for line in cli("predict", "mine.qs", "--json").out.splitlines()]
+    assert {line["what"] for line in lines} == {"score"}
+    values = [line["value"] for line in lines]
+    assert values == sorted(values, reverse=True)
+    assert values[0] in qs.FewShotRegressor.load("mine.qs").predict(None)
+    assert "rating" not in cli("predict", "mine.qs", "--top", "3").out
+
+
+@pytest.mark.parametrize(
     ("weights", "text", "args", "said"),
     [
         ("ratings", table([("nothing of the kind", 3)]), (), "line 2 of own.csv: unknown item 'nothing of the kind'"),

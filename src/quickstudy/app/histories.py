@@ -29,7 +29,7 @@ def report(made: FewShotRegressor, path: Path, as_json: bool) -> int:
     from quickstudy.estimator.left_out import left_out
 
     reads = records(made)
-    found = left_out(made)
+    found = left_out(made) if reads.comparable else None
     value: dict[str, Any] = {"points": len(made.y_), "left_out": None, "path": str(path)}
     if found is not None:
         told = reads.told(made.examples_, found.mean, found.std)

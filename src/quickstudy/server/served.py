@@ -88,7 +88,7 @@ class Served:
 
     def reader(self) -> Reader:
         """How it has its inputs."""
-        return reader(self.learner.spec)
+        return reader(self.learner)
 
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
