@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-PERCENT = ("accuracy", "top10", "recall10", "coverage", "coverage90")
+PERCENT = ("accuracy", "top10", "recall10", "coverage90")
 """Metrics that are shares."""
 PROSE = 24
 """Longest cell of a column that is never wrapped."""
