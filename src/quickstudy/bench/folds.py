@@ -180,4 +180,4 @@ def differences(mine: Scores, theirs: Scores) -> Iterator[tuple[str, Cell]]:
 def cell(values: Tensor, units: Tensor) -> Cell:
     """Mean and interval over the units that have such a score."""
     found = where_told(values, units)
-    return {"mean": found and found.mean, "ci95": found and finite(found.ci95)}
+    return {"mean": found and finite(found.mean), "ci95": found and finite(found.ci95)}
