@@ -146,7 +146,7 @@ def row(folds: Folds, name: str, notes: Sequence[Cell], scores: Mapping[str, Sco
         "units": len(mine.units.unique()),
         "scores": {metric: cell(values, mine.units) for metric, values in mine.by_metric.items()},
         "by_partition": {
-            metric: [float(part.double().nanmean()) for part in values.split(mine.sizes)]
+            metric: [finite(float(part.double().nanmean())) for part in values.split(mine.sizes)]
             for metric, values in mine.by_metric.items()
         },
         "minus": {other: dict(differences(mine, scores[other])) for other in folds.against if other != name},

@@ -224,9 +224,9 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         with warnings.catch_warnings():  # that there are few examples of each class is the point
             warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
             check_classification_targets(labels)
-        kept = reads.read(X, self, first)
+        kept, names = reads.named(X, self, first)
         check_consistent_length(kept, labels)
-        return Found(kept, labels, reads.called(X, kept))
+        return Found(kept, labels, names)
 
     def _keep(self, kept: Array, y: Array, names: Array) -> None:
         super()._keep(kept, y, names)
