@@ -47,10 +47,12 @@ def next_hour(run, path: Path):
     learner = run.learner().eval()
     with torch.no_grad():
         said = learner.predict(learner.adapt(support), x, torch.ones(1, dtype=torch.bool))
-    print(f"now {float(now(x)):.0f} mg/dL")
+    digits, (unit, mg) = ".0f" if own.unit.mg == 1 else ".1f", own.unit
+    print(f"now {float(now(x)) / mg:{digits}} {unit}")
     for minutes, change, scale, std in zip(AHEAD, said.mean[0], SCALE, said.std[0], strict=True):
-        level, margin = float(now(x) + change * scale), float(NINETY * std * scale)
-        print(f"in {minutes} minutes {level:.0f} mg/dL; nine times in ten {level - margin:.0f} to {level + margin:.0f}")
+        level, margin = float(now(x) + change * scale) / mg, float(NINETY * std * scale) / mg
+        low, level, high = (f"{one:{digits}}" for one in (level - margin, level, level + margin))
+        print(f"in {minutes} minutes {level} {unit}; nine times in ten {low} to {high}")
     return said
 
 

@@ -14,7 +14,8 @@ from quickstudy import cost, learners, scoring, tasks
 from quickstudy.errors import UserError
 from quickstudy.evaluation import CURVES, differences, evaluate
 from quickstudy.intervals import interval, student
-from quickstudy.tasks.base import Predict, Task
+from quickstudy.learners.base import Gaussian, Learner, Logits, Traits
+from quickstudy.tasks.base import SHARES, Examples, Predict, Task
 from quickstudy.tasks.sinusoid import Sinusoid
 
 MAML = {"backbone": "mlp", "width": 8}
@@ -169,3 +170,81 @@ def test_further_metrics_are_means_over_the_tasks_that_have_them() -> None:
     )
     assert found.to_json()["others"]["largest"]["mean"] == found.others["largest"].mean
     assert found.mean == evaluate(learner, "sinusoid", shot=5, query=3, episodes=40).mean
+
+
+class Failing(Learner):
+    """Answers with numbers that are none in the tasks whose support says so: all of them, or some."""
+
+    traits = Traits(kinds=("classification", "regression"))
+    every = True
+
+    def adapt(self, support: Examples, steps: int | None = None) -> dict[str, Tensor]:
+        odd = (support.x.sum() * 1000).long() % 2 == 0
+        return {"good": torch.zeros(()) if self.every else torch.where(odd, 1.0, math.nan), "y": support.y.mean(0)}
+
+    def predict(self, adapted: dict[str, Tensor], x: Tensor, mask: Tensor) -> Logits | Gaussian:
+        bad = torch.where(adapted["good"] > 0, 0.0, math.nan)
+        answer = (adapted["y"] + bad).expand(len(x), -1)
+        return Logits(answer) if self.spec.kind == "classification" else Gaussian(answer, 1 + 0 * answer.nan_to_num())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sinusoid",
+        "glyphs:size=16:classes=40",
+        "glucose:simulated=true",
+        "pk:simulated=true",
+        "phenotypes:simulated=true",
+        "ratings:simulated=true",
+        "ratings:judge=ranking:simulated=true",
+        "tables:columns=4",
+    ],
+)
+def test_what_is_no_number_is_the_worst_answer_in_every_metric(name: str) -> None:
+    family = tasks.load(name)
+    learner = Failing(family.spec, None)
+    way = 0 if family.spec.kind == "regression" else 2
+    which = scoring.Episodes(way=way, shot=2 if "glucose" not in name else 6, query=5, episodes=20)
+    scored = scoring.score(learner, family, which)
+    assert scored.failed == 20
+    for metric, values in {family.spec.metric: scored.values, **scored.others}.items():
+        worst = 0.0 if metric in SHARES else math.inf
+        assert bool((values == worst).all()), metric
+
+
+def test_one_task_that_fails_is_not_left_out() -> None:
+    family = tasks.load("glucose:simulated=true")
+    learner = Failing(family.spec, None)
+    learner.every = False
+    which = {"way": 0, "shot": 6, "query": 5, "episodes": 20}
+    scored = scoring.score(learner, family, scoring.Episodes(**which))
+    assert 0 < scored.failed < 20
+    found = evaluate(learner, family, **which)
+    assert found.failed == scored.failed
+    assert found.mean == found.others["rmse30"].mean == math.inf
+    assert 0 < found.others["zone_ab"].mean <= 1 - 0.9 * scored.failed / 20
+    value = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert value["mean"] is value["others"]["nll"]["mean"] is None
+    assert value["failed"] == scored.failed
+    (pair,) = differences([found, found])
+    assert pair.mean == 0  # of the tasks that both answered
+
+
+def test_a_task_without_a_score_is_left_out_of_the_primary_metric_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = evaluate(maml(), "sinusoid", shot=5, episodes=20)
+    score = Sinusoid.score
+
+    def some(self: Sinusoid, predict: Predict, task: Task) -> dict[str, Tensor]:
+        found = score(self, predict, task)
+        return {name: torch.where(task.unit % 4 == 0, math.nan, values) for name, values in found.items()}
+
+    monkeypatch.setattr(Sinusoid, "score", some)
+    found = evaluate(maml(), "sinusoid", shot=5, episodes=20)
+    there = found.unit_ids % 4 != 0
+    assert found.mean == pytest.approx(float(whole.scores[there].double().mean()))
+    assert found.failed == 0
+    monkeypatch.setattr(Sinusoid, "score", lambda self, predict, task: {"mse": torch.full((len(task.key),), math.nan)})
+    nobody = evaluate(maml(), "sinusoid", shot=5, episodes=20)
+    assert math.isnan(nobody.mean)
+    assert nobody.to_json()["mean"] is None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,10 @@ class Confidence:
         quantiles = self._between(self.scores, way, shot)
         return float(torch.lerp(quantiles[low], quantiles[low + 1], place - low))
 
+    def measured(self, way: int, shot: float) -> bool:
+        """Whether so many classes were measured, and no more examples of each: with more, answers are no worse."""
+        return self.ways[0] <= way <= self.ways[-1] and shot >= self.shots[0]
+
     def _between(self, table: Tensor, way: int, shot: float) -> Tensor:
         """Of ``table`` [ways, shots, ...] at a way and shot, linearly in their logarithms and flat outside."""
         for counts, at in ((self.ways, way), (self.shots, shot)):
@@ -93,6 +98,12 @@ class Confidence:
         """The rest, as JSON."""
         names = ("tasks", "episodes", "seed", "ways", "shots")
         return {"format": FORMAT} | {name: getattr(self, name) for name in names}
+
+
+def check_coverage(coverage: object) -> None:
+    """UserError for what is no share."""
+    if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
+        raise UserError(f"the coverage is {coverage!r}; expected a share between 0 and 1, such as 0.9.")
 
 
 def _place(counts: Sequence[int], at: float) -> tuple[int, float]:

@@ -70,6 +70,8 @@ class Evaluation:
     oracle_ci95: float | None
     others: dict[str, Score]
     """The family's further metrics on the same episodes."""
+    failed: int
+    """Episodes that were answered by what is no finite number; they count as wrong, and an error is infinite."""
     transductive: bool
     inner_steps: int | None
     """Asked for instead of the learner's own; None is its own."""
@@ -94,16 +96,16 @@ class Evaluation:
     scores: Tensor = field(repr=False, compare=False, default_factory=lambda: torch.zeros(0))
     """[episodes] in order; not part of the JSON."""
     other_scores: Mapping[str, Tensor] = field(repr=False, compare=False, default_factory=dict)
-    """[episodes] each; NaN for a task that does not have it. Not part of the JSON."""
+    """[episodes] each, as in ``Scored``. Not part of the JSON."""
     unit_ids: Tensor = field(repr=False, compare=False, default_factory=lambda: torch.zeros(0))
 
     def to_json(self) -> dict[str, Any]:
         """One flat object, ready for ``json.dumps``."""
         value = {name: item for name, item in vars(self).items() if name not in UNTOLD}
-        value["ci95"] = finite(self.ci95)
-        value["others"] = {name: score._asdict() for name, score in self.others.items()}
+        value |= {"mean": finite(self.mean), "ci95": finite(self.ci95)}
+        value["others"] = {name: {"mean": finite(mean), "ci95": ci95} for name, (mean, ci95) in self.others.items()}
         value["curves"] = {
-            name: [{"at": at, "mean": mean, "ci95": finite(ci95)} for at, mean, ci95 in points]
+            name: [{"at": at, "mean": finite(mean), "ci95": finite(ci95)} for at, mean, ci95 in points]
             for name, points in self.curves.items()
         }
         return value
@@ -174,6 +176,7 @@ def evaluate(
         oracle=best and best.mean,
         oracle_ci95=best and finite(best.ci95),
         others=dict(further(scored)),
+        failed=scored.failed,
         transductive=learner.transductive,
         inner_steps=inner_steps,
         **costs._asdict(),

@@ -1,7 +1,8 @@
 """Means over units and their 95 % confidence intervals.
 
 A task is the unit of chance: the interval is Student's over units (episodes where classes are drawn, otherwise
-patients, users or places, whose repeats are averaged first).
+patients, users or places, whose repeats are averaged first). A task that has no such score, where no order of its items
+is better than another for instance, has NaN and is left out. Infinity stays: it is the score of a learner that failed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ class Interval(NamedTuple):
 
 
 def interval(values: Tensor, units: Tensor) -> Interval:
-    """Mean over units of the mean of each unit's values, and the half-width of Student's 95 % interval."""
+    """Mean over units of the mean of each unit's values, and the half-width of Student's 95 % interval.
+
+    NaN where no task has a score.
+    """
+    there = ~values.isnan()
+    if not bool(there.any()):
+        return Interval(math.nan, math.inf)
+    values, units = values[there], units[there]
     _, which = units.unique(return_inverse=True)
     sums = torch.zeros(int(which.max()) + 1, dtype=torch.float64)
     means = sums.index_add(0, which, values.double()) / torch.bincount(which)
@@ -31,14 +39,13 @@ def interval(values: Tensor, units: Tensor) -> Interval:
 
 
 def where_told(values: Tensor, units: Tensor) -> Interval | None:
-    """``interval`` of the values that are finite; None where none is."""
-    there = values.isfinite()
-    return interval(values[there], units[there]) if bool(there.any()) else None
+    """``interval``; None where no task has a score."""
+    return None if bool(values.isnan().all()) else interval(values, units)
 
 
-def finite(ci95: float) -> float | None:
-    """``ci95``, or None where one unit alone has none: JSON knows no infinity."""
-    return ci95 if math.isfinite(ci95) else None
+def finite(value: float) -> float | None:
+    """``value``, or None where it is none, as the interval of one unit: JSON knows no infinity."""
+    return value if math.isfinite(value) else None
 
 
 def student(freedom: int) -> float:

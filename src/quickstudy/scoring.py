@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,8 +17,8 @@ from torch import Tensor
 from quickstudy.devices import synchronise
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
-from quickstudy.learners.base import Adapted, Learner, Prediction
-from quickstudy.tasks.base import KnowsTheBest, Split, Task, TaskFamily, check_counts, check_room
+from quickstudy.learners.base import Adapted, Learner, Logits, Prediction
+from quickstudy.tasks.base import SHARES, KnowsTheBest, Split, Task, TaskFamily, check_counts, check_room
 from quickstudy.tasks.columns import Rows
 
 EXAMPLES = 512
@@ -43,7 +44,8 @@ class Episodes:
 
 
 class Scored(NamedTuple):
-    """Scores of ``Episodes``, one by one."""
+    """Scores of ``Episodes``, one by one: NaN for a task that has no such score, the worst there is, 0 of a share and
+    infinity of an error, for one that was answered by what is no finite number."""
 
     values: Tensor
     """[episodes] the family's primary metric."""
@@ -57,7 +59,9 @@ class Scored(NamedTuple):
     oracle: Tensor | None = None
     """[episodes] the metric of the best possible answer, where the family knows it."""
     others: Mapping[str, Tensor] = MappingProxyType({})
-    """[episodes] each of the family's further metrics; NaN for a task that does not have it."""
+    """[episodes] each of the family's further metrics."""
+    failed: int = 0
+    """Episodes that were answered by what is no finite number."""
 
 
 def batches(family: TaskFamily, which: Episodes, size: int, first: int = 0) -> Iterator[Task]:
@@ -93,7 +97,7 @@ def score(
     check_fits(learner, family)
     how = how or batch.usual(learner)
     values: dict[str, list[Tensor]] = {}
-    units, draws, best, clock = [], [], [], {"adapt": 0.0, "predict": 0.0}
+    units, draws, best, clock, failed = [], [], [], {"adapt": 0.0, "predict": 0.0}, 0
     was_training = learner.training
     learner.eval()
     for drawn in batches(family, which, tasks_at_once(learner, which), first):
@@ -105,15 +109,20 @@ def score(
         synchronise(task.key.device)
         clock["adapt"] += time.perf_counter() - start
 
-        def predict(x: Tensor, mask: Tensor, adapted: Any = adapted) -> Any:
+        lost = torch.zeros(len(task.key), dtype=torch.bool, device=task.key.device)
+
+        def predict(x: Tensor, mask: Tensor, adapted: Any = adapted, lost: Tensor = lost) -> Any:
             start = time.perf_counter()
             answer = batch.map_tasks(_predict, learner, (adapted, x, mask), how)
             synchronise(x.device)
             clock["predict"] += time.perf_counter() - start
+            lost |= _lost(answer, mask)
             return answer
 
         for name, found in family.score(predict, task).items():
-            values.setdefault(name, []).append(found.cpu())
+            worst = 0.0 if name in SHARES else math.inf
+            values.setdefault(name, []).append(torch.where(lost.cpu(), worst, found.cpu()))
+        failed += int(lost.sum())
         units.append(drawn.unit)
         if isinstance(family, KnowsTheBest):
             best.append(family.oracle(drawn).cpu())
@@ -123,7 +132,13 @@ def score(
     oracle = torch.cat(best) if best else None
     primary, *others = ((name, torch.cat(found)) for name, found in values.items())
     spent = clock["adapt"] * each, clock["predict"] * each
-    return Scored(primary[1], torch.cat(units), *spent, manifest, oracle, dict(others))
+    return Scored(primary[1], torch.cat(units), *spent, manifest, oracle, dict(others), failed)
+
+
+def _lost(answer: Prediction, mask: Tensor) -> Tensor:
+    """[T] bool: whether what ``mask`` [T, n] asks for is no number; of numbers, unlike logits, also an infinite one."""
+    odd = [leaf.isnan() if isinstance(answer, Logits) else ~leaf.isfinite() for leaf in answer]
+    return (torch.stack([leaf.flatten(2).any(-1) for leaf in odd]).any(0) & mask).any(-1)
 
 
 def _predict(learner: Learner, adapted: Adapted, x: Tensor, mask: Tensor) -> Prediction:

@@ -12,7 +12,8 @@ import pytest
 
 import quickstudy
 from quickstudy.app import cli as front
-from quickstudy.app import doctor
+from quickstudy.app import doctor, fit, predict
+from quickstudy.app.flags import parse
 from quickstudy.learners import LEARNERS
 from quickstudy.tasks import omniglot_files
 
@@ -80,6 +81,16 @@ def test_help_of_each_verb(cli: Cli, verb: str) -> None:
     answer = cli(verb, "--help")
     assert answer.code == 0
     assert f"quickstudy {verb}" in answer.out
+
+
+@pytest.mark.parametrize("verb", ["fit", "predict"])
+def test_help_has_a_line_for_each_kind_of_example_that_can_be_run(cli: Cli, verb: str) -> None:
+    flags: Any = {"fit": fit, "predict": predict}[verb].Flags
+    lines = [line for line in cli(verb, "--help").out.splitlines() if line.startswith("- ")]
+    for kind in ("pictures", "rows", "terms", "doses", "glucose", "ratings"):
+        (line,) = (line for line in lines if kind in line.partition(",")[0])
+        _, command = line.split(f": quickstudy {verb} ")
+        parse(flags, command.split(), prog="", description="")
 
 
 @pytest.mark.parametrize("verb", ["train protonet", "evaluate", "list", "doctor"])

@@ -40,25 +40,65 @@ def record(hours: float, unit: float = 1.0) -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("unit", [1.0, 18.016])
-def test_a_record_is_learnt_and_its_next_hour_told(cli: Callable[..., Any], runs: Path, unit: float) -> None:
+@pytest.mark.parametrize(("unit", "name"), [(1.0, "mg/dL"), (18.016, "mmol/L")])
+def test_a_record_is_learnt_and_its_next_hour_told_in_its_own_unit(
+    cli: Callable[..., Any], runs: Path, unit: float, name: str
+) -> None:
     Path("ada.csv").write_text(record(30, unit))
     answer = cli("fit", "ada.csv", "--weights", str(runs / "glucose"), "--json")
     assert answer.code == 0, answer.err
     report = json.loads(answer.out)
     assert report["points"] == 12 * 30 - 12 - 6
-    assert [one["rmse"] < 30 for one in report["left_out"]] == [True, True]
+    assert [1 < one["rmse"] * unit < 30 for one in report["left_out"]] == [True, True]
+    assert {one["unit"] for one in report["left_out"]} == {name}
     answer = cli("predict", "ada.qs", "ada.csv", "--json")
     assert "not for decisions about a patient" in answer.err
     (line,) = answer.out.splitlines()
     found = json.loads(line)
     assert found["point"] == "from day 2 12:55 on"
     soon, later = found["told"]
-    assert (soon["what"], soon["unit"]) == ("glucose in 30 min", "mg/dL")
+    assert (soon["what"], soon["unit"]) == ("glucose in 30 min", name)
     assert soon["low"] < soon["value"] < soon["high"]
     assert later["high"] - later["low"] > soon["high"] - soon["low"]
-    assert soon["value"] == pytest.approx(130 + 40 * math.sin((12 * 30 + 5) / 30), abs=15)
-    assert "from day 2 12:55 on" in cli("predict", "ada.qs", "ada.csv").out
+    assert soon["value"] * unit == pytest.approx(130 + 40 * math.sin((12 * 30 + 5) / 30), abs=15)
+    shown = cli("predict", "ada.qs", "ada.csv").out
+    assert "from day 2 12:55 on" in shown
+    assert f"glucose in 30 min, {name}" in shown
+    again = qs.FewShotRegressor.load("ada.qs")
+    assert again._reader.told(again.examples_[:1], np.zeros((1, 2)), None)[0][0].unit == name
+
+
+def test_of_files_in_two_units_each_is_answered_in_its_own(cli: Callable[..., Any], runs: Path) -> None:
+    Path("ada.csv").write_text(record(30))
+    Path("now.csv").write_text(record(30, 18.016))
+    assert cli("fit", "ada.csv", "--weights", str(runs / "glucose")).code == 0
+    lines = cli("predict", "ada.qs", "ada.csv", "now.csv", "--json").out.splitlines()
+    soon, other = (json.loads(line)["told"][0] for line in lines)
+    assert (soon["unit"], other["unit"]) == ("mg/dL", "mmol/L")
+    assert soon["value"] == pytest.approx(18.016 * other["value"], rel=0.01)
+    head, *rows = cli("predict", "ada.qs", "ada.csv", "now.csv").out.splitlines()
+    assert "mg/dL" not in head
+    assert ["mg/dL" in row for row in rows] == [True, False]
+    assert ["mmol/L" in row for row in rows] == [False, True]
+
+
+def test_what_a_file_lacks_is_said_once(cli: Callable[..., Any], runs: Path) -> None:
+    head, *lines = record(30, 18.016).splitlines()
+    lines[100] = lines[100].replace(",", ",99", 1)
+    Path("ada.csv").write_text("\n".join([head, *lines[:150], *lines[190:]]))
+    first = cli("fit", "ada.csv", "--weights", str(runs / "glucose")).err
+    words = ("taken for mmol/L", "glucose outside 1.11 to 33.3 mmol/L", "1 gaps in its glucose")
+    assert all(first.count(word) == 1 for word in words)
+    for verb in ("predict", "add"):
+        err = cli(verb, "ada.qs", "ada.csv").err
+        assert not any(word in err for word in words)
+    Path("new.csv").write_text(Path("ada.csv").read_text())
+    assert all(word in cli("predict", "ada.qs", "new.csv").err for word in words)  # nobody was told of this one yet
+    with Path("ada.csv").open("a") as file:  # the record goes on, and something else is odd
+        file.write("\n" + lines[-1].replace(lines[-1].split(",")[0], "2026-05-02 13:00:00").replace(",", ",88", 1))
+    err = cli("predict", "ada.qs", "ada.csv").err
+    assert "left out 2 of 321" in err
+    assert words[0] not in err
 
 
 def test_few_hours_are_enough_and_what_is_missing_is_said(cli: Callable[..., Any], runs: Path) -> None:
@@ -134,6 +174,24 @@ def test_a_taste_is_learnt_and_the_catalogue_ranked_without_the_data(cli: Callab
     np.testing.assert_allclose(
         qs.FewShotRegressor.load("me.qs").predict(None), whole.fit("both.csv").predict(None), atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("learner", "tasks"),
+    [("popularity", "ratings:simulated=true"), ("itemmean", "ratings:judge=ranking:simulated=true")],
+)
+def test_what_only_orders_tells_no_ratings(cli: Callable[..., Any], tmp_path: Path, learner: str, tasks: str) -> None:
+    qs.train(learner, tasks, out=tmp_path / "run")
+    Path("mine.csv").write_text(table([("drama 1", 3), ("comedy 2", 5), ("horror 3", 1)]))
+    answer = cli("fit", "mine.csv", "--weights", str(tmp_path / "run"), "--json")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["left_out"] is None
+    lines = [json.loads(line)["told"][0] for line in cli("predict", "mine.qs", "--json").out.splitlines()]
+    assert {line["what"] for line in lines} == {"score"}
+    values = [line["value"] for line in lines]
+    assert values == sorted(values, reverse=True)
+    assert values[0] in qs.FewShotRegressor.load("mine.qs").predict(None)
+    assert "rating" not in cli("predict", "mine.qs", "--top", "3").out
 
 
 @pytest.mark.parametrize(

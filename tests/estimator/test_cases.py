@@ -12,7 +12,7 @@ from quickstudy.errors import UserError
 from quickstudy.estimator import FewShotClassifier
 from quickstudy.estimator.cases import Cases
 from quickstudy.estimator.differential import differential, shared
-from quickstudy.tasks import load
+from quickstudy.tasks import load, phenopackets
 from quickstudy.tasks.phenotypes import Phenotypes
 from quickstudy.tasks.terms import Case
 
@@ -164,6 +164,17 @@ def test_ids_are_kept(run: runs.Run, patients: tuple[list[Case], list[str]], tmp
     (tmp_path / "t.csv").write_text(f"id,observed\nann,{';'.join(terms)}\n")
     made.partial_fit(tmp_path / "t.csv", labels[:1]).partial_fit([terms], labels[:1])
     assert made.names_[-2:].tolist() == ["ann", ""]
+
+
+def test_a_file_beside_labels_of_ones_own_is_read_once(
+    run: runs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "all.csv").write_text("patient,observed\nanna,HP:9000040\nben,HP:9000061\n")
+    read = []
+    monkeypatch.setattr("quickstudy.estimator.cases.cases", lambda path: read.append(path) or phenopackets.cases(path))
+    made = FewShotClassifier(weights=run.path, device="cpu").fit(str(tmp_path / "all.csv"), ["a", "b"])
+    assert read == [tmp_path / "all.csv"]
+    assert made.names_.tolist() == ["anna", "ben"]
 
 
 def test_who_has_nothing_in_common_is_not_alike(run: runs.Run) -> None:

@@ -92,7 +92,7 @@ def test_levels_help_a_population_and_a_population_helps_a_single_level() -> Non
     for worse in (typical, alone):
         gain = interval(worse.values - mapped.values, mapped.units)
         assert gain.mean > gain.ci95
-    assert 0.8 < interval(mapped.others["coverage"], mapped.units).mean < 1.0
+    assert 0.8 < interval(mapped.others["coverage90"], mapped.units).mean < 1.0
     assert mapped.others["width"].mean() < typical.others["width"].mean()
 
 

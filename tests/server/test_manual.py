@@ -21,14 +21,14 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.S)
 
 
-def test_the_examples_run(tmp_path: Path, drawings: Path) -> None:
+def test_the_examples_run(tmp_path: Path, measured: Path) -> None:
     for seed, name in enumerate(("a.png", "b.png", "new.png")):
         (tmp_path / name).write_bytes(file(seed))
     (with_curl,) = (block for block in blocks("sh") if "curl" in block)
     with_python = "\n".join(blocks("py"))
     few = qs.TrainConfig(steps=5, tasks_per_step=2, query=4, validate_every=0, device="cpu")
     films = qs.train("ridgeratings", "ratings:simulated=true", few, out=tmp_path / "films").path
-    weights = ("--weights", f"characters={drawings}", "--weights", f"films={films}")
+    weights = ("--weights", f"characters={measured}", "--weights", f"films={films}")
     with serve(tmp_path / "m.db", *weights, "--decoders", "1") as (_, url):
         ran = subprocess.run(
             [sys.executable, "-c", with_python.replace(HERE, url)], capture_output=True, text=True, check=False
@@ -46,6 +46,7 @@ def test_the_examples_run(tmp_path: Path, drawings: Path) -> None:
     assert len(answers) == len(commands) - 2, shown  # all but the one that sets URL and the one that writes a file
     assert not any("error" in answer for answer in answers), answers
     assert set(answers[3]["predictions"][0]["probabilities"]) == {"alif", "ba"}
+    assert {"answer_set", "none_of_these"} <= set(answers[4]["predictions"][0])
     assert answers[-1]["labels"] == [{"label": "beh", "examples": 1}]
     assert (tmp_path / "letters.qs").stat().st_size > 1000
 

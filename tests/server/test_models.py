@@ -1,6 +1,5 @@
 """Making, changing, asking and moving models over HTTP."""
 
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,7 @@ import torch
 from drawn import client_of, example, file, image, picture
 from fastapi.testclient import TestClient
 
-from quickstudy import confidence, runs
-from quickstudy.confidence import Confidence
+from quickstudy import runs
 from quickstudy.estimator import FewShotClassifier
 
 
@@ -102,24 +100,11 @@ def test_models_are_listed_page_by_page(client: TestClient) -> None:
     assert client.get("/v1/models/m1").status_code == 404
 
 
-def test_probabilities_are_as_sure_as_was_measured(drawings: Path, tmp_path: Path) -> None:
-    path = Path(shutil.copytree(drawings, tmp_path / "measured"))
-    known = Confidence(
-        tasks="t",
-        episodes=9,
-        seed=0,
-        ways=(2, 5),
-        shots=(1, 5),
-        accuracy=torch.ones(2, 2),
-        temperature=torch.tensor([[4.0, 1.5], [3.0, 2.0]]),
-        scores=torch.zeros(2, 2, 401),
-        typical=None,
-    )
-    confidence.write(known, path / confidence.FILE)
+def test_probabilities_are_as_sure_as_was_measured(measured: Path, drawings: Path, tmp_path: Path) -> None:
     seeds, labels = [1, 2, 3, 4], ["cat", "cat", "dog", "cow"]
     drawn = [picture(seed) for seed in seeds]
-    same, plain = (FewShotClassifier(weights=str(place)).fit(drawn, labels) for place in (path, drawings))
-    with client_of(tmp_path / "m.db", {"characters": str(path)}) as client:
+    same, plain = (FewShotClassifier(weights=str(place)).fit(drawn, labels) for place in (measured, drawings))
+    with client_of(tmp_path / "m.db", {"characters": str(measured)}) as client:
         client.post("/v1/models", json={"id": "m"})
         told = [example(label, seed) for label, seed in zip(labels, seeds, strict=True)]
         client.post("/v1/models/m/examples", json={"examples": told})

@@ -29,3 +29,11 @@ def test_it_tells_of_lows_and_of_the_next_hour(tmp_path: Path, capsys: pytest.Ca
     assert "lows warned of" in out
     assert f"now {120 + 30 * math.sin(19):.0f} mg/dL" in out
     assert "in 60 minutes" in out
+    lines = [
+        f"2026-03-14T{h:02d}:{m:02d},{(120 + 30 * math.sin(h)) / 18.016}" for h in range(20) for m in range(0, 60, 5)
+    ]
+    (tmp_path / "ada.csv").write_text("\n".join(["time,glucose (mmol/L)", *lines]))
+    example.next_hour(run, tmp_path / "ada.csv")
+    out = capsys.readouterr().out
+    assert f"now {(120 + 30 * math.sin(19)) / 18.016:.1f} mmol/L" in out
+    assert "mg/dL" not in out

@@ -11,6 +11,7 @@ import torch
 import quickstudy as qs
 from quickstudy import tasks
 from quickstudy.errors import UserError
+from quickstudy.learners.base import Gaussian
 from quickstudy.tasks.glucose_files import person, read
 from quickstudy.tasks.glucose_windows import bridged
 
@@ -86,7 +87,7 @@ def tidepool(step: int, time: datetime, glucose: float) -> str:
     ids=["plain", "clarity", "libre", "nightscout", "tidepool"],
 )
 def test_exports_are_read_alike(tmp_path: Path, head: str, line: Line, every: int) -> None:
-    records, start = person(written(tmp_path / "ada.csv", head, line, every=every))
+    records, start, _ = person(written(tmp_path / "ada.csv", head, line, every=every))
     assert start == 7 * 12
     steps = records.glucose.shape[1]
     assert steps == (599 // every) * every + 1
@@ -100,7 +101,7 @@ def test_units_are_told_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     def mmol(step: int, time: datetime, glucose: float) -> str:
         return f"{time:%Y-%m-%d %H:%M};{glucose / 18.016:.1f}".replace(".", ",")
 
-    records, _ = person(written(tmp_path / "a.csv", "time;glucose", mmol))
+    records, _, _ = person(written(tmp_path / "a.csv", "time;glucose", mmol))
     assert abs(float(records.glucose.mean()) - 120) < 5
     assert "taken for mmol/L" in capsys.readouterr().err
     person(written(tmp_path / "b.csv", "time,glucose,carbs,insulin", plain))
@@ -118,7 +119,7 @@ def test_what_cannot_be_is_left_out_and_counted(tmp_path: Path, capsys: pytest.C
     del lines[201:231]
     lines[300:303] = lines[280:283]
     path.write_text("\n".join(lines))
-    records, _ = person(path)
+    records, _, _ = person(path)
     said = capsys.readouterr().err
     assert "left out 1 of 570, from line 102 on: glucose outside 20 to 600 mg/dL" in said
     assert "left out 1 of 2, from line 51 on: insulin outside 0 to 100 U" in said
@@ -160,7 +161,7 @@ def test_of_tidepool_only_what_the_sensor_measured_counts(tmp_path: Path, capsys
             rows.append(f"bolus,{time:%Y-%m-%dT%H:%M:%S},,,2.5")
         return "\n".join(rows)
 
-    records, _ = person(written(tmp_path / "ada.csv", "Type,Local Time,Units,Value,Normal", line))
+    records, _, _ = person(written(tmp_path / "ada.csv", "Type,Local Time,Units,Value,Normal", line))
     assert records.glucose.shape[1] == 600
     assert float(records.glucose.max()) < 165
     assert float(records.insulin.sum()) == 2.5
@@ -182,7 +183,7 @@ def test_of_records_that_lie_far_apart_the_newest_is_kept(tmp_path: Path, capsys
     path = written(tmp_path / "ada.csv", "time,glucose (mg/dL),carbs,insulin", plain)
     head, *lines = path.read_text().splitlines()
     path.write_text("\n".join([head, *(a.replace("2026", "2023") for a in lines[:400]), *lines[400:]]))
-    records, start = person(path)
+    records, start, _ = person(path)
     assert records.glucose.shape[1] == 200
     assert start == (7 * 12 + 400) % 288
     assert "left out the 400 of 600 readings before line 402, for 1096 days without" in capsys.readouterr().err
@@ -190,7 +191,7 @@ def test_of_records_that_lie_far_apart_the_newest_is_kept(tmp_path: Path, capsys
 
 def test_files_that_begin_with_the_latest_are_turned(tmp_path: Path) -> None:
     path = written(tmp_path / "ada.csv", "time,glucose,carbs,insulin", plain)
-    forwards, _ = person(path)
+    forwards, _, _ = person(path)
     head, *lines = path.read_text().splitlines()
     path.write_text("\n".join([head, *lines[::-1]]))
     assert all(torch.equal(a, b) for a, b in zip(forwards, person(path)[0], strict=True))
@@ -259,3 +260,22 @@ def test_a_file_of_ones_own_is_evaluated_on(tmp_path: Path) -> None:
         tasks.load(f"glucose:path={folder}:partition=1")
     with pytest.raises(UserError, match="there is no file"):
         read(str(tmp_path / "nobody.csv"))
+
+
+def test_errors_are_in_the_unit_of_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def mmol(step: int, time: datetime, glucose: float) -> str:
+        return f"{time:%Y-%m-%d %H:%M},{glucose / 18.016:.4f}"
+
+    found = {}
+    for name, head, line in (("mg", "time,glucose,carbs,insulin", plain), ("mmol", "time,glucose", mmol)):
+        family = tasks.load(f"glucose:path={written(tmp_path / f'{name}.csv', head, line)}")
+        task = family.sample("test", torch.arange(1), way=0, shot=6, query=50, seed=0)
+        found[name] = family.score(lambda x, mask: Gaussian(torch.zeros(1, 50, 2), torch.full((1, 50, 2), 0.5)), task)
+    said = capsys.readouterr().err
+    assert "mg.csv: errors are in mg/dL" in said
+    assert "mmol.csv: errors are in mmol/L" in said
+    for metric in ("rmse", "rmse30", "rmse60"):
+        torch.testing.assert_close(found["mg"][metric], 18.016 * found["mmol"][metric], rtol=0.02, atol=0)
+    torch.testing.assert_close(found["mg"]["nll"], found["mmol"]["nll"] + math.log(18.016), rtol=0.02, atol=0)
+    for metric in ("zone_a", "zone_ab", "coverage90"):
+        torch.testing.assert_close(found["mg"][metric], found["mmol"][metric], rtol=0.02, atol=0.02)

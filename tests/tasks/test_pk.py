@@ -163,10 +163,10 @@ def test_scores_are_those_of_the_logarithms() -> None:
     off = torch.tensor([0.1, -0.3, 0.2]).view(1, 3, 1)
     mean = task.query.y + off
     found = family.score(lambda x, mask: Gaussian(mean, torch.full_like(mean, 0.15)), task)
-    assert list(found) == ["rmse", "mse", "coverage", "width"]
+    assert list(found) == ["rmse", "mse", "coverage90", "width"]
     torch.testing.assert_close(found["mse"], off.square().mean().expand(5))
     torch.testing.assert_close(found["rmse"], off.square().mean().sqrt().expand(5))
-    torch.testing.assert_close(found["coverage"], torch.full((5,), 2 / 3))
+    torch.testing.assert_close(found["coverage90"], torch.full((5,), 2 / 3))
     torch.testing.assert_close(found["width"], torch.full((5,), 2 * 1.6448536 * 0.15))
     assert list(family.score(lambda x, mask: Point(mean), task)) == ["rmse", "mse"]
 

@@ -118,12 +118,17 @@ def show(ladder: Ladder, rows: dict[str, dict[str, Any]], refused: list[Refused]
     metric, sign = ladder.family.spec.metric, -1 if ladder.family.spec.higher_is_better else 1
     lines = {name: [rows.get(f"{name}-{column}") for column in ladder.columns] for name in ladder.learners}
     lines = {name: cells for name, cells in lines.items() if any(cells)}
-    best_first = sorted(lines, key=lambda name: sign * float((lines[name][0] or {}).get("mean", sign * math.inf)))
+
+    def place(name: str) -> float:
+        """A row that is not there, or has no mean, comes last."""
+        mean = (lines[name][0] or {}).get("mean")
+        return math.inf if mean is None else sign * float(mean)
+
     output.print_table(
         ("learner", *map(str, ladder.columns)),
         [
             (name, *(output.score(metric, cell["mean"], cell["ci95"]) if cell else "-" for cell in lines[name]))
-            for name in best_first
+            for name in sorted(lines, key=place)
         ],
     )
     for one in refused:

@@ -152,6 +152,12 @@ def show(rows: Sequence[Evaluation], curves: Sequence[str]) -> None:
         for row in rows
     ]
     output.print_table(columns, table)
+    for row in rows:
+        if row.failed:
+            print(
+                f"{label(row)}: answers to {row.failed} of {row.episodes} episodes are no finite numbers; they count "
+                "as wrong, and their error is infinite"
+            )
     show_others(rows)
     if first.oracle is not None:
         best = output.score(first.metric, first.oracle, first.oracle_ci95)

@@ -16,11 +16,16 @@ from quickstudy.errors import UserError
 if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier, FewShotRegressor
 
-DESCRIPTION = """Learn to tell things apart from a handful of each: EXAMPLES is a folder that has a folder of pictures
-for each label, or a table (CSV) with a column of labels, --target.
+DESCRIPTION = """Learn from a handful of examples of one's own. What PATH is depends on what is to be learnt:
+- pictures, a folder with a folder of them for each label: quickstudy fit drawings
+- rows, a table (CSV) with a column of labels: quickstudy fit patients.csv --target diagnosis
+- patients' terms, phenopackets or a table of them with a diagnosis: quickstudy fit cases --weights runs/rare
+- doses and levels of a drug, a table of one patient: quickstudy fit anna.csv --weights runs/newborns
+- glucose, the export of one person's sensor: quickstudy fit ada.csv --weights runs/glucose
+- ratings, a table of titles and one user's ratings: quickstudy fit mine.csv --weights runs/ratings
 
-Says how each label does when every example is predicted from the others, and writes everything that `quickstudy
-predict` and `quickstudy add` need into one file."""
+The last four take a run of such tasks (`quickstudy train`, docs/people.md). Says how each example is predicted from
+the others, and writes everything that `quickstudy predict` and `quickstudy add` need into one file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +33,7 @@ class Flags:
     """What to learn from, and where it goes."""
 
     examples: tyro.conf.Positional[Path]
-    """Folder that has a folder of pictures for each label, or a CSV file with a header."""
+    """Folder that has a folder of pictures for each label, folder of phenopackets, or CSV file with a header."""
     target: str = ""
     """Column of a table that is to be told from the others."""
     weights: str = "default"

@@ -29,7 +29,7 @@ def report(made: FewShotRegressor, path: Path, as_json: bool) -> int:
     from quickstudy.estimator.left_out import left_out
 
     reads = records(made)
-    found = left_out(made)
+    found = left_out(made) if reads.comparable else None
     value: dict[str, Any] = {"points": len(made.y_), "left_out": None, "path": str(path)}
     if found is not None:
         told = reads.told(made.examples_, found.mean, found.std)
@@ -89,8 +89,11 @@ def predict(
 
 def show(lines: Sequence[tuple[str, list[Told]]]) -> None:
     """A table for people."""
-    rows = [(name, *(said(one) for one in told)) for name, told in lines[:SHOWN]]
-    output.print_table(("", *(f"{one.what}, {one.unit}" if one.unit else one.what for one in lines[0][1])), rows)
+    units = [{told[at].unit for _, told in lines} for at in range(len(lines[0][1]))]
+    one_unit = all(len(some) == 1 for some in units)  # files of two people may count in two
+    heads = [f"{one.what}, {one.unit}" if one.unit and one_unit else one.what for one in lines[0][1]]
+    rows = [(name, *(said(one) + f" {one.unit}" * (not one_unit) for one in told)) for name, told in lines[:SHOWN]]
+    output.print_table(("", *heads), rows)
     if len(lines) > SHOWN:
         print(f"and {len(lines) - SHOWN} more: --csv and --json have all")
 

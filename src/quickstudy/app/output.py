@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-PERCENT = ("accuracy", "top10", "recall10", "coverage", "coverage90")
+PERCENT = ("accuracy", "top10", "recall10", "coverage90")
 """Metrics that are shares."""
 PROSE = 24
 """Longest cell of a column that is never wrapped."""
@@ -52,8 +52,10 @@ def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
-def score(metric: str, mean: float, ci95: float | None) -> str:
-    """A score with its interval: shares in percent."""
+def score(metric: str, mean: float | None, ci95: float | None) -> str:
+    """A score with its interval: shares in percent; a dash where it is no number, as of a learner that failed."""
+    if mean is None or not math.isfinite(mean):
+        return "-"
     percent = metric in PERCENT
     scale, digits, unit = (100.0, 2, " %") if percent else (1.0, 3, "")
     margin = "" if ci95 is None or not math.isfinite(ci95) else f" ± {scale * ci95:.{digits}f}"

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
     from quickstudy.estimator import FewShotClassifier
     from quickstudy.estimator.inputs import Array
 
-DESCRIPTION = """Say what pictures show, or what rows are. MODEL is a file that `quickstudy fit` wrote; EXAMPLES are
-pictures and folders of them, tables (CSV), or files of cases (phenopackets, or tables of terms).
+DESCRIPTION = """Answer by a file that `quickstudy fit` wrote. What comes after it is of the kind that was learnt from:
+- pictures, and folders of them: quickstudy predict drawings.qs new.png
+- rows, tables (CSV) with the columns that were learnt from: quickstudy predict patients.qs new.csv
+- patients' terms, for a ranked list of diseases with reasons: quickstudy predict cases.qs patient.json
+- doses, for the levels that are ? in the patient's table: quickstudy predict anna.qs anna.csv
+- glucose, for the hour after the record's last reading: quickstudy predict ada.qs ada.csv
+- ratings, for what the user may like, or the titles of a table: quickstudy predict mine.qs --top 10
 
 One line for each picture, as soon as it is known, or row, which is named by its file and number. Pictures that cannot
-be read are named and skipped."""
+be read are named and skipped. Numbers come with their unit and, where it is known, a 90 % interval."""
 
 EXPECTED = {
     "picture": "files, or folders of them",
@@ -42,7 +47,7 @@ class Flags:
     model: tyro.conf.Positional[Path]
     """File that `quickstudy fit` wrote."""
     examples: tyro.conf.Positional[tuple[Path, ...]]
-    """Pictures or folders of them, CSV files with the columns that were learnt from, or files of cases."""
+    """Pictures or folders of them, CSV files, or phenopackets; nothing for all that a user may like."""
     abstain: float | None = None
     """Say nothing (?) unless exactly one label is in the set that holds the right one in that share of cases: 0.9."""
     top: int = 0

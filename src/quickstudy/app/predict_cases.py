@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 """Diseases of a list that people read; programs get all."""
-RESEARCH = (
-    "research software: it knows the diseases it was given and no other, was checked on published cases only, and "
-    "makes no diagnosis"
-)
 
 
 def main(
@@ -39,6 +35,8 @@ def main(
             writer.writerows((name, at, one.label, f"{one.probability:.4f}") for at, one in enumerate(found, 1))
         else:
             show(name, found, most)
+    from quickstudy.estimator.differential import RESEARCH
+
     print(RESEARCH, file=sys.stderr)
     return 0
 
@@ -61,21 +59,13 @@ def answers(made: FewShotClassifier, paths: Sequence[Path], most: float | None) 
 
 def as_json(name: str, found: Sequence[Disease], most: float | None) -> dict[str, object]:
     """One object for a case."""
+    from quickstudy.estimator.differential import RESEARCH, told
+
     value: dict[str, object] = {"case": name}
     if most is not None:
         value["answer_set"] = [one.label for one in found if one.within]
         value["none_of_these"] = not any(one.within for one in found)
-    value["diseases"] = [
-        {
-            "disease": one.label,
-            "probability": one.probability,
-            "for": [{"term": term, "weight": weight} for term, weight in one.speaks_for],
-            "against": [{"term": term, "weight": weight} for term, weight in one.speaks_against],
-            "alike": [{"case": case, "terms_in_common": share} for case, share in one.alike],
-        }
-        for one in found
-    ]
-    return value | {"note": RESEARCH}
+    return value | {"diseases": told(found), "note": RESEARCH}
 
 
 def show(name: str, found: Sequence[Disease], most: float | None) -> None:

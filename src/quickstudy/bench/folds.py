@@ -146,7 +146,7 @@ def row(folds: Folds, name: str, notes: Sequence[Cell], scores: Mapping[str, Sco
         "units": len(mine.units.unique()),
         "scores": {metric: cell(values, mine.units) for metric, values in mine.by_metric.items()},
         "by_partition": {
-            metric: [float(part.double().nanmean()) for part in values.split(mine.sizes)]
+            metric: [finite(float(part.double().nanmean())) for part in values.split(mine.sizes)]
             for metric, values in mine.by_metric.items()
         },
         "minus": {other: dict(differences(mine, scores[other])) for other in folds.against if other != name},
@@ -180,4 +180,4 @@ def differences(mine: Scores, theirs: Scores) -> Iterator[tuple[str, Cell]]:
 def cell(values: Tensor, units: Tensor) -> Cell:
     """Mean and interval over the units that have such a score."""
     found = where_told(values, units)
-    return {"mean": found and found.mean, "ci95": found and finite(found.ci95)}
+    return {"mean": found and finite(found.mean), "ci95": found and finite(found.ci95)}

@@ -102,7 +102,7 @@ class FewShot(BaseEstimator):  # type: ignore[misc]
         made, self.confidence_ = source.trained(weights, self.kind)
         if self.learner not in (None, self._name(made)):
             raise UserError(f"learner is {self.learner!r}, and {self.weights} holds {self._name(made)}.")
-        return made, reader(made.spec)
+        return made, reader(made)
 
     @staticmethod
     def _read_place(reads: Reader, place: str | os.PathLike[str]) -> Found:

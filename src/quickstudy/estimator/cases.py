@@ -49,18 +49,15 @@ class Cases(Places):
 
     def read(self, X: Any, owner: BaseEstimator, first: bool) -> Array:
         """[n, V] int8 of the cases of a file or folder, or of a list: ``Case``, or the terms that were observed."""
-        if isinstance(X, str | os.PathLike):
-            return self.encoded(cases(Path(X).expanduser()))
-        if isinstance(X, np.ndarray) and X.dtype.kind in "if":
-            return self._checked(X)
-        return self.encoded([_case(one, number) for number, one in enumerate(X, 1)])
+        return self.named(X, owner, first)[0]
 
-    def called(self, X: Any, kept: Array) -> Array:
-        """Ids, of a file or folder and of each ``Case``."""
-        found = cases(Path(X).expanduser()) if isinstance(X, str | os.PathLike) else X
-        if not isinstance(found, Sequence):
-            return super().called(X, kept)
-        return np.array([one.id if isinstance(one, Case) else "" for one in found])
+    def named(self, X: Any, owner: BaseEstimator, first: bool) -> tuple[Array, Array]:
+        """The same and ids, of a file or folder and of each ``Case``."""
+        if isinstance(X, np.ndarray) and X.dtype.kind in "if":
+            return self._checked(X), np.full(len(X), "")
+        found = cases(Path(X).expanduser()) if isinstance(X, str | os.PathLike) else [*X]
+        names = np.array([one.id if isinstance(one, Case) else "" for one in found])
+        return self.encoded([_case(one, number) for number, one in enumerate(found, 1)]), names
 
     def read_place(self, place: Path) -> Found:
         """Every case in ``place`` with its disease and id; those without either diagnosis or terms are left out."""

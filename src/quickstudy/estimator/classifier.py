@@ -6,7 +6,6 @@ import copy
 import os
 import warnings
 from collections.abc import Hashable, Sequence
-from numbers import Real
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -16,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import Tensor
 
+from quickstudy.confidence import check_coverage
 from quickstudy.errors import UserError
 from quickstudy.estimator.base import FewShot
 from quickstudy.estimator.inputs import Array, Files, Found, Reader
@@ -150,9 +150,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
     def threshold(self, coverage: float) -> float:
         """The largest 1 - p of a label in an answer set; UserError as of ``answer_sets``."""
         check_is_fitted(self, "adapted_")
-        share: object = coverage
-        if not isinstance(share, Real) or not 0 < coverage < 1:
-            raise UserError(f"the coverage is {coverage!r}; expected a share between 0 and 1, such as 0.9.")
+        check_coverage(coverage)
         if self.confidence_ is None:
             raise UserError(
                 "nothing is known of how far this learner can be trusted. Measure it once: quickstudy calibrate RUN"
@@ -226,9 +224,9 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         with warnings.catch_warnings():  # that there are few examples of each class is the point
             warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
             check_classification_targets(labels)
-        kept = reads.read(X, self, first)
+        kept, names = reads.named(X, self, first)
         check_consistent_length(kept, labels)
-        return Found(kept, labels, reads.called(X, kept))
+        return Found(kept, labels, names)
 
     def _keep(self, kept: Array, y: Array, names: Array) -> None:
         super()._keep(kept, y, names)

@@ -9,7 +9,8 @@ in common (Jaccard 1912), general ones included.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -27,6 +28,12 @@ NOT = "not "
 """Before the name of an excluded term."""
 SLIGHT = 0.01
 """Smaller weights are not told: a percent of the odds."""
+
+RESEARCH = (
+    "research software: it knows the diseases it was given and no other, was checked on published cases only, and "
+    "makes no diagnosis"
+)
+"""What has to be said beside every list."""
 
 
 class Disease(NamedTuple):
@@ -67,6 +74,25 @@ def differential(made: FewShotClassifier, row: Array, most: float | None) -> lis
             )
         )
     return found
+
+
+def count(reads: Cases, row: Array) -> int:
+    """How many terms of the patient ``row`` [V] are weighed."""
+    return len(reads.specific(row)) + len(reads.ruled_out(row))
+
+
+def told(found: Sequence[Disease]) -> list[dict[str, Any]]:
+    """The list as JSON."""
+    return [
+        {
+            "disease": one.label,
+            "probability": one.probability,
+            "for": [{"term": term, "weight": weight} for term, weight in one.speaks_for],
+            "against": [{"term": term, "weight": weight} for term, weight in one.speaks_against],
+            "alike": [{"case": case, "terms_in_common": share} for case, share in one.alike],
+        }
+        for one in found
+    ]
 
 
 def _weights(made: FewShotClassifier, reads: Cases, row: Array, chances: Array) -> tuple[list[str], Array]:

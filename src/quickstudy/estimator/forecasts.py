@@ -3,7 +3,8 @@
     regressor = FewShotRegressor(weights="runs/glucose").fit("ada.csv")         # everything that is known of her
     regressor.predict("today.csv", return_std=True)                             # from its last reading on
 
-Numbers are changes in standard units; ``told`` makes glucose of them.
+Numbers are changes in standard units; ``told`` makes glucose of them, in the unit of the file that was read last. What
+has to be said of a file is said once, and a saved model knows what was.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import torch
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Array, Found
-from quickstudy.estimator.records import Records, Told, spread
+from quickstudy.estimator.records import Records, Told, spelt, spoken, spread
 from quickstudy.sim.glucose import MINUTES
-from quickstudy.tasks.base import Form
-from quickstudy.tasks.glucose_cells import SHOWN
+from quickstudy.tasks.base import Form, Spec
+from quickstudy.tasks.glucose_cells import MG, MMOL, SHOWN
 from quickstudy.tasks.glucose_files import person
 from quickstudy.tasks.glucose_lives import DAY
 from quickstudy.tasks.glucose_windows import AHEAD, LAGS, LEAD, SCALE, STEPS, Windows, now
 from quickstudy.tasks.places import notice
+
+BREAK = "\n"
 
 
 class Forecasts(Records):
@@ -31,6 +34,20 @@ class Forecasts(Records):
 
     form: ClassVar[Form] = "glucose"
     example: ClassVar[str] = "moment"
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.unit = MG
+        self.said: list[str] = []
+        """Of which file what, each once."""
+
+    def note(self) -> dict[str, Array]:
+        return {"unit": spelt(self.unit.name), "said": spelt(BREAK.join(["", *self.said]))}
+
+    def restore(self, kept: dict[str, Array]) -> None:
+        if "unit" in kept:
+            self.unit = MMOL if spoken(kept["unit"]) == MMOL.name else MG
+            self.said = spoken(kept["said"]).split(BREAK)[1:]
 
     def read_place(self, place: Path) -> Found:
         """Every moment of the record whose next hour is known."""
@@ -53,19 +70,25 @@ class Forecasts(Records):
         return Found(_inputs(windows, at).numpy(), np.full((1, len(AHEAD)), np.nan), names)
 
     def told(self, kept: Array, mean: Array, std: Array | None) -> list[list[Told]]:
-        """Glucose in 30 and 60 minutes in mg/dL, with 90 % intervals; none beyond what a sensor shows."""
+        """Glucose in 30 and 60 minutes, with 90 % intervals; none beyond what a sensor shows."""
         level = now(torch.from_numpy(kept)).double().numpy()[:, None, None]
         levels = (level + SCALE.double().numpy()[:, None] * np.stack(spread(mean, std), -1)).clip(*SHOWN)
+        what = [(f"glucose in {ahead} min", self.unit.name) for ahead in AHEAD]
         return [
-            [Told(f"glucose in {ahead} min", "mg/dL", *map(float, row)) for ahead, row in zip(AHEAD, rows, strict=True)]
-            for rows in levels
+            [Told(*one, *map(float, row)) for one, row in zip(what, rows, strict=True)]
+            for rows in levels / self.unit.mg
         ]
 
     def _record(self, place: Path) -> tuple[Windows, int, int]:
         """The record, its steps, and the step of the day at which it begins."""
         if not place.is_file():
             raise UserError(f"{place} is no file. Give one CSV of time, glucose, carbs and insulin.")
-        records, start = person(place)
+        heard: list[str] = []
+        records, start, self.unit = person(place, heard.append)
+        for text in heard:
+            if (own := f"{place.name}: {text}") not in self.said:
+                notice(f"{place}: {text}")
+                self.said.append(own)
         return Windows(records, torch.tensor([start])), records.glucose.shape[1], start
 
 

@@ -46,9 +46,10 @@ class Reader(ABC):
         """That of an input, where ``kept`` [n, ...] was read."""
         return kept.shape[1:]
 
-    def called(self, X: Any, kept: Array) -> Array:
-        """[n] what each example of ``X`` is called, read as ``kept``; empty words where they have no names."""
-        return np.full(len(kept), "")
+    def named(self, X: Any, owner: BaseEstimator, first: bool) -> tuple[Array, Array]:
+        """What ``read`` gives, and [n] what each example is called; empty words where they have no names."""
+        kept = self.read(X, owner, first)
+        return kept, np.full(len(kept), "")
 
     def extended(self, X: Any, kept: Array) -> Array:
         """Make room for what is new in ``X``; what was ``kept`` before, as it is read from now on."""

@@ -15,19 +15,23 @@ from quickstudy.estimator.inputs import Numbers, Reader
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.estimator.rows import Rows
 from quickstudy.estimator.tastes import Tastes
+from quickstudy.learners.base import Learner
+from quickstudy.learners.rated import tells_ratings
 from quickstudy.tasks.base import Form, Spec
 
 OWN: dict[Form, Callable[[Spec], Reader]] = {
     "terms": Cases,
     "doses": Doses,
     "glucose": Forecasts,
-    "ratings": Tastes,
 }
 """Of the forms that are read from files of their own kind."""
 
 
-def reader(spec: Spec) -> Reader:
-    """The one for a learner of ``spec``."""
+def reader(made: Learner) -> Reader:
+    """The one for the learner ``made``."""
+    spec = made.spec
+    if spec.form == "ratings":
+        return Tastes(spec, tells_ratings(made))
     if spec.form in OWN:
         return OWN[spec.form](spec)
     if spec.form == "rows":

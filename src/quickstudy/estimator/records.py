@@ -32,6 +32,9 @@ class Told(NamedTuple):
 class Records(Places):
     """Points of one history: a file has both what is known and what is asked for."""
 
+    comparable = True
+    """Whether what is told can be set beside what was: not where numbers only say what comes before what."""
+
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.width = spec.shape[0]

@@ -80,7 +80,7 @@ def _made(kind: type[E], tensors: dict[str, torch.Tensor], note: dict[str, Any],
         inner_steps=note["inner_steps"],
     )
     made.learner_ = _learner(tensors, note, path).to(pick_device(made.device))
-    made._reader = reader(made.learner_.spec)
+    made._reader = reader(made.learner_)
     if isinstance(made._reader, Rows):
         made._reader.levels = note["levels"]
     if isinstance(made._reader, Records):

@@ -21,7 +21,7 @@ from quickstudy.errors import UserError, unknown
 from quickstudy.estimator.inputs import Array, Found
 from quickstudy.estimator.records import Records, Told, spelt, spoken, spread
 from quickstudy.tasks import load as load_tasks
-from quickstudy.tasks.base import Form
+from quickstudy.tasks.base import Form, Spec
 from quickstudy.tasks.catalogues import columns_of
 from quickstudy.tasks.cells import number
 from quickstudy.tasks.csv_table import numbered
@@ -47,6 +47,10 @@ class Tastes(Records):
 
     form: ClassVar[Form] = "ratings"
     example: ClassVar[str] = "rating"
+
+    def __init__(self, spec: Spec, tells_ratings: bool = True) -> None:
+        super().__init__(spec)
+        self.comparable = tells_ratings
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -80,7 +84,9 @@ class Tastes(Records):
         return Found(*(part[asked] for part in found))
 
     def told(self, kept: Array, mean: Array, std: Array | None) -> list[list[Told]]:
-        """Ratings on the scale of the training's."""
+        """Ratings on the scale of the training's; of a learner that only orders its scores, which have none."""
+        if not self.comparable:
+            return [[Told("score", "", float(value))] for value in mean[:, 0]]
         zero, unit, low, high = self.catalogue.units
         stars = np.clip(zero + unit * np.stack(spread(mean, std), -1)[:, 0], low, high)
         return [[Told("rating", "", *map(float, row))] for row in stars]

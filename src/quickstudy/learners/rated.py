@@ -15,6 +15,11 @@ ORDERS = Traits(kinds=("regression",), forms=("ratings",), orders=True)
 """Of those whose numbers order items and are no ratings."""
 
 
+def tells_ratings(learner: Learner) -> bool:
+    """Whether numbers of a learner of ratings are ratings: it does not only order, and tasks are judged by errors."""
+    return not learner.traits.orders and not learner.spec.higher_is_better
+
+
 class Rated(Learner):
     """Base of the learners that are made for ratings.
 

@@ -24,7 +24,7 @@ from quickstudy.server.routes import about, examples, for_you, models, questions
 from quickstudy.server.service import Service
 from quickstudy.server.settings import LOCAL, Settings
 
-BODIES = (shapes.NewModel, shapes.NewExamples, shapes.Input, shapes.Inputs, shapes.NewLabel, for_you.Ratings)
+BODIES = (shapes.NewModel, shapes.NewExamples, shapes.Question, shapes.Inputs, shapes.NewLabel, for_you.Ratings)
 DESCRIPTION = """Models that learn from a handful of examples. Make one, add examples with labels of your own, ask.
 
 Where keys are used, every request carries `Authorization: Bearer KEY`. What is refused is answered with

@@ -27,6 +27,13 @@ LONG = 100_000
 """Bytes of JSON that are read on a thread."""
 
 
+class Wanted(NamedTuple):
+    """What is asked about, and how sure the answers are to be."""
+
+    inputs: list[Given]
+    coverage: float | None
+
+
 class Told(NamedTuple):
     """Inputs and their labels."""
 
@@ -57,20 +64,31 @@ async def examples(request: Request, model: Model, form: str, target: str | None
     return Told([one.label for one in found.examples], list(found.examples))
 
 
-async def inputs(request: Request, form: str, limits: Limits) -> list[Given]:
-    """Inputs in whichever form they are sent."""
+async def inputs(request: Request, form: str, limits: Limits) -> Wanted:
+    """Inputs in whichever form they are sent; JSON says the coverage itself, for others it stands in the address."""
     kind = kind_of(request)
     if kind == "multipart/form-data":
-        return (await _files(request, limits))[1]
+        return Wanted((await _files(request, limits))[1], _coverage(request))
     if kind == "text/csv":
         names, rows = await _table(request, limits)
-        return _from_table(names, rows, form)
+        return Wanted(_from_table(names, rows, form), _coverage(request))
     found = await json_of(request, Inputs, kind)
+    coverage = _coverage(request) if found.coverage is None else found.coverage
     if found.inputs is None:
-        return [found]
-    if any(value is not None for value in (found.image, found.pixels, found.x, found.row)):
+        return Wanted([found], coverage)
+    if any(getattr(found, name) is not None for name in Input.model_fields):
         raise RefusedError("there is one input beside 'inputs'. Give one of both.")
-    return list(found.inputs)
+    return Wanted(list(found.inputs), coverage)
+
+
+def _coverage(request: Request) -> float | None:
+    """That of the address."""
+    if (told := request.query_params.get("coverage")) is None:
+        return None
+    value = _number(told)
+    if value is None:
+        raise RefusedError(f"the coverage is {told[:80]!r}; expected a share between 0 and 1, such as 0.9.")
+    return float(value)
 
 
 def kind_of(request: Request) -> str:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from quickstudy.estimator.assembled import assembled
+from quickstudy.estimator.cases import Cases
 from quickstudy.estimator.estimate import held_out
 from quickstudy.estimator.inputs import Numbers
-from quickstudy.server import knowledge, labels
+from quickstudy.server import differentials, knowledge, labels
 from quickstudy.server.inputs import Given
 from quickstudy.server.knowledge import Support
 from quickstudy.server.labels import Label
@@ -31,13 +32,22 @@ def predictions(answer: Answer) -> list[dict[str, Any]]:
     for row in torch.softmax(answer.logits.double() / answer.degree, -1).tolist():
         best = max(range(len(row)), key=row.__getitem__)
         about = {"label": answer.classes[best], "probability": row[best]}
-        found.append(about | {"probabilities": dict(zip(names, row, strict=True))})
+        found.append(about | {"probabilities": dict(zip(names, row, strict=True))} | _within(answer, row))
     return found
 
 
-async def explain(service: Service, owner: int, id: str, given: Given) -> dict[str, Any]:
+def _within(answer: Answer, row: list[float]) -> dict[str, Any]:
+    """The answer set of an input with the probabilities ``row``, where it was asked for."""
+    if answer.most is None:
+        return {}
+    order = sorted(range(len(row)), key=lambda at: -row[at])
+    labels = [answer.classes[at] for at in order if 1 - row[at] <= answer.most]
+    return {"answer_set": labels, "none_of_these": not labels}
+
+
+async def explain(service: Service, owner: int, id: str, given: Given, coverage: float | None = None) -> dict[str, Any]:
     """The prediction, the examples that are nearest in features, and the score of each class."""
-    answer = await service.predict(owner, id, [given])
+    answer = await service.predict(owner, id, [given], coverage)
     model = await service.model(owner, id)
     kept, reads, beside = await service.inputs(model, [given])
     support = await service.whole_support(model)
@@ -45,6 +55,9 @@ async def explain(service: Service, owner: int, id: str, given: Given) -> dict[s
     distance = await service.on_torch(_distances, service.served(model), support, x)
     near = distance.argsort(stable=True)[:NEAREST].tolist()
     scores = answer.logits[0].tolist()
+    reasons: dict[str, Any] = {}
+    if isinstance(reads, Cases):
+        reasons = await service.aside(differentials.explained, service.served(model), support, reads, kept[0], answer)
     return {
         "prediction": predictions(answer)[0],
         "nearest": [
@@ -55,7 +68,7 @@ async def explain(service: Service, owner: int, id: str, given: Given) -> dict[s
             {"label": label, "score": score}
             for label, score in sorted(zip(answer.classes, scores, strict=True), key=lambda pair: -pair[1])
         ],
-    }
+    } | reasons
 
 
 @torch.no_grad()

@@ -82,6 +82,10 @@ class Ready:
         """The temperature of probabilities."""
         return served.degree(len(self.labels), min(count for _, count in self.labels))
 
+    def threshold(self, served: Served, coverage: float) -> float:
+        """The largest 1 - p of a label in the answer set; RefusedError where nothing of that kind was measured."""
+        return served.threshold(len(self.labels), min(count for _, count in self.labels), coverage)
+
     @property
     def bytes(self) -> int:
         """What it takes of the memory, about."""

@@ -22,6 +22,7 @@ from quickstudy.errors import UserError
 from quickstudy.estimator import source
 from quickstudy.estimator.because import effects
 from quickstudy.learners.base import Learner
+from quickstudy.learners.rated import tells_ratings
 from quickstudy.server.refusals import RefusedError
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Examples
@@ -100,7 +101,7 @@ class Recommender:
     @property
     def tells_ratings(self) -> bool:
         """Whether its numbers are ratings."""
-        return not self.learner.traits.orders and self.family.judge == "ratings" and not self.family.ratings.clicks
+        return tells_ratings(self.learner)
 
     def about(self) -> dict[str, Any]:
         """What it is, for people."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from quickstudy import learners
-from quickstudy.confidence import Confidence
+from quickstudy.confidence import Confidence, check_coverage
 from quickstudy.errors import UserError, unknown
 from quickstudy.estimator import source
 from quickstudy.estimator.cases import Cases
@@ -28,6 +28,7 @@ from quickstudy.learners.heads import halves
 from quickstudy.nets import lite0
 from quickstudy.nets.backbone import Backbone
 from quickstudy.server.padding import Pads, pads
+from quickstudy.server.refusals import RefusedError
 from quickstudy.tasks.base import Kind
 from quickstudy.weights import BUNDLED
 
@@ -60,6 +61,26 @@ class Served:
         """The temperature of its probabilities for so many classes, of which the smallest has ``shot`` examples."""
         return self.confidence.degree(way, shot) if self.confidence else 1.0
 
+    def threshold(self, way: int, shot: int, coverage: float) -> float:
+        """The largest 1 - p in the answer set of so many classes, of which the smallest has ``shot`` examples.
+
+        UserError for a coverage that is no share; RefusedError where it was not measured what holds so often.
+        """
+        check_coverage(coverage)
+        if self.confidence is None:
+            raise RefusedError(
+                f"how far {self.name} can be trusted was not measured, so it has no answer sets. Leave coverage out, "
+                "or take a learner that is calibrated (GET /v1/learners says which are): quickstudy calibrate RUN."
+            )
+        if not self.confidence.measured(way, shot):
+            ways = self.confidence.ways
+            raise RefusedError(
+                f"there are {way} labels with {shot} or more examples each, and how far {self.name} can be trusted was "
+                f"measured for {ways[0]} to {ways[-1]} labels with {self.confidence.shots[0]} or more. Leave coverage "
+                "out."
+            )
+        return self.confidence.threshold(way, shot, coverage)
+
     @property
     def stacks(self) -> bool:
         """Whether users' tasks go through the head in one call."""
@@ -67,7 +88,7 @@ class Served:
 
     def reader(self) -> Reader:
         """How it has its inputs."""
-        return reader(self.learner.spec)
+        return reader(self.learner)
 
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
@@ -159,7 +180,8 @@ class Catalogue:
             size = list(spec.shape) if len(spec.shape) == 3 else spec.shape[0] // (2 if spec.form == "rows" else 1)
         made = name if name == source.PLAIN else learners.name_of(type(self.get(name).learner))
         about = {"name": name, "learner": made, "kind": KIND, "input": self.form(name), "default": name == DEFAULT}
-        return about | {"size": size}
+        measured = name != source.PLAIN and self.get(name).confidence is not None
+        return about | {"size": size, "calibrated": measured}
 
 
 @functools.lru_cache(maxsize=64)

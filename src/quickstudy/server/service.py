@@ -56,6 +56,8 @@ class Answer(NamedTuple):
     degree: float
     """The temperature of their probabilities."""
     version: int
+    most: float | None = None
+    """The largest 1 - p of a label in the answer sets, where these were asked for."""
 
 
 class Plan(NamedTuple):
@@ -240,19 +242,20 @@ class Service:
 
     # questions
 
-    async def predict(self, owner: int, id: str, given: Sequence[Given]) -> Answer:
-        """What the model says of each input."""
+    async def predict(self, owner: int, id: str, given: Sequence[Given], coverage: float | None = None) -> Answer:
+        """What the model says of each input; with ``coverage``, a share of new ones, which labels it may be then."""
         with self._predictions.coming() as arrived:
             model = await self.model(owner, id)
             knowledge.check_learnt(model)
             served, found = self.served(model), self.states.get(model.pk)
             if found is None or found.version != model.version:
                 found = await self._loads.ask(model)
+            most = None if coverage is None else found.threshold(served, coverage)
             kept, reads, beside = await self.inputs(model, given)
             arrived()
             question = Question(served, found.adapted, len(found.labels), kept, reads, beside)
             logits = await self._predictions.ask(question)
-            return Answer(found.classes, logits, found.degree(served), found.version)
+            return Answer(found.classes, logits, found.degree(served), found.version, most)
 
     async def inputs(self, model: Model, given: Sequence[Given]) -> tuple[Array, Reader, Array | None]:
         """[n, ...] inputs as they are kept, by which reader, and what was learnt from where that says what they are."""

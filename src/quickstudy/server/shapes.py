@@ -67,7 +67,19 @@ class NewExamples(BaseModel):
     examples: list[NewExample]
 
 
-class Inputs(Input):
+class Question(Input):
+    """One input, and how sure the answer is to be."""
+
+    model_config = _example(image=DOT)
+
+    coverage: FiniteFloat | None = Field(
+        None,
+        description="a share of new inputs, such as 0.9, of which the label is to be in the answer set; for learners "
+        "that are calibrated",
+    )
+
+
+class Inputs(Question):
     """One input, or several."""
 
     model_config = _example(inputs=[{"image": DOT}, {"pixels": [[0, 1], [1, 0]]}])
@@ -159,6 +171,10 @@ class Prediction(BaseModel):
     label: str | int | float
     probability: float
     probabilities: dict[str, float]
+    answer_set: list[str | int | float] | None = Field(
+        None, description="with coverage: the labels of which one is right in that share of inputs, the likeliest first"
+    )
+    none_of_these: bool | None = Field(None, description="with coverage: whether no label is in the answer set")
 
 
 class Predictions(BaseModel):
@@ -180,12 +196,40 @@ class Score(BaseModel):
     score: float
 
 
+class Weight(BaseModel):
+    """How much a term of a patient spoke for or against a disease; "not TERM" for one that was excluded."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"term": "HP:0001250 Seizure", "weight": 2.1}]})
+
+    term: str
+    weight: float = Field(description="log odds of the disease less those without the term")
+
+
+class Alike(BaseModel):
+    """An example of the disease."""
+
+    case: str = Field(description="its id")
+    terms_in_common: float
+
+
+class Disease(BaseModel):
+    """One line of a patient's ranked list; the first three have reasons."""
+
+    disease: str | int | float
+    probability: float
+    speaks_for: list[Weight] = Field(alias="for")
+    against: list[Weight]
+    alike: list[Alike]
+
+
 class Explanation(BaseModel):
     """Which examples an input is like."""
 
     prediction: Prediction
     nearest: list[Neighbour]
     classes: list[Score]
+    diseases: list[Disease] | None = Field(None, description="of patients: the ranked list, the likeliest first")
+    note: str | None = Field(None, description="of patients: what such a list is not")
 
 
 class Estimate(BaseModel):
@@ -226,6 +270,7 @@ class Offer(BaseModel):
     input: Literal["pictures", "rows", "numbers", "terms"]
     default: bool
     size: list[int] | int | None
+    calibrated: bool = Field(description="whether it was measured how far it can be trusted, so that it takes coverage")
 
 
 class Health(BaseModel):

@@ -22,7 +22,9 @@ Form = Literal["numbers", "rows", "drawings", "photographs", "terms", "doses", "
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 HIGHER = ("accuracy", "top10", "mrr", "auroc", "ndcg10", "recall10")
-"""Metrics of which more is better; of all others less is."""
+"""Primary metrics of which more is better; of all others less is."""
+SHARES = (*HIGHER, "coverage90", "zone_a", "zone_ab")
+"""Metrics whose worst is 0; of all others it is infinity."""
 NINETY = 1.6448536269514722
 """Half the width of the interval that holds 90 % of a normal distribution, in standard deviations."""
 

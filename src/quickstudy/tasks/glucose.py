@@ -19,11 +19,13 @@ from quickstudy.tasks.base import (
     check_counts,
     check_split,
 )
+from quickstudy.tasks.glucose_cells import MG
 from quickstudy.tasks.glucose_files import read
 from quickstudy.tasks.glucose_lives import DAY, Records
 from quickstudy.tasks.glucose_population import divided, founders, records
 from quickstudy.tasks.glucose_scores import scores
 from quickstudy.tasks.glucose_windows import LEAD, STEPS, Windows, names
+from quickstudy.tasks.places import notice
 
 HOUR = DAY // 24
 MORNING = 6 * HOUR
@@ -49,7 +51,7 @@ class Glucose:
             raise UserError(f"the partition of glucose is {partition}; it must be 0 or more.")
         if path and (partition or simulated):
             raise UserError("glucose takes a path, or partition and simulated. Leave one of them out.")
-        name = "glucose"
+        name, self.in_unit = "glucose", MG
         self._who: dict[Split, Tensor] = {}
         if path:
             own = read(path)
@@ -58,6 +60,8 @@ class Glucose:
             self._windows = Windows(own.records, own.start)
             self._last = own.last
             self._who["test"] = torch.arange(len(own.names))
+            self.in_unit = own.unit
+            notice(f"{path}: errors are in {own.unit.name}.")
         else:
             each, kin, distant, days = SIZES[simulated]
             made = founders(each, simulated)
@@ -151,5 +155,5 @@ class Glucose:
         return frozenset(f"glucose/{self._names[int(unit)]}" for unit in self._unit[self.people(split)])
 
     def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
-        """Errors in mg/dL and shares [T]; see ``glucose_scores.py``."""
-        return scores(predict(task.query.x, task.query.mask), task.query)
+        """Errors, in mg/dL or in the unit of your own files, and shares [T]; see ``glucose_scores.py``."""
+        return scores(predict(task.query.x, task.query.mask), task.query, self.in_unit.mg)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from quickstudy.errors import UserError
 from quickstudy.tasks.glucose_clock import Clock
 from quickstudy.tasks.lines import SEPARATORS, lines, text_of
-from quickstudy.tasks.places import notice
 
+Say = Callable[[str], None]
+"""Takes what has to be said of a file."""
 Line = tuple[int, dict[str, str]]
 """Number in the file, and what stands in which column."""
 COLUMNS = {
@@ -27,8 +29,6 @@ COLUMNS = {
     "kind": ("event subtype", "subtype", "sub type"),
 }  # fmt: skip
 """What columns are called, without what stands in brackets and without units; the first that is there counts."""
-MMOL = 18.016
-"""mg/dL in a mmol/L of glucose."""
 WORDS = {"low": 40.0, "lo": 40.0, "high": 400.0, "hi": 400.0}
 SHOWN = 20.0, 600.0
 """mg/dL that a sensor can show."""
@@ -40,6 +40,17 @@ HOUR = re.compile(r"\d{1,2}:\d{2}(:\d{2})?( ?[ap]\.?m\.?)?", re.IGNORECASE)
 """A time without its day."""
 
 
+class Unit(NamedTuple):
+    """What a file counts glucose in."""
+
+    name: str
+    mg: float
+    """mg/dL in one of it."""
+
+
+MG, MMOL = Unit("mg/dL", 1.0), Unit("mmol/L", 18.016)
+
+
 @dataclass
 class Rows:
     """What the lines of a file say, in the order of the file."""
@@ -48,6 +59,8 @@ class Rows:
     """(line, minute, mg/dL)."""
     carbs: list[tuple[int, float, float]] = field(default_factory=list)
     insulin: list[tuple[int, float, float]] = field(default_factory=list)
+    unit: Unit = MG
+    """The file's own."""
 
 
 def table(path: Path) -> tuple[list[tuple[int, list[str]]], int, dict[str, int]]:
@@ -81,22 +94,25 @@ def _plain(cell: str) -> str:
     return name.strip(" _[]\"'")
 
 
-def read_rows(path: Path, lines: Sequence[tuple[int, list[str]]], columns: dict[str, int], header: list[str]) -> Rows:
+def read_rows(
+    path: Path, lines: Sequence[tuple[int, list[str]]], columns: dict[str, int], header: list[str], say: Say
+) -> Rows:
     """Everything in ``lines``; UserError for a time or a number that is none."""
     cells = [(line, {what: row[at] for what, at in columns.items() if at < len(row)}) for line, row in lines]
     cells = [(line, row) for line, row in cells if row.get("time")]
-    cells = _own(path, cells)
+    cells = _own(cells, say)
     clock, rows = Clock(path, [(line, _when(row)) for line, row in cells]), Rows()
     for (line, row), minute in zip(cells, clock.minutes, strict=True):
         for what, into in (("glucose", rows.glucose), ("carbs", rows.carbs), ("insulin", rows.insulin)):
             if _says(row, what):
                 into.append((line, minute, _number(path, line, what, row[what])))
-    unit = _unit(path, rows, header[columns["glucose"]], next((row.get("units", "") for _, row in cells), ""))
-    rows.glucose = [(line, minute, _in_mg(value, unit)) for line, minute, value in rows.glucose]
+    named = header[columns["glucose"]], next((row.get("units", "") for _, row in cells), "")
+    rows.unit = _unit(path, rows, named, say)
+    rows.glucose = [(line, minute, _in_mg(value, rows.unit)) for line, minute, value in rows.glucose]
     return rows
 
 
-def _own(path: Path, cells: list[Line]) -> list[Line]:
+def _own(cells: list[Line], say: Say) -> list[Line]:
     """Without glucose that no sensor measured and insulin that is no bolus, by what the lines say that they are."""
     told = any(_event(row) in SENSOR for _, row in cells)
 
@@ -110,7 +126,7 @@ def _own(path: Path, cells: list[Line]) -> list[Line]:
         ("glucose", other, "glucose that is no reading of the sensor, but a calibration or from a drop of blood"),
         ("insulin", slow, "insulin that is long-acting, and no bolus"),
     ):
-        left_out(path, [line for line, row in cells if _says(row, what)], [n for n, row in cells if odd(row)], why)
+        left_out(say, [line for line, row in cells if _says(row, what)], [n for n, row in cells if odd(row)], why)
         cells = [(line, {**row, what: ""} if odd(row) else row) for line, row in cells]
     return cells
 
@@ -141,11 +157,11 @@ def _number(path: Path, line: int, what: str, text: str) -> float:
     return max(value, -1.0) if what == "glucose" else value
 
 
-def _unit(path: Path, rows: Rows, *named: str) -> float:
-    """mg/dL in a unit of the file: said by it, or told by its values, which is said."""
+def _unit(path: Path, rows: Rows, named: Sequence[str], say: Say) -> Unit:
+    """The file's: named by it, or told by its values, which is said."""
     values = sorted(value for *_, value in rows.glucose if value > 0)
     if not values:
-        return 1.0
+        return MG
     middle = values[len(values) // 2]
     said = next((unit for unit in ("mg/dl", "mmol/l") if any(unit in name.lower() for name in named)), None)
     told = "mmol/l" if middle < 30 else "mg/dl"
@@ -158,15 +174,15 @@ def _unit(path: Path, rows: Rows, *named: str) -> float:
         line = next(line for line, _, value in rows.glucose if value > 0 and (value < 30) != (told == "mmol/l"))
         raise UserError(f"{path} mixes mg/dL and mmol/L, as in line {line}. Bring it to one unit.")
     if said is None:
-        notice(f"{path}: glucose is taken for {told[:-1]}L (half of it is below {middle:g}).")
-    return MMOL if told == "mmol/l" else 1.0
+        say(f"glucose is taken for {told[:-1]}L (half of it is below {middle:g}).")
+    return MMOL if told == "mmol/l" else MG
 
 
-def _in_mg(value: float, unit: float) -> float:
-    return -value if value < -1 else value * unit
+def _in_mg(value: float, unit: Unit) -> float:
+    return -value if value < -1 else value * unit.mg
 
 
-def left_out(path: Path, lines: Sequence[int], odd: Sequence[int], why: str) -> None:
+def left_out(say: Say, lines: Sequence[int], odd: Sequence[int], why: str) -> None:
     """Say how many of ``lines`` are left out because they are ``odd``."""
     if odd:
-        notice(f"{path}: left out {len(odd)} of {len(lines)}, from line {odd[0]} on: {why}.")
+        say(f"left out {len(odd)} of {len(lines)}, from line {odd[0]} on: {why}.")

@@ -19,11 +19,13 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.sim.glucose import MINUTES
-from quickstudy.tasks.glucose_cells import COLUMNS, SHOWN, left_out, read_rows, table
+from quickstudy.tasks.glucose_cells import COLUMNS, MG, SHOWN, Say, Unit, left_out, read_rows, table
 from quickstudy.tasks.glucose_lives import DAY, Records
 from quickstudy.tasks.glucose_windows import LAGS, bridged
 from quickstudy.tasks.places import find, notice
 
+Row = tuple[int, float, float]
+"""(line, minute, value)."""
 BACK = 0.1
 """Share of readings at most whose clock may have gone back."""
 MOST = {"carbs": 500.0, "insulin": 100.0}
@@ -31,6 +33,17 @@ SHORTEST = LAGS + 1
 """Readings that a prediction looks back on: two hours, and the last one."""
 APART = 14.0
 """Days without glucose after which another record begins."""
+
+
+class Person(NamedTuple):
+    """One file."""
+
+    records: Records
+    """[1, steps]."""
+    start: int
+    """Step of the day at which they begin."""
+    unit: Unit
+    """What the file counts glucose in; ``records`` are in mg/dL."""
 
 
 class Own(NamedTuple):
@@ -45,6 +58,8 @@ class Own(NamedTuple):
     last: Tensor
     """[P] int64 steps that each record has."""
     fingerprint: str
+    unit: Unit
+    """What all files count glucose in; mg/dL where they differ."""
 
 
 def read(path: str) -> Own:
@@ -60,25 +75,30 @@ def read(path: str) -> Own:
             f"there is no {'CSV file in' if place.exists() else 'file'} {place}. Give a CSV file, or a folder of them."
         )
     made = [person(file) for file in files]
-    most = max(records.glucose.shape[1] for records, _ in made)
+    most = max(one.records.glucose.shape[1] for one in made)
     padded = (
         torch.stack([torch.nn.functional.pad(leaf[0], (0, most - leaf.shape[1]), value=gap) for leaf in leaves])
-        for leaves, gap in zip(zip(*(records for records, _ in made), strict=True), (math.nan, 0.0, 0.0), strict=True)
+        for leaves, gap in zip(zip(*(one.records for one in made), strict=True), (math.nan, 0.0, 0.0), strict=True)
     )
     fingerprint = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-    last = torch.tensor([records.glucose.shape[1] for records, _ in made])
+    last = torch.tensor([one.records.glucose.shape[1] for one in made])
     names = tuple(f"{place.name}/{file.stem}" for file in files)
-    return Own(place, names, Records(*padded), torch.tensor([start for _, start in made]), last, fingerprint)
+    units = {one.unit for one in made}
+    unit = units.pop() if len(units) == 1 else MG
+    return Own(place, names, Records(*padded), torch.tensor([one.start for one in made]), last, fingerprint, unit)
 
 
-def person(path: Path) -> tuple[Records, int]:
-    """The record of one file, [1, steps], and the step of the day at which it begins."""
+def person(path: Path, say: Say | None = None) -> Person:
+    """The record of one file; what has to be said of the file goes to ``say``, or is a notice."""
+    say = say or (lambda text: notice(f"{path}: {text}"))
     lines, top, columns = table(path)
-    rows = read_rows(path, lines[top + 1 :], columns, lines[top][1])
-    readings = _forwards(path, _possible(path, rows.glucose, "glucose", *SHOWN, "mg/dL"))
+    rows = read_rows(path, lines[top + 1 :], columns, lines[top][1], say)
+    least, most = (edge / rows.unit.mg for edge in SHOWN)
+    possible = _possible(rows.glucose, SHOWN, f"glucose outside {least:.3g} to {most:.3g} {rows.unit.name}", say)
+    readings = _forwards(path, possible, say)
     if not readings:
         raise UserError(f"{path} has no reading of glucose. Expected a column such as {COLUMNS['glucose'][0]!r}.")
-    readings = _newest(path, readings)
+    readings = _newest(readings, say)
     first = math.floor(readings[0][1] / MINUTES)
     steps = math.floor(readings[-1][1] / MINUTES) - first + 1
     if steps < SHORTEST:
@@ -93,31 +113,30 @@ def person(path: Path) -> tuple[Records, int]:
     glucose = bridged(glucose)
     if silent := int(glucose.isnan().sum()):
         gaps = int((glucose[1:].isnan() & glucose[:-1].isfinite()).sum())
-        notice(f"{path}: {gaps} gaps in its glucose, {silent * MINUTES / 60:.1f} of {steps * MINUTES / 60:.1f} hours.")
+        say(f"{gaps} gaps in its glucose, {silent * MINUTES / 60:.1f} of {steps * MINUTES / 60:.1f} hours.")
     events = {}
     for what, found in (("carbs", rows.carbs), ("insulin", rows.insulin)):
         events[what] = torch.zeros(steps)
-        kept = _possible(path, found, what, 0.0, MOST[what], "g" if what == "carbs" else "U")
+        odd = f"{what} outside 0 to {MOST[what]:g} {'g' if what == 'carbs' else 'U'}"
+        kept = _possible(found, (0.0, MOST[what]), odd, say)
         at = torch.tensor([math.floor(minute / MINUTES) - first for _, minute, _ in kept], dtype=torch.int64)
         inside = (at >= 0) & (at < steps)
         events[what].index_add_(0, at[inside], torch.tensor([v for *_, v in kept])[inside])
-    return Records(glucose[None], events["carbs"][None], events["insulin"][None]), first % DAY
+    return Person(Records(glucose[None], events["carbs"][None], events["insulin"][None]), first % DAY, rows.unit)
 
 
-def _possible(
-    path: Path, rows: list[tuple[int, float, float]], what: str, least: float, most: float, unit: str
-) -> list[tuple[int, float, float]]:
-    """Those within ``least`` and ``most``; the others are counted."""
-    kept = [row for row in rows if least <= row[2] <= most]
-    _say_left_out(path, rows, kept, f"{what} outside {least:g} to {most:g} {unit}")
+def _possible(rows: list[Row], ends: tuple[float, float], odd: str, say: Say) -> list[Row]:
+    """Those between the ``ends``; the others, which are ``odd``, are counted."""
+    kept = [row for row in rows if ends[0] <= row[2] <= ends[1]]
+    _say_left_out(rows, kept, odd, say)
     return kept
 
 
-def _forwards(path: Path, rows: list[tuple[int, float, float]]) -> list[tuple[int, float, float]]:
+def _forwards(path: Path, rows: list[Row], say: Say) -> list[Row]:
     """Those whose clock is later than before; files that begin with the latest are turned. The others are counted."""
     if sum(b[1] < a[1] for a, b in pairwise(rows)) > len(rows) / 2:
         rows = rows[::-1]
-    kept: list[tuple[int, float, float]] = []
+    kept: list[Row] = []
     for row in rows:
         if not kept or row[1] > kept[-1][1]:
             kept.append(row)
@@ -126,26 +145,24 @@ def _forwards(path: Path, rows: list[tuple[int, float, float]]) -> list[tuple[in
         raise UserError(
             f"line {line} of {path}: the clock goes back, and stays behind. Sort the file by time, or cut it there."
         )
-    _say_left_out(path, rows, kept, "glucose at a time that was before: the clock went back")
+    _say_left_out(rows, kept, "glucose at a time that was before: the clock went back", say)
     return kept
 
 
-def _newest(path: Path, rows: list[tuple[int, float, float]]) -> list[tuple[int, float, float]]:
+def _newest(rows: list[Row], say: Say) -> list[Row]:
     """Those after the last gap that is too long for one record."""
     long = [at for at, (a, b) in enumerate(pairwise(rows), 1) if b[1] - a[1] > APART * 24 * 60]
     if not long:
         return rows
     at = long[-1]
     days = (rows[at][1] - rows[at - 1][1]) / 24 / 60
-    notice(
-        f"{path}: left out the {at} of {len(rows)} readings before line {rows[at][0]}, for {days:.0f} days without "
+    say(
+        f"left out the {at} of {len(rows)} readings before line {rows[at][0]}, for {days:.0f} days without "
         "glucose lie between. If that is a wrong date, put it right."
     )
     return rows[at:]
 
 
-def _say_left_out(
-    path: Path, rows: list[tuple[int, float, float]], kept: list[tuple[int, float, float]], why: str
-) -> None:
+def _say_left_out(rows: list[Row], kept: list[Row], why: str, say: Say) -> None:
     lines = {line for line, *_ in kept}
-    left_out(path, [line for line, *_ in rows], [line for line, *_ in rows if line not in lines], why)
+    left_out(say, [line for line, *_ in rows], [line for line, *_ in rows if line not in lines], why)

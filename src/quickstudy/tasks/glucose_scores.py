@@ -1,4 +1,4 @@
-"""How good predictions of glucose are: errors in mg/dL, what they would do to a patient, and alarms.
+"""How good predictions of glucose are: errors, what they would do to a patient, and alarms.
 
 Clarke, Cox, Gonder-Frederick, Carter, Pohl (1987), "Evaluating Clinical Accuracy of Systems for Self-Monitoring of
 Blood Glucose": A is within 20 % or both below 70 mg/dL, B would lead to benign or no treatment, C to overcorrection,
@@ -20,13 +20,14 @@ ZONES = "ABCDE"
 LOW = 70.0
 
 
-def scores(prediction: Any, query: Examples) -> dict[str, Tensor]:
-    """Each [T]: ``rmse`` over both horizons, one for each, shares in zones A and A or B, and where the prediction has a
-    deviation the share within its 90 % intervals (``coverage90``) and the mean negative log-likelihood (``nll``)."""
+def scores(prediction: Any, query: Examples, unit: float = 1.0) -> dict[str, Tensor]:
+    """Each [T], errors in a unit of so many mg/dL: ``rmse`` over both horizons, one for each, shares in zones A and A
+    or B, and where the prediction has a deviation the share within its 90 % intervals (``coverage90``) and the mean
+    negative log-likelihood (``nll``)."""
     mask, y = query.mask, query.y
     scale = SCALE.to(y)
     error = (prediction.mean - y) * scale
-    square = error.square()
+    square = (error / unit).square()
     start = now(query.x).unsqueeze(-1)
     zone = clarke(start + y * scale, start + prediction.mean * scale)
     found = {"rmse": masked_mean(square.mean(-1), mask).sqrt()}
@@ -37,7 +38,7 @@ def scores(prediction: Any, query: Examples) -> dict[str, Tensor]:
     if (std := getattr(prediction, "std", None)) is not None:
         deviations = error / (std * scale)
         found["coverage90"] = masked_mean((deviations.abs() <= NINETY).to(y.dtype).mean(-1), mask)
-        nll = 0.5 * deviations.square() + (std * scale).log() + 0.5 * math.log(2 * math.pi)
+        nll = 0.5 * deviations.square() + (std * scale / unit).log() + 0.5 * math.log(2 * math.pi)
         found["nll"] = masked_mean(nll.mean(-1), mask)
     return found
 

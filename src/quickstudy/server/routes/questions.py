@@ -18,7 +18,11 @@ ASKED = body(json_body("Inputs"), form_body(label=False), csv_body("width,height
 
 @router.post("/predict", response_model=Predictions, openapi_extra=ASKED)
 async def predict(asking: Asking, request: Request, id: ModelId) -> JSONResponse:
-    """What the model takes one input or several for."""
+    """What the model takes one input or several for.
+
+    With `coverage`, of learners that are calibrated, also the labels of which one is right in that share of new inputs,
+    and whether it is none of these. Beside a form or a table `coverage` stands in the address.
+    """
     return await predicted(asking, request, id)
 
 
@@ -28,21 +32,24 @@ async def predicted(asking: Asker, request: Request, id: str) -> JSONResponse:
     service = asking.service
     if bodies.kind_of(request) == "text/csv":
         model = await asking.model(id)
-        given = await bodies.inputs(request, service.shown(model)["input"], service.limits)
+        wanted = await bodies.inputs(request, service.shown(model)["input"], service.limits)
     else:
-        given = await bodies.inputs(request, "", service.limits)
-    answer = await service.predict(asking.owner, id, given)
+        wanted = await bodies.inputs(request, "", service.limits)
+    answer = await service.predict(asking.owner, id, wanted.inputs, wanted.coverage)
     took = round(1000 * (time.perf_counter() - start), 3)
     return JSONResponse({"predictions": insight.predictions(answer), "version": answer.version, "ms": took})
 
 
-@router.post("/explain", response_model=Explanation, openapi_extra=body(json_body("Input")))
+@router.post("/explain", response_model=Explanation, openapi_extra=body(json_body("Question")))
 async def explain(asking: Asking, request: Request, id: ModelId) -> JSONResponse:
-    """Why: the examples whose features are nearest, and the score of each class."""
-    given = await bodies.inputs(request, "", asking.service.limits)
+    """Why: the examples whose features are nearest, and the score of each class.
+
+    Of a patient's terms also which of them spoke for and against each disease, and which examples are most alike.
+    """
+    given, coverage = await bodies.inputs(request, "", asking.service.limits)
     if len(given) != 1:
         raise RefusedError(f"there are {len(given)} inputs; expected one.")
-    return JSONResponse(await insight.explain(asking.service, asking.owner, id, given[0]))
+    return JSONResponse(await insight.explain(asking.service, asking.owner, id, given[0], coverage))
 
 
 @router.get("/estimate", response_model=Estimate)
