@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
-from quickstudy.learners import Learner, naivebayes
+from quickstudy.learners import Learner, lowrank, naivebayes, setencoder
 from quickstudy.learners.termed import counts
 from quickstudy.tasks.base import Examples, Task
 
@@ -90,7 +91,7 @@ def above(at: int) -> set[int]:
     return {at}.union(*(above(one) for one in PARENTS[at]))
 
 
-@pytest.mark.parametrize("similarity", ["resnik", "share"])
+@pytest.mark.parametrize("similarity", ["resnik", "lin", "share"])
 def test_best_match_looks_at_every_pair_of_specific_terms(similarity: str) -> None:
     having, patients = frequency()
     information = [math.log((patients + 1) / (int(one) + 1)) for one in having]
@@ -102,10 +103,12 @@ def test_best_match_looks_at_every_pair_of_specific_terms(similarity: str) -> No
     def towards(one: Tensor, others: Tensor) -> float:
         """From the terms of ``one`` to those of all ``others``."""
         there = set(itertools.chain(*(specific(other) for other in others)))
-        common = [
-            max((information[a] for other in there for a in above(t) & above(other)), default=0.0)
-            for t in specific(one)
-        ]
+
+        def match(t: int, other: int) -> float:
+            most = max((information[a] for a in above(t) & above(other)), default=0.0)
+            return 2 * most / (information[t] + information[other]) if similarity == "lin" else most
+
+        common = [max((match(t, other) for other in there), default=0.0) for t in specific(one)]
         total = [information[t] if similarity == "share" else 1.0 for t in specific(one)]
         return sum(common) / sum(total)
 
@@ -115,6 +118,67 @@ def test_best_match_looks_at_every_pair_of_specific_terms(similarity: str) -> No
     ]
     found = answers(made("bestmatch", similarity=similarity, scale=1.0))
     torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_lin_of_an_ontology_worked_out_by_hand() -> None:
+    """A root, b and c below it, d and e below b: of 16 patients half have b, a quarter c and d, an eighth e."""
+    spec = replace(FAMILY.spec, shape=(5,), names=tuple("abcde"), parents=((), (0,), (0,), (1,), (1,)))
+    learner = learners.build("bestmatch", spec, learners.configure("bestmatch", {"similarity": "lin", "scale": 1.0}), 0)
+    bits = torch.tensor([0.0, 1.0, 2.0, 2.0, 3.0])  # IC in units of log 2, which a share does not depend on
+    learner.information.copy_(bits * math.log(2))  # type: ignore[operator,union-attr]
+    d, e, c = (torch.tensor(one) for one in ([1.0, 1, 0, 1, 0], [1.0, 1, 0, 0, 1], [1.0, 0, 1, 0, 0]))
+    support = Examples(torch.stack([e, c]), torch.eye(2), torch.ones(2, dtype=torch.bool))
+    found = learner.predict(learner.adapt(support), torch.stack([d, e, d.maximum(c)]), torch.ones(3).bool())[0]
+    # d and e share b: 2 * 1 / (2 + 3). d and c share the root alone, which says nothing. Each way is averaged.
+    expected = torch.tensor([[0.4, 0.0], [1.0, 0.0], [(0.4 / 2 + 0.4) / 2, (1 / 2 + 1) / 2]])
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_low_rank_metric_starts_exactly_at_idf_and_adds_a_bilinear_term() -> None:
+    learner = made("lowrank", rank=3, scale=7.0)
+    torch.testing.assert_close(answers(learner), answers(made("idf", scale=7.0)), rtol=1e-5, atol=1e-5)
+    assert isinstance(learner, lowrank.LowRank)
+    learner.other.data.normal_(0, 0.1)
+    z = F.normalize((QUERY.x == 1) * learner.idf, dim=-1)
+    profile = learner.adapt(SUPPORT)["profile"]
+    added = 7 * z @ (learner.metric @ learner.other.T) @ profile.T
+    torch.testing.assert_close(answers(learner), answers(made("idf", scale=7.0)) + added, rtol=1e-4, atol=1e-4)
+
+
+def test_sets_of_terms_are_pooled_by_rarity_and_attention() -> None:
+    learner = made("setencoder", width=8, scale=5.0)
+    assert isinstance(learner, setencoder.SetEncoder)
+    learner.residual.data.normal_(0, 0.2)
+    learner.question.data.normal_(0, 0.5)
+    idf, own = learner.idf, learner.idf.unsqueeze(-1) * (learner.start + learner.residual)
+    over = [sorted(above(at)) for at in range(len(PARENTS))]
+    embedded = torch.stack([own[one].sum(0) / idf[one].square().sum().sqrt().clamp(min=1e-6) for one in over])
+
+    def pooled(x: Tensor) -> Tensor:
+        here = [at for at in range(len(x)) if x[at] == 1]
+        specific = [at for at in here if not any(at in PARENTS[other] for other in here)]
+        weight = idf[specific] * (embedded[specific] @ learner.question).exp()
+        return F.normalize(weight @ embedded[specific], dim=0)
+
+    profile = torch.stack([torch.stack([pooled(x) for x in own]).mean(0) for own in OWN])
+    expected = 5 * torch.stack([F.cosine_similarity(pooled(x), profile, dim=-1) for x in QUERY.x])
+    torch.testing.assert_close(answers(learner), expected.detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_term_without_an_embedding_of_its_own_has_that_of_those_above_it() -> None:
+    """A wide random projection keeps the cosines of idf, and a term that no training patient had counts for nothing."""
+    learner = made("setencoder", width=4096, scale=1.0)
+    assert isinstance(learner, setencoder.SetEncoder)
+    strange = next(at for at, above_it in enumerate(PARENTS) if above_it)
+    learner.idf[strange] = 0.0
+    embedded = learner._embeddings(None)
+    torch.testing.assert_close(embedded[strange], embedded[PARENTS[strange][0]])
+    others = torch.zeros(len(PARENTS) - 9, len(PARENTS))
+    for row, at in zip(others, range(9, len(PARENTS)), strict=True):
+        row[list(above(at))] = 1
+    weighed = F.normalize(others * learner.idf, dim=-1)
+    codes = F.normalize(embedded[9:], dim=-1)
+    torch.testing.assert_close(codes @ codes[-1], weighed @ weighed[-1], rtol=0, atol=0.1)
 
 
 def test_an_untrained_ensemble_is_the_mean_of_its_members_log_probabilities() -> None:

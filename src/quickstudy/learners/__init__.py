@@ -69,6 +69,11 @@ LEARNERS = {
         "terms: logistic regression of each task, rare terms weighing more; no training",
     ),
     "bestmatch": ("quickstudy.learners.bestmatch:BestMatch", "terms: best matches in the ontology; no training"),
+    "lowrank": ("quickstudy.learners.lowrank:LowRank", "terms: idf with a low-rank metric beside the cosine"),
+    "setencoder": (
+        "quickstudy.learners.setencoder:SetEncoder",
+        "terms: sets of embedded terms, pooled by attention",
+    ),
     "metabayes": ("quickstudy.learners.metabayes:MetaBayes", "terms: naivebayes whose prior and weights are learnt"),
     "ensemble": ("quickstudy.learners.ensemble:Ensemble", "terms: the mean of several learners' calibrated answers"),
     "popularity": ("quickstudy.learners.popularity:Popularity", "items: what most like, for everybody"),

@@ -1,14 +1,16 @@
 """Best-match average over the terms of an ontology. Resnik (1995), "Using Information Content to Evaluate Semantic
-Similarity in a Taxonomy"; to rank diseases by a patient's terms, Köhler et al. (2009), "Clinical Diagnostics in Human
-Genetics with Semantic Similarity Searches in Ontologies".
+Similarity in a Taxonomy"; Lin (1998), "An Information-Theoretic Definition of Similarity"; to rank diseases by a
+patient's terms, Köhler et al. (2009), "Clinical Diagnostics in Human Genetics with Semantic Similarity Searches in
+Ontologies".
 
-    IC_t = -log p_t,   m_S(t) = max of IC_a over the a above t, or t itself, that a patient of S has
-    sim(x -> c) = sum of m_c(t) / sum of v_t over the most specific terms t of x,   v_t = 1 (resnik) or IC_t (share)
+    IC_t = -log p_t,   m_S(t) = max of IC_a over the a above t, or t itself, that a patient of S has (resnik, share)
+                       m_S(t) = max of 2 IC_a / (IC_t + IC_u) over the a above both t and a specific u of S    (lin)
+    sim(x -> c) = sum of m_c(t) / sum of v_t over the most specific terms t of x,   v_t = IC_t (share), else 1
     logit_c = s (sim(x -> c) + mean over the known patients i of c of sim(x_i -> x)) / 2
 
 The best match of a term is looked for among all known patients of a class. ``resnik`` is the information that terms
-have in common, ``share`` the share of it. All maxima of a patient are found in one walk down the ontology, level by
-level.
+have in common, ``share`` the share of it in the patient's own, ``lin`` that in both terms. The maxima of the first two
+are found in one walk down the ontology, level by level; for ``lin`` u is the least informative one below each a.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from torch import Tensor
 from quickstudy.learners.base import Adapted, Logits, check_positive, only_present, present
 from quickstudy.learners.termed import Termed, counts, rarity, weights
 from quickstudy.tasks.base import Examples, Spec, WholeTasks
+from quickstudy.tasks.ontology import closures
 
-SCALES = {"resnik": 2.0, "share": 12.0}
+SCALES = {"resnik": 2.0, "lin": 12.0, "share": 12.0}
 """s where none is asked for."""
 
 
@@ -32,10 +35,10 @@ SCALES = {"resnik": 2.0, "share": 12.0}
 class BestMatchConfig:
     """Best-match average."""
 
-    similarity: Literal["resnik", "share"] = "share"
-    """What is averaged: the information that terms have in common, or the share of it."""
+    similarity: Literal["resnik", "lin", "share"] = "share"
+    """What is averaged: the information that terms have in common, its share in both, or its share in the patient's."""
     scale: float = 0.0
-    """s: how sure a similarity makes; 0 is 2 for resnik and 12 for share. It does not change which class is first."""
+    """s: how sure a similarity makes; 0 is 2 for resnik, 12 for the others. It does not change which class is first."""
 
 
 class BestMatch(Termed):
@@ -47,6 +50,7 @@ class BestMatch(Termed):
     place: Tensor
     above: Tensor
     links: Tensor
+    pairs: Tensor
 
     def __init__(self, spec: Spec, config: BestMatchConfig) -> None:
         super().__init__(spec, config)
@@ -58,6 +62,10 @@ class BestMatch(Termed):
         self.register_buffer("place", order.argsort())
         self.register_buffer("above", above)  # [V, most parents] places in that order
         self.register_buffer("links", links(spec.parents))
+        if config.similarity == "lin":
+            above_each = closures(spec.parents)
+            every = [(term, one) for term, over in enumerate(above_each) for one in sorted(over)]
+            self.register_buffer("pairs", torch.tensor(every).T.contiguous())  # [2, P] terms, and those above or equal
 
     def prepare(self, tasks: WholeTasks) -> None:
         """Fill ``information`` [V]."""
@@ -69,22 +77,23 @@ class BestMatch(Termed):
         observed = self._parts(support.x)[0]
         own = weights(support, observed.dtype)
         mean = own / own.sum(-1, keepdim=True).clamp(min=1)
-        together = (own @ observed > 0).to(observed.dtype)  # what any has: the best of all matches is found there
-        return {
-            "matches": self._matches(together),
-            "terms": mean @ self._specific(observed),
-            "present": present(support),
-        }
+        specific = self._specific(observed)
+        # what any of the class has: the best of all matches is found there
+        together = [(own @ (one > 0).to(own.dtype) > 0).to(own.dtype) for one in (observed, specific)]
+        return {"matches": self._matches(*together), "terms": mean @ specific, "present": present(support)}
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Logits:
         """Logits [n, way] for ``x`` [n, V]."""
         observed = self._parts(x)[0]
-        there = self._specific(observed) @ adapted["matches"].T
-        back = self._matches(observed) @ adapted["terms"].T
+        specific = self._specific(observed)
+        there = specific @ adapted["matches"].T
+        back = self._matches(observed, specific) @ adapted["terms"].T
         return Logits(only_present(self.scale * (there + back) / 2, adapted["present"]))
 
-    def _matches(self, observed: Tensor) -> Tensor:
-        """m(t) [n, V] of what is ``observed`` [n, V]."""
+    def _matches(self, observed: Tensor, specific: Tensor) -> Tensor:
+        """m(t) [n, V] of what is ``observed`` [n, V], the most ``specific`` of which are not 0."""
+        if self.config.similarity == "lin":
+            return self._lin(specific > 0)
         own = (observed * self.information)[..., self.order]
         found, at = own[..., : self.sizes[0]], self.sizes[0]
         for size in self.sizes[1:]:
@@ -92,6 +101,16 @@ class BestMatch(Termed):
             found = torch.cat([found, torch.maximum(own[..., at : at + size], inherited)], -1)
             at += size
         return found[..., self.place]
+
+    def _lin(self, specific: Tensor) -> Tensor:
+        """m(t) [n, V] of ``specific`` [n, V] terms."""
+        term, over = self.pairs
+        limits, information = torch.finfo(self.information.dtype), self.information
+        none = information.new_full(specific.shape, limits.max)  # no term below: the share is as good as nothing
+        own = torch.where(specific[..., term], information[term], limits.max)
+        least = none.scatter_reduce(-1, over.expand_as(own), own, "amin")[..., over]
+        share = 2 * information[over] / (information[term] + least).clamp(min=limits.tiny)
+        return torch.zeros_like(none).scatter_reduce(-1, term.expand_as(share), share, "amax")
 
     def _specific(self, observed: Tensor) -> Tensor:
         """[n, V]: 1 / sum of v for each term that is ``observed`` and has none below it that is, else 0."""
