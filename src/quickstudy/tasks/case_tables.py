@@ -76,7 +76,7 @@ def _long(rows: Sequence[tuple[dict[str, str], str]]) -> Iterator[Case]:
 
 
 def _row(name: str, disease: str, observed: tuple[str, ...], absent: tuple[str, ...], where: str) -> Case:
-    papers = tuple(dict.fromkeys(PAPER.findall(name)))
+    papers = tuple(dict.fromkeys(paper.replace(":", "_") for paper in PAPER.findall(name)))
     return Case(name, disease or None, observed, absent, where, papers=papers)
 
 

@@ -6,6 +6,9 @@ GA4GH phenopackets: Case-level phenotyping for genomic diagnostics and discovery
 are in the same split (``components.py``); in an episode, query and support are of different papers (``patients.py``).
 What a patient's gene, cohort or diagnosis is called never becomes part of x, and the vocabulary is that of the training
 patients: any other term counts as the terms above it.
+
+What is annotated of training diseases can be drawn from as well (``drawn_patients.py``): a drawn report is one more
+paper of its disease, in training episodes alone. ``teachable.py`` says whose annotations never are.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -33,11 +37,14 @@ from quickstudy.tasks.base import (
 )
 from quickstudy.tasks.patients import Patients, Places, side_by_side
 from quickstudy.tasks.places import find
-from quickstudy.tasks.synthetic_diseases import synthetic
+from quickstudy.tasks.synthetic_diseases import synthetic, synthetic_annotations
+from quickstudy.tasks.teachable import reports, told
 from quickstudy.tasks.terms import Case
 
 CASES = "phenopackets/cases.jsonl.gz"
 ONTOLOGY = "hpo/hp.obo.gz"
+ANNOTATIONS = "hpo/phenotype.hpoa.gz"
+GENES = "hpo/genes_to_phenotype.txt.gz"
 RANKED = 20
 """Ways above which the answer is a ranked list."""
 
@@ -46,13 +53,25 @@ class Phenotypes:
     """Diseases to be told apart by the terms of their patients.
 
     ``partition``: which diseases are tested, see ``components.py``. ``simulated``: a small invented ontology and
-    patients that are drawn from it, without any data. ``cases`` and ``ontology`` are paths, in QUICKSTUDY_DATA too.
-    Terms that the ontology does not have, and patients without any, are left out.
+    patients that are drawn from it, without any data. ``annotated``: also train on patients drawn from what is
+    annotated of the training diseases, or of all that have nothing to do with those held out. ``cases``, ``hpo``,
+    ``hpoa`` and ``genes`` are paths, in QUICKSTUDY_DATA too. Terms that the ontology does not have, and patients
+    without any, are left out.
     """
 
     splits: tuple[Split, ...] = ("train", "val", "test")
 
-    def __init__(self, *, partition: int = 0, simulated: bool = False, cases: str = CASES, hpo: str = ONTOLOGY) -> None:
+    def __init__(
+        self,
+        *,
+        partition: int = 0,
+        simulated: bool = False,
+        annotated: Literal["none", "training", "all"] = "none",
+        cases: str = CASES,
+        hpo: str = ONTOLOGY,
+        hpoa: str = ANNOTATIONS,
+        genes: str = GENES,
+    ) -> None:
         if partition < 0:
             raise UserError(f"the partition of phenotypes is {partition}; it must be 0 or more.")
         known, everyone = synthetic() if simulated else (ontology.read(_found(hpo)), phenopackets.cases(_found(cases)))
@@ -69,14 +88,24 @@ class Phenotypes:
         train = set(names["train"])
         used = terms.vocabulary([one for one, case in zip(found, listed, strict=True) if case.label in train], known)
         x = terms.filled(found, used, known)
-        self._patients = {split: patients(x, listed, names[split]) for split in self.splits}
+        self._published = {split: patients(x, listed, names[split]) for split in self.splits}
+        self._patients = dict(self._published)
+        if annotated != "none":
+            all_told = synthetic_annotations() if simulated else told(hpoa, genes, annotated == "all")
+            own = [one for one, case in zip(found, listed, strict=True) if case.label in train]
+            made = reports(all_told, names, ties(listed), known, own, others=annotated == "all")
+            more = terms.filled([terms.numbers(case, known) for case in made], used, known)
+            there = dict.fromkeys([*names["train"], *(case.label or "" for case in made)])
+            self._patients["train"] = patients(torch.cat([x, more]), [*listed, *made], list(there))
         name = "phenotypes" + f":partition={partition}" * (partition > 0) + ":simulated=true" * simulated
-        name += f":cases={cases}" * (cases != CASES) + f":hpo={hpo}" * (hpo != ONTOLOGY)
+        name += f":annotated={annotated}" * (annotated != "none")
+        places = {"cases": (cases, CASES), "hpo": (hpo, ONTOLOGY), "hpoa": (hpoa, ANNOTATIONS), "genes": (genes, GENES)}
+        name += "".join(f":{what}={path}" for what, (path, usual) in places.items() if path != usual)
         self.spec = Spec(
             name=name,
             kind="classification",
             shape=(len(used),),
-            classes=len(names["train"]),
+            classes=len(self._patients["train"].names),
             shot_unit="known patient of each disease",
             form="terms",
             fingerprint="" if simulated else fingerprint(x, names),
@@ -109,8 +138,8 @@ class Phenotypes:
         return Task(examples(support), examples(asked), classes=classes, unit=index.to(torch.int64), key=key)
 
     def tasks(self, split: Split) -> WholeTasks:
-        """Each disease whole: x [n, V], y [n, 1] of ones."""
-        known = self.patients(split)
+        """Each disease whole, without what is drawn: x [n, V], y [n, 1] of ones."""
+        known = self._published[check_split(self, split)]
 
         def whole(number: int) -> Examples:
             rows = known.rows[number]

@@ -15,10 +15,13 @@ import torch
 from torch import Tensor
 
 from quickstudy.tasks import draw
+from quickstudy.tasks.annotation_files import Annotated
 from quickstudy.tasks.ontology import ROOT, Ontology
 from quickstudy.tasks.terms import Case
 
 DISEASES = 200
+UNPUBLISHED = 40
+"""Diseases without patients, of which only annotations are known."""
 PAPERS = 3
 TYPICAL = 6
 """Terms of a disease."""
@@ -32,9 +35,44 @@ def synthetic() -> tuple[Ontology, tuple[Case, ...]]:
     """The ontology, and two patients in each of three papers on each of 200 diseases."""
     known = tree()
     own = key("terms")
-    leaves = torch.tensor([at for at in range(len(known.ids)) if not any(at in above for above in known.parents)])
+    leaves = lowest(known)
     habits = leaves[draw.order(own, len(leaves), "habits", math.prod(HABITS))]
     return known, tuple(case for disease in range(DISEASES) for case in cases(disease, known, leaves, habits))
+
+
+def synthetic_annotations() -> tuple[list[Annotated], dict[str, set[str]]]:
+    """What is known of these diseases and of others without patients, and the genes of each."""
+    known = tree()
+    leaves = lowest(known)
+    told = []
+    for disease in range(DISEASES + UNPUBLISHED):
+        terms, chance = typical(disease, leaves)
+        words = {known.ids[at]: share for at, share in zip(terms.tolist(), chance.tolist(), strict=True)}
+        told.append(Annotated(label(disease), f"invented disease {disease}", words, frozenset()))
+    return told, {one.disease: {gene(disease)} for disease, one in enumerate(told)}
+
+
+def label(disease: int) -> str:
+    return f"OMIM:9{disease:05}"
+
+
+def gene(disease: int) -> str:
+    """That of the first twenty is another's too; of the last ones without patients, that of one with patients."""
+    if disease >= DISEASES + UNPUBLISHED // 2:
+        return gene(disease - DISEASES)
+    return f"GENE{disease // 2 if disease < 20 else disease}"
+
+
+def lowest(known: Ontology) -> Tensor:
+    """Terms without any below them."""
+    return torch.tensor([at for at in range(len(known.ids)) if not any(at in above for above in known.parents)])
+
+
+def typical(disease: int, leaves: Tensor) -> tuple[Tensor, Tensor]:
+    """Terms of a disease, and the frequency of each."""
+    own = key("disease", disease)
+    terms = leaves[draw.order(own, len(leaves), "typical", TYPICAL)]
+    return terms, draw.uniform(own, TYPICAL, "chance", 0.2, 0.7)
 
 
 def key(*words: object) -> Tensor:
@@ -61,10 +99,8 @@ def tree() -> Ontology:
 
 def cases(disease: int, known: Ontology, leaves: Tensor, habits: Tensor) -> list[Case]:
     """The patients of one disease."""
-    own = key("disease", disease)
-    typical = leaves[draw.order(own, len(leaves), "typical", TYPICAL)]
-    chance = draw.uniform(own, TYPICAL, "chance", 0.2, 0.7)
-    asked = torch.cat([typical, habits])
+    terms, chance = typical(disease, leaves)
+    asked = torch.cat([terms, habits])
     made = []
     for number in range(2 * PAPERS):
         paper, self = key(disease, number // 2), key("patient", disease, number)
@@ -77,11 +113,11 @@ def cases(disease: int, known: Ontology, leaves: Tensor, habits: Tensor) -> list
         made.append(
             Case(
                 id=f"PMID_9{disease:04}{number // 2}_{number}",
-                label=f"OMIM:9{disease:05}",
+                label=label(disease),
                 observed=tuple(word for word, here in zip(words, has, strict=True) if here),
                 excluded=tuple(known.ids[at] for at in asked[looked & ~has].tolist()),
                 papers=(f"PMID_9{disease:04}{number // 2}",),
-                genes=(f"GENE{disease // 2 if disease < 20 else disease}",),
+                genes=(gene(disease),),
             )
         )
     return made
