@@ -125,8 +125,8 @@ UNRECORDABLE = ("imaml",)
 LEARNING = [case for case in CASES if learns(case)]
 OFTEN = ("protonet", "matching", "maml", "finetune")
 """Learners that are trained in every run of the tests, the others in those of everything: it takes minutes."""
-START = ("metapk",)
-"""Learners that start from what ``prepare`` finds, which training can hardly better on patients made by the model."""
+START = ("metapk", "lowrank", "setencoder")
+"""Learners that start from what ``prepare`` finds, which training can hardly better on simulated patients."""
 TRAINED = [
     case if case.name in OFTEN else pytest.param(case, marks=pytest.mark.slow)
     for case in LEARNING

@@ -150,35 +150,37 @@ def test_sets_of_terms_are_pooled_by_rarity_and_attention() -> None:
     assert isinstance(learner, setencoder.SetEncoder)
     learner.residual.data.normal_(0, 0.2)
     learner.question.data.normal_(0, 0.5)
-    idf, own = learner.idf, learner.idf.unsqueeze(-1) * (learner.start + learner.residual)
-    over = [sorted(above(at)) for at in range(len(PARENTS))]
-    embedded = torch.stack([own[one].sum(0) / idf[one].square().sum().sqrt().clamp(min=1e-6) for one in over])
+    embedded = learner.start + learner.residual
 
     def pooled(x: Tensor) -> Tensor:
-        here = [at for at in range(len(x)) if x[at] == 1]
-        specific = [at for at in here if not any(at in PARENTS[other] for other in here)]
-        weight = idf[specific] * (embedded[specific] @ learner.question).exp()
-        return F.normalize(weight @ embedded[specific], dim=0)
+        here = torch.nonzero(x == 1).flatten()
+        weight = learner.idf[here] * (embedded[here] @ learner.question / 8**0.5).exp()
+        return F.normalize(weight @ embedded[here], dim=0)
 
     profile = torch.stack([torch.stack([pooled(x) for x in own]).mean(0) for own in OWN])
     expected = 5 * torch.stack([F.cosine_similarity(pooled(x), profile, dim=-1) for x in QUERY.x])
     torch.testing.assert_close(answers(learner), expected.detach(), rtol=1e-4, atol=1e-4)
 
 
-def test_a_term_without_an_embedding_of_its_own_has_that_of_those_above_it() -> None:
-    """A wide random projection keeps the cosines of idf, and a term that no training patient had counts for nothing."""
-    learner = made("setencoder", width=4096, scale=1.0)
-    assert isinstance(learner, setencoder.SetEncoder)
-    strange = next(at for at, above_it in enumerate(PARENTS) if above_it)
-    learner.idf[strange] = 0.0
-    embedded = learner._embeddings(None)
-    torch.testing.assert_close(embedded[strange], embedded[PARENTS[strange][0]])
-    others = torch.zeros(len(PARENTS) - 9, len(PARENTS))
-    for row, at in zip(others, range(9, len(PARENTS)), strict=True):
-        row[list(above(at))] = 1
-    weighed = F.normalize(others * learner.idf, dim=-1)
-    codes = F.normalize(embedded[9:], dim=-1)
-    torch.testing.assert_close(codes @ codes[-1], weighed @ weighed[-1], rtol=0, atol=0.1)
+def test_an_untrained_set_encoder_is_a_random_projection_of_idf() -> None:
+    found = answers(made("setencoder", width=8192, scale=1.0))
+    torch.testing.assert_close(found, answers(made("idf", scale=1.0)), rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["lowrank", "setencoder"])
+def test_a_training_task_goes_without_some_terms(name: str) -> None:
+    """Where all but few are left out, hardly anything can be told apart; the penalty is of what was learnt."""
+    task = TASK._replace(support=SUPPORT, query=QUERY, classes=TASK.classes[0], unit=TASK.unit[0], key=TASK.key[0])
+    whole, hardly = (made(name, dropout=share) for share in (0.0, 0.999))
+    torch.testing.assert_close(whole.loss(task, 0.0) - penalty(whole), Learner.loss(whole, task, 0.0))
+    torch.testing.assert_close(hardly.loss(task, 0.0) - penalty(hardly), torch.tensor(math.log(3)), rtol=0, atol=0.5)
+    assert Learner.loss(hardly, task, 0.0) < 0.9
+
+
+def penalty(learner: Learner) -> Tensor:
+    squared = [value for name, value in learner.named_parameters() if name in ("metric", "other", "residual")]
+    total: Tensor = learner.config.penalty * sum(value.square().sum() for value in squared)
+    return total
 
 
 def test_an_untrained_ensemble_is_the_mean_of_its_members_log_probabilities() -> None:

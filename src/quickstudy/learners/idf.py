@@ -36,8 +36,11 @@ class Idf(Termed):
 
     def __init__(self, spec: Spec, config: Any) -> None:
         super().__init__(spec, config)
-        check_positive(**vars(config))
+        self._check()
         self._keep_terms("idf")
+
+    def _check(self) -> None:
+        check_positive(**vars(self.config))
 
     def prepare(self, tasks: WholeTasks) -> None:
         """Fill ``idf`` [V]."""

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from quickstudy.errors import UserError
-from quickstudy.learners.base import Adapted, Logits, only_present
+from quickstudy.learners.base import Adapted, Logits, check_positive, only_present
 from quickstudy.learners.idf import Idf, IdfConfig
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples, Spec, Task, check_counts
@@ -45,12 +45,15 @@ class LowRank(Idf):
     Config: ClassVar[type[Any]] = LowRankConfig
 
     def __init__(self, spec: Spec, config: LowRankConfig) -> None:
-        check_counts(rank=config.rank)
-        check_share(dropout=config.dropout)
         super().__init__(spec, config)
         self.metric = nn.Parameter(START * torch.randn(*spec.shape, config.rank))
         self.other = nn.Parameter(torch.zeros(*spec.shape, config.rank))
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)))
+
+    def _check(self) -> None:
+        check_counts(rank=self.config.rank)
+        check_share(dropout=self.config.dropout)
+        check_positive(scale=self.config.scale, penalty=self.config.penalty)
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
@@ -70,10 +73,15 @@ class LowRank(Idf):
 
     def loss(self, task: Task, progress: float) -> Tensor:
         """Scalar: mean error of the query, with some terms left out of the whole task, and the penalty."""
-        stays = draw.uniform(task.key, self.idf.shape[0], "terms") >= self.config.dropout
-        support, query = (one._replace(x=torch.where(stays, one.x, 0)) for one in (task.support, task.query))
         squares = self.metric.square().sum() + self.other.square().sum()
-        return super().loss(task._replace(support=support, query=query), progress) + self.config.penalty * squares
+        return super().loss(without_some(task, self.config.dropout), progress) + self.config.penalty * squares
+
+
+def without_some(task: Task, share: float) -> Task:
+    """``task`` without a random ``share`` of the terms, in support and query alike."""
+    stays = draw.uniform(task.key, task.query.x.shape[-1], "terms") >= share
+    support, query = (one._replace(x=torch.where(stays, one.x, 0)) for one in (task.support, task.query))
+    return task._replace(support=support, query=query)
 
 
 def check_share(**values: float) -> None:

@@ -75,7 +75,7 @@ def held_out(every: Iterable[Annotated], names: Mapping[Split, Sequence[str]], t
 def teachable(
     every: Sequence[Annotated], names: Mapping[Split, Sequence[str]], tied: Ties, genes: Ties, others: bool
 ) -> list[Annotated]:
-    """Of ``every`` annotated disease those of training, and ``others`` where asked for, without a tie to one held out."""
+    """Of ``every`` annotated disease those of training, and ``others`` if asked for, without a tie to one held out."""
     held, train = held_out(every, names, tied, genes), set(names["train"])
     catalogues = {disease.partition(":")[0] for disease in tied}
 
