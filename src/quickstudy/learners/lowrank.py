@@ -35,7 +35,7 @@ class LowRankConfig(IdfConfig):
     """r."""
     dropout: float = 0.5
     """Share of the terms that a training task goes without."""
-    penalty: float = 3e-3
+    penalty: float = 1e-2
     """Of the sum of squares of A and B."""
 
 
@@ -57,8 +57,8 @@ class LowRank(Idf):
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
-        """That of other learners of terms, at a higher rate."""
-        return super().recipe(spec) | {"rate": 3e-3}
+        """That of other learners of terms."""
+        return super().recipe(spec) | {"rate": 1e-3}
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """``profile`` [way, V] of unit length, and ``code`` [way, r], the same times B."""

@@ -2,12 +2,12 @@
 "Deep Sets"; pooled by attention as in Lee et al. (2019), "Set Transformer".
 
     h(x) = sum of idf_t exp(q . E_t / sqrt d) E_t over the terms t of x,   E = E0 + R
-    logit_c = s cos(h(x), mean of h(x_i) / |h(x_i)| over the known patients i of c)
+    logit_c = s (z(x) . z_c + g cos(h(x), mean of h(x_i) / |h(x_i)| over the known patients i of c))
 
-x has every term above those that were found, and a term that was never met in training counts as those above it, so
-that none is without an embedding. E0 [V, d] is drawn once and stays: without R and q, which are 0 at first and learnt
-through episodes, h is a random projection of what ``idf`` compares (Johnson and Lindenstrauss 1984). In training a part
-of the terms is left out of each task, and squares of R are penalised: there are more weights than patients.
+z(x) and z_c are those of ``idf``, beside which the sets stand: g, q and R are 0 at first and learnt through episodes,
+E0 [V, d] is drawn once and stays. x has every term above those that were found, and a term that was never met in training
+counts as those above it, so that none is without an embedding. In training a part of the terms is left out of each
+task, and squares of R are penalised: there are more weights than patients.
 """
 
 from __future__ import annotations
@@ -20,63 +20,57 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from quickstudy.learners.base import Adapted, Logits, check_positive, class_means, only_present, present
+from quickstudy.learners.base import Adapted, Logits, check_positive, class_means, only_present
+from quickstudy.learners.idf import Idf, IdfConfig
 from quickstudy.learners.lowrank import check_share, without_some
-from quickstudy.learners.termed import Termed, counts, rarity
-from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, check_counts
+from quickstudy.tasks.base import Examples, Spec, Task, check_counts
 
 
 @dataclass(frozen=True, kw_only=True)
-class SetEncoderConfig:
-    """Sets of terms, pooled by attention."""
+class SetEncoderConfig(IdfConfig):
+    """Cosine of terms and sets of terms, pooled by attention; the scale is where learning starts."""
 
-    width: int = 256
+    width: int = 64
     """d."""
-    dropout: float = 0.3
+    dropout: float = 0.5
     """Share of the terms that a training task goes without."""
-    penalty: float = 1e-3
+    penalty: float = 1e-2
     """Of the sum of squares of R."""
-    scale: float = 20.0
-    """Start of s."""
 
 
-class SetEncoder(Termed):
-    """Terms are embedded, patients are the sums of their terms, classes the means of their patients."""
+class SetEncoder(Idf):
+    """``idf``, and sets of embedded terms beside it."""
 
     Config: ClassVar[type[Any]] = SetEncoderConfig
-    idf: Tensor
     start: Tensor
 
     def __init__(self, spec: Spec, config: SetEncoderConfig) -> None:
         super().__init__(spec, config)
-        check_counts(width=config.width)
-        check_share(dropout=config.dropout)
-        check_positive(penalty=config.penalty, scale=config.scale)
-        self._keep_terms("idf")
         self.register_buffer("start", torch.randn(*spec.shape, config.width))
         self.residual = nn.Parameter(torch.zeros(*spec.shape, config.width))
         self.question = nn.Parameter(torch.zeros(config.width))
+        self.share = nn.Parameter(torch.tensor(0.0))
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)))
+
+    def _check(self) -> None:
+        check_counts(width=self.config.width)
+        check_share(dropout=self.config.dropout)
+        check_positive(scale=self.config.scale, penalty=self.config.penalty)
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
         """That of other learners of terms, at a higher rate."""
         return super().recipe(spec) | {"rate": 3e-3}
 
-    def prepare(self, tasks: WholeTasks) -> None:
-        """Fill ``idf`` [V]."""
-        size, observed, _ = counts(tasks)
-        self.idf.copy_(rarity(observed.sum(0), size.sum()))
-
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
-        """``profile`` [way, d] of unit length."""
+        """``profile`` [way, V] and ``code`` [way, d], both of unit length."""
         means = class_means(self._pooled(support.x), support)
-        return {"profile": F.normalize(means, dim=-1), "present": present(support)}
+        return super().adapt(support) | {"code": F.normalize(means, dim=-1)}
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Logits:
         """Logits [n, way] for ``x`` [n, V]."""
-        cosine = self._pooled(x) @ adapted["profile"].T
-        return Logits(only_present(self.log_scale.exp() * cosine, adapted["present"]))
+        alike = self._directions(x) @ adapted["profile"].T + self.share * (self._pooled(x) @ adapted["code"].T)
+        return Logits(only_present(self.log_scale.exp() * alike, adapted["present"]))
 
     def loss(self, task: Task, progress: float) -> Tensor:
         """Scalar: mean error of the query, with some terms left out of the whole task, and the penalty."""
