@@ -55,11 +55,6 @@ class LowRank(Idf):
         check_share(dropout=self.config.dropout)
         check_positive(scale=self.config.scale, penalty=self.config.penalty)
 
-    @classmethod
-    def recipe(cls, spec: Spec) -> dict[str, Any]:
-        """That of other learners of terms."""
-        return super().recipe(spec) | {"rate": 1e-3}
-
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """``profile`` [way, V] of unit length, and ``code`` [way, r], the same times B."""
         found = super().adapt(support)

@@ -5,9 +5,9 @@
     logit_c = s (z(x) . z_c + g cos(h(x), mean of h(x_i) / |h(x_i)| over the known patients i of c))
 
 z(x) and z_c are those of ``idf``, beside which the sets stand: g, q and R are 0 at first and learnt through episodes,
-E0 [V, d] is drawn once and stays. x has every term above those that were found, and a term that was never met in training
-counts as those above it, so that none is without an embedding. In training a part of the terms is left out of each
-task, and squares of R are penalised: there are more weights than patients.
+E0 [V, d] is drawn once and stays. x has every term above those that were found, and a term that was never met in
+training counts as those above it, so that none is without an embedding. In training a part of the terms is left out of
+each task, and squares of R are penalised: there are more weights than patients.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SetEncoderConfig(IdfConfig):
     """d."""
     dropout: float = 0.5
     """Share of the terms that a training task goes without."""
-    penalty: float = 1e-2
+    penalty: float = 0.1
     """Of the sum of squares of R."""
 
 
@@ -60,7 +60,7 @@ class SetEncoder(Idf):
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
         """That of other learners of terms, at a higher rate."""
-        return super().recipe(spec) | {"rate": 3e-3}
+        return super().recipe(spec) | {"rate": 1e-2}
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """``profile`` [way, V] and ``code`` [way, d], both of unit length."""
