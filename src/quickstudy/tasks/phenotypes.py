@@ -95,8 +95,9 @@ class Phenotypes:
             own = [one for one, case in zip(found, listed, strict=True) if case.label in train]
             made = reports(all_told, names, ties(listed), known, own, others=annotated == "all")
             more = terms.filled([terms.numbers(case, known) for case in made], used, known)
+            x, listed = torch.cat([x, more]), [*listed, *made]
             there = dict.fromkeys([*names["train"], *(case.label or "" for case in made)])
-            self._patients["train"] = patients(torch.cat([x, more]), [*listed, *made], list(there))
+            self._patients["train"] = patients(x, listed, list(there))
         name = "phenotypes" + f":partition={partition}" * (partition > 0) + ":simulated=true" * simulated
         name += f":annotated={annotated}" * (annotated != "none")
         places = {"cases": (cases, CASES), "hpo": (hpo, ONTOLOGY), "hpoa": (hpoa, ANNOTATIONS), "genes": (genes, GENES)}
