@@ -93,10 +93,10 @@ def test_patients_are_drawn_by_frequency_made_less_precise_and_given_strange_fin
     always, often, never = (known.ids[at] for at in leaves[:3])
     strange = leaves[-1]
     told = [Annotated(f"d{at}", "", {often: 0.4, always: 1.0, "HP:404": 1.0}, frozenset()) for at in range(400)]
-    made = drawn_patients.drawn(told, 2, known, [strange])
-    assert made == drawn_patients.drawn(told, 2, known, [strange])  # nothing but its name decides
-    assert made[:12] == drawn_patients.drawn(told[:1], 2, known, [strange])
-    assert len(made) == 400 * 2 * drawn_patients.EACH
+    made = drawn_patients.drawn(told, 2, 6, known, [strange])
+    assert made == drawn_patients.drawn(told, 2, 6, known, [strange])  # nothing but its name decides
+    assert made[:12] == drawn_patients.drawn(told[:1], 2, 6, known, [strange])
+    assert len(made) == 400 * 2 * 6
     assert [len(case.papers) for case in made] == [1] * len(made)
     assert len({case.papers for case in made}) == 800
 
@@ -113,7 +113,7 @@ def test_patients_are_drawn_by_frequency_made_less_precise_and_given_strange_fin
     general = {known.ids[one] for at in leaves[:2] for one in known.above[at]} - {always, often}
     assert sum(bool(general & set(case.observed)) for case in made) / len(made) > drawn_patients.GENERAL / 2
     assert all(numbers(case, known)[0] for case in made)
-    assert drawn_patients.drawn([Annotated("d", "", {"HP:404": 1.0}, frozenset())], 1, known, [strange]) == []
+    assert drawn_patients.drawn([Annotated("d", "", {"HP:404": 1.0}, frozenset())], 1, 6, known, [strange]) == []
 
 
 def parts(

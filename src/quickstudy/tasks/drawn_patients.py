@@ -17,8 +17,6 @@ from quickstudy.tasks.annotation_files import Annotated
 from quickstudy.tasks.ontology import Ontology
 from quickstudy.tasks.terms import Case
 
-EACH = 6
-"""Patients of a report."""
 MENTIONED = 0.7
 """Share of what a patient has that the report mentions."""
 ABSENT = 0.3
@@ -31,8 +29,9 @@ MOST = 80
 """Terms of a disease that are drawn from, the most frequent ones."""
 
 
-def drawn(told: Sequence[Annotated], reports: int, known: Ontology, noise: Sequence[int]) -> list[Case]:
-    """``reports`` reports of each disease; ``noise`` are terms as often as training patients have them.
+def drawn(told: Sequence[Annotated], reports: int, each: int, known: Ontology, noise: Sequence[int]) -> list[Case]:
+    """``reports`` of ``each`` so many patients of each disease; ``noise``: terms as often as training patients have
+    them.
 
     A disease of which no term describes a patient has none.
     """
@@ -40,7 +39,7 @@ def drawn(told: Sequence[Annotated], reports: int, known: Ontology, noise: Seque
     found = [(one, terms) for one, terms in found if terms]
     if not found:
         return []
-    count = reports * EACH
+    count = reports * each
     term, frequency = _side_by_side([terms for _, terms in found])
     key = torch.tensor([draw.salt("drawn patients", one.disease) for one, _ in found])
     own = draw.bits(key, count, "patients")  # [D, P], a key of each patient
@@ -66,7 +65,7 @@ def drawn(told: Sequence[Annotated], reports: int, known: Ontology, noise: Seque
                     label=one.disease,
                     observed=tuple(dict.fromkeys(observed)),
                     excluded=tuple(name for name, out in zip(names, no, strict=False) if out),
-                    papers=(f"drawn {one.disease} {number // EACH}",),
+                    papers=(f"drawn {one.disease} {number // each}",),
                 )
             )
     return made

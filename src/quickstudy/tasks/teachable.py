@@ -22,6 +22,9 @@ Ties = Mapping[str, set[str]]
 """Of each disease what it shares with others, ``gene FBN1`` or ``paper PMID_1``."""
 Told = tuple[list[Annotated], dict[str, set[str]]]
 """What is annotated of diseases, and the genes of each."""
+OURS, OTHERS = (1, 6), (2, 3)
+"""Reports of a disease that has published patients, or has none, and drawn patients of each: of the latter there are
+thousands, and one of their reports is asked about."""
 
 
 def told(hpoa: str, genes: str, others: bool) -> Told:
@@ -44,7 +47,7 @@ def reports(
     own: Sequence[Numbers],
     others: bool,
 ) -> list[Case]:
-    """Drawn patients of training diseases, in one report each, and of ``others`` that have none of their own, in two.
+    """Drawn patients of training diseases, and of ``others`` without published patients if asked for.
 
     ``own`` are the terms of training patients.
     """
@@ -53,7 +56,8 @@ def reports(
     check_untold(taught, annotated, names, tied, genes)
     noise = [at for observed, _ in own for at in observed]
     parts = [[one for one in taught if (one.disease in tied) == ours] for ours in (True, False)]
-    return [case for part, count in zip(parts, (1, 2), strict=True) for case in drawn(part, count, known, noise)]
+    made = [drawn(part, *sizes, known, noise) for part, sizes in zip(parts, (OURS, OTHERS), strict=True)]
+    return [case for part in made for case in part]
 
 
 def own_ties(one: Annotated, tied: Ties, genes: Ties) -> set[str]:
