@@ -1,12 +1,13 @@
 """Patients drawn from annotations, and that what is annotated of a disease that is held out is never among them."""
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from test_phenotypes import written as patients_written
 
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
@@ -217,6 +218,24 @@ def test_what_is_annotated_of_diseases_that_are_held_out_changes_no_training_epi
         return teachable.reports((spoilt, genes), names, tied, known, own, others=True)
 
     assert made(False) == made(True)
+
+
+def test_of_files_too_only_what_is_annotated_of_training_diseases_is_drawn_from(tmp_path: Path) -> None:
+    family = patients_written(tmp_path, lambda case: case) + f":hpoa={tmp_path}/a.hpoa:annotated=training"
+    told, _, names, _ = parts()
+
+    def episodes(spoilt: Collection[str]) -> torch.Tensor:
+        lines = [
+            line(one.disease, "HP:9000002" if one.disease in spoilt else term, f"{100 * share:.3f}%", paper="OMIM")
+            for one in told
+            for term, share in one.terms.items()
+        ]
+        written(tmp_path / "a.hpoa", *lines)
+        return tasks.load(family).sample("train", torch.arange(20), way=20, shot=3, query=3, seed=0).support.x
+
+    plain = episodes(())
+    assert torch.equal(plain, episodes([*names["val"], *names["test"], "OMIM:900201"]))
+    assert not torch.equal(plain, episodes(names["train"]))
 
 
 def test_without_genes_no_other_diseases_are_taught(tmp_path: Path) -> None:
