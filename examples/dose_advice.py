@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import quickstudy as qs
-from quickstudy.tasks.dosing import layout
+from quickstudy.tasks.doses.dosing import layout
 
 TARGET, WAIT = 25.0, 12.0
 """Level in mg/L that is wanted, so many hours after the dose."""

@@ -14,9 +14,9 @@ import torch
 
 import quickstudy as qs
 from quickstudy.inner import batch
-from quickstudy.tasks.glucose_files import read
-from quickstudy.tasks.glucose_scores import NINETY, alarm
-from quickstudy.tasks.glucose_windows import AHEAD, LEAD, SCALE, STEPS, Windows, now
+from quickstudy.tasks.glucose.files import read
+from quickstudy.tasks.glucose.scores import NINETY, alarm
+from quickstudy.tasks.glucose.windows import AHEAD, LEAD, SCALE, STEPS, Windows, now
 
 
 def alarms(run, hours: int = 24):

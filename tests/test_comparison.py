@@ -11,7 +11,7 @@ from quickstudy.comparison import Comparison, compare, places, told_apart
 from quickstudy.contender import needed, state_size
 from quickstudy.errors import UserError
 from quickstudy.evaluation import CurvePoint, Difference, evaluate
-from quickstudy.tasks.shift import Shift
+from quickstudy.tasks.vision.shift import Shift
 
 SMALL = {"way": 2, "query": 2, "episodes": 12, "side_episodes": 5, "shifts": "blur"}
 TINY = {"backbone": "mlp", "width": 8}

@@ -19,7 +19,7 @@ from quickstudy.scoring import Episodes
 from quickstudy.settings import checked
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import HIGHER, Split, TaskFamily, check_counts
-from quickstudy.tasks.shift import KINDS, Kind, Shift, Where
+from quickstudy.tasks.vision.shift import KINDS, Kind, Shift, Where
 
 SHARED = ("tasks", "split", "way", "shot", "query", "episodes", "units", "seed", "metric", "manifest", "device")
 """What all evaluations of a comparison agree in."""
@@ -100,7 +100,7 @@ def compare(
         tasks: a family or its name; by default that of the training, if it is the same for all.
         split, way, shot, query, episodes, seed: which episodes, see ``Episodes``.
         side_episodes: how many of them, the first ones, for each point of a curve, each shift, and the clock.
-        shifts: kinds of change (``quickstudy.tasks.shift``), in one string with commas between them; by default all
+        shifts: kinds of change (``tasks/vision/shift.py``), in one string with commas between them; by default all
             that the inputs can have.
         shift_on: query or all: what is changed.
         device: auto, cpu, cuda or mps.

@@ -22,7 +22,7 @@ from quickstudy.intervals import interval
 from quickstudy.learners.base import Learner
 from quickstudy.scoring import Episodes, batches, check_fits, score
 from quickstudy.tasks.base import Task, TaskFamily
-from quickstudy.tasks.shift import Kind, Shift, Where
+from quickstudy.tasks.vision.shift import Kind, Shift, Where
 
 STRENGTHS = (1.0, 2.0, 4.0)
 """Of each kind of shift."""

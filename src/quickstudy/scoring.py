@@ -19,7 +19,7 @@ from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.learners.base import Adapted, Learner, Logits, Prediction
 from quickstudy.tasks.base import SHARES, KnowsTheBest, Split, Task, TaskFamily, check_counts, check_room
-from quickstudy.tasks.columns import Rows
+from quickstudy.tasks.tabular.columns import Rows
 
 EXAMPLES = 512
 """Examples that go through a net at once on a CPU: more no longer fit its caches."""

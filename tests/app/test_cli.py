@@ -15,7 +15,7 @@ from quickstudy.app import cli as front
 from quickstudy.app import doctor, fit, predict
 from quickstudy.app.flags import parse
 from quickstudy.learners import LEARNERS
-from quickstudy.tasks import omniglot_files
+from quickstudy.tasks.vision import omniglot_files
 
 Cli = Callable[..., Any]
 

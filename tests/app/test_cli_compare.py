@@ -13,7 +13,7 @@ import pytest
 from quickstudy.app import markup, plots
 from quickstudy.app.comparison_parts import pareto
 from quickstudy.runs import digest
-from quickstudy.tasks.glyphs import Glyphs
+from quickstudy.tasks.vision.glyphs import Glyphs
 
 Cli = Callable[..., Any]
 FEW = ("--episodes", "4", "--way", "2", "--query", "2", "--side-episodes", "2", "--shifts", "noise")

@@ -14,7 +14,7 @@ import pytest
 
 import quickstudy as qs
 from quickstudy.tasks import load
-from quickstudy.tasks.ratings import UserRatings
+from quickstudy.tasks.tastes.ratings import UserRatings
 from quickstudy.training import TrainConfig
 
 START = datetime(2026, 5, 1, 7)

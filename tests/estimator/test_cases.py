@@ -12,9 +12,10 @@ from quickstudy.errors import UserError
 from quickstudy.estimator import FewShotClassifier
 from quickstudy.estimator.cases import Cases
 from quickstudy.estimator.differential import differential, shared
-from quickstudy.tasks import load, phenopackets
-from quickstudy.tasks.phenotypes import Phenotypes
-from quickstudy.tasks.terms import Case
+from quickstudy.tasks import load
+from quickstudy.tasks.diseases import phenopackets
+from quickstudy.tasks.diseases.phenotypes import Phenotypes
+from quickstudy.tasks.diseases.terms import Case
 
 
 @pytest.fixture(autouse=True)

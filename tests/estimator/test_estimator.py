@@ -22,7 +22,7 @@ from quickstudy import UserError, runs
 from quickstudy.estimator import FewShotClassifier, FewShotRegressor
 from quickstudy.estimator.rows import Rows
 from quickstudy.evaluation import evaluate
-from quickstudy.tasks.columns import rows, standardised
+from quickstudy.tasks.tabular.columns import rows, standardised
 
 
 def but_for(estimator: Any) -> dict[str, str]:

@@ -5,7 +5,7 @@ import pytest
 
 from quickstudy.estimator.forecasts import Forecasts
 from quickstudy.tasks import load
-from quickstudy.tasks.glucose_windows import LEVEL, SPREAD
+from quickstudy.tasks.glucose.windows import LEVEL, SPREAD
 
 
 @pytest.mark.parametrize(("now", "change", "end", "shown"), [(45.0, -1.0, "low", 20.0), (570.0, 1.0, "high", 600.0)])

@@ -9,8 +9,8 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from quickstudy import learners
-from quickstudy.learners.arx import ARX
-from quickstudy.learners.posterior import believe, expect
+from quickstudy.learners.diseases.posterior import believe, expect
+from quickstudy.learners.glucose.arx import ARX
 from quickstudy.tasks.base import Examples, Spec, WholeTasks
 
 SPEC = Spec(name="made", kind="regression", shape=(3,), outputs=2, metric="rmse", form="glucose")

@@ -8,8 +8,9 @@ from torch.nn import functional as F
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
-from quickstudy.learners import Learner, readings
+from quickstudy.learners import Learner
 from quickstudy.learners.base import Gaussian, Point
+from quickstudy.learners.glucose import readings
 from quickstudy.tasks.base import Task
 
 GLYPHS, SINE, TABLES = (tasks.load(name) for name in ("glyphs:classes=50", "sinusoid", "tables"))

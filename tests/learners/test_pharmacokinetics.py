@@ -10,11 +10,11 @@ from quickstudy.inner import batch
 from quickstudy.intervals import interval
 from quickstudy.learners import Learner
 from quickstudy.learners.base import Prediction
-from quickstudy.learners.kinetics import log_level, posterior, sloped
-from quickstudy.learners.population import estimate, stacked
+from quickstudy.learners.doses.kinetics import log_level, posterior, sloped
+from quickstudy.learners.doses.population import estimate, stacked
 from quickstudy.tasks.base import Examples, WholeTasks
-from quickstudy.tasks.dosing import layout
-from quickstudy.tasks.simulated_patients import BODY, NOISE, SPREAD
+from quickstudy.tasks.doses.dosing import layout
+from quickstudy.tasks.doses.simulated_patients import BODY, NOISE, SPREAD
 
 optimize = pytest.importorskip("scipy.optimize")
 FIRST = scoring.Episodes(way=0, shot=1, query=20, episodes=60)

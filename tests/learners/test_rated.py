@@ -11,10 +11,10 @@ from torch.utils import _pytree as pytree
 from quickstudy import learners, scoring, tasks
 from quickstudy.inner import batch
 from quickstudy.learners import Learner
-from quickstudy.learners.rated import columns, numbers
+from quickstudy.learners.tastes.rated import columns, numbers
 from quickstudy.tasks.base import Examples, Spec
-from quickstudy.tasks.rated_items import ITEM
-from quickstudy.tasks.ratings import UserRatings
+from quickstudy.tasks.tastes.rated_items import ITEM
+from quickstudy.tasks.tastes.ratings import UserRatings
 
 FAMILY = tasks.load("ratings:simulated=true")
 RANKING = tasks.load("ratings:simulated=true:judge=ranking")

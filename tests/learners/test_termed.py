@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
-from quickstudy.learners import Learner, lowrank, naivebayes, setencoder
-from quickstudy.learners.termed import counts
+from quickstudy.learners import Learner
+from quickstudy.learners.diseases import lowrank, naivebayes, setencoder
+from quickstudy.learners.diseases.termed import counts
 from quickstudy.tasks.base import Examples, Task
 
 FAMILY = tasks.load("phenotypes:simulated=true")

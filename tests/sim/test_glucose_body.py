@@ -14,7 +14,7 @@ from torch import Tensor
 from quickstudy.sim.glucose import FREE, MINUTES, PMOL, Act, complete, simulate
 from quickstudy.sim.glucose_patients import GROUPS, MEAL, drawn, people
 from quickstudy.tasks import draw
-from quickstudy.tasks.glucose_population import FILE
+from quickstudy.tasks.glucose.population import FILE
 from quickstudy.tasks.places import data_folder
 
 DAY = 24 * 60 // MINUTES

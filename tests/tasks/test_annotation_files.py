@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from quickstudy.errors import UserError
-from quickstudy.tasks import annotation_files
+from quickstudy.tasks.diseases import annotation_files
 
 HEADER = (
     "database_id\tdisease_name\tqualifier\thpo_id\treference\tevidence\tonset\tfrequency\tsex\tmodifier\taspect\tbio"

@@ -11,10 +11,10 @@ from test_phenotypes import written as patients_written
 
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
-from quickstudy.tasks import components, drawn_patients, phenotypes, synthetic_diseases, teachable
-from quickstudy.tasks.annotation_files import Annotated
+from quickstudy.tasks.diseases import components, drawn_patients, phenotypes, synthetic_diseases, teachable
+from quickstudy.tasks.diseases.annotation_files import Annotated
+from quickstudy.tasks.diseases.terms import Case, numbers
 from quickstudy.tasks.places import find
-from quickstudy.tasks.terms import Case, numbers
 
 REAL = all(find(path).is_file() for path in (phenotypes.CASES, phenotypes.ONTOLOGY, phenotypes.ANNOTATIONS))
 SIMULATED = "phenotypes:simulated=true"

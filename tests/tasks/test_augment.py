@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.tasks import draw
-from quickstudy.tasks.augment import Augment, jittered, shifted
+from quickstudy.tasks.vision.augment import Augment, jittered, shifted
 
 INDEX = torch.arange(6)
 ASKED = {"way": 3, "shot": 1, "query": 2, "seed": 0}

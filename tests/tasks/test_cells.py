@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from quickstudy.tasks.cells import are_numbers, nothing, number, pointed, word
-from quickstudy.tasks.columns import in_units, scale
+from quickstudy.tasks.tabular.columns import in_units, scale
 
 
 @pytest.mark.parametrize(

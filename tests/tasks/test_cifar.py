@@ -12,10 +12,10 @@ from python_two import old
 
 from quickstudy import tasks
 from quickstudy.errors import UserError
-from quickstudy.tasks import cifar_files
-from quickstudy.tasks.cifar import divided
-from quickstudy.tasks.cifar_files import FOLDER, Part, classes, held, pictures
 from quickstudy.tasks.places import data_folder
+from quickstudy.tasks.vision import cifar_files
+from quickstudy.tasks.vision.cifar import divided
+from quickstudy.tasks.vision.cifar_files import FOLDER, Part, classes, held, pictures
 
 PARTS = (Part("train", 2), Part("test", 1))
 NAMES = sorted(row.name for row in classes())

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from quickstudy.errors import UserError
-from quickstudy.tasks.dose_files import read
-from quickstudy.tasks.dosing import records
-from quickstudy.tasks.drugs import DRUGS
+from quickstudy.tasks.doses.dose_files import read
+from quickstudy.tasks.doses.dosing import records
+from quickstudy.tasks.doses.drugs import DRUGS
 
 HEADER = "id,time,dose,level,weight,apgar"
 GOOD = f"""{HEADER}

@@ -12,7 +12,7 @@ from quickstudy.errors import UserError
 from quickstudy.tasks.base import OnDevice
 from quickstudy.tasks.places import find, held
 from quickstudy.tasks.sinusoid import Sinusoid
-from quickstudy.tasks.warp import Warp, affine, resize
+from quickstudy.tasks.vision.warp import Warp, affine, resize
 
 INDEX = torch.arange(6)
 ASKED = {"way": 3, "shot": 1, "query": 2, "seed": 0}

@@ -12,10 +12,10 @@ import quickstudy as qs
 from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.tasks.base import Task
-from quickstudy.tasks.glucose import MORNING, Glucose
-from quickstudy.tasks.glucose_lives import DAY, Records, schedule, sensor_error
-from quickstudy.tasks.glucose_population import FILE, divided, published
-from quickstudy.tasks.glucose_windows import AHEAD, LEAD, LEVEL, SCALE, SPREAD, Windows, names, now
+from quickstudy.tasks.glucose.glucose import MORNING, Glucose
+from quickstudy.tasks.glucose.lives import DAY, Records, schedule, sensor_error
+from quickstudy.tasks.glucose.population import FILE, divided, published
+from quickstudy.tasks.glucose.windows import AHEAD, LEAD, LEVEL, SCALE, SPREAD, Windows, names, now
 from quickstudy.tasks.places import data_folder
 
 TWIN = "glucose:simulated=true"

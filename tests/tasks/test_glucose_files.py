@@ -12,8 +12,8 @@ import quickstudy as qs
 from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Gaussian
-from quickstudy.tasks.glucose_files import person, read
-from quickstudy.tasks.glucose_windows import bridged
+from quickstudy.tasks.glucose.files import person, read
+from quickstudy.tasks.glucose.windows import bridged
 
 BEGIN = datetime(2026, 3, 14, 7, 3)
 Line = Callable[[int, datetime, float], str]

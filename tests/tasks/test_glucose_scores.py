@@ -9,8 +9,8 @@ import torch
 from quickstudy import tasks
 from quickstudy.learners.base import Gaussian, Point
 from quickstudy.tasks.base import Examples
-from quickstudy.tasks.glucose_scores import alarm, clarke, scores
-from quickstudy.tasks.glucose_windows import SCALE
+from quickstudy.tasks.glucose.scores import alarm, clarke, scores
+from quickstudy.tasks.glucose.windows import SCALE
 
 
 def test_scores_are_in_mg_by_hand() -> None:

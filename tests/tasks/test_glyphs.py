@@ -6,8 +6,8 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.tasks.base import Task, TaskFamily
-from quickstudy.tasks.glyphs import Glyphs
-from quickstudy.tasks.strokes import curve, ink, trace
+from quickstudy.tasks.vision.glyphs import Glyphs
+from quickstudy.tasks.vision.strokes import curve, ink, trace
 
 
 def episodes(index: list[int], way: int = 5, shot: int = 1, query: int = 3, seed: int = 0, **family: int) -> Task:

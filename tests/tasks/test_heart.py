@@ -8,8 +8,8 @@ from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Logits
 from quickstudy.tasks.base import SPLITS
-from quickstudy.tasks.heart import FILE, HOSPITALS, auroc
 from quickstudy.tasks.places import find
+from quickstudy.tasks.tabular.heart import FILE, HOSPITALS, auroc
 
 ASKED = {"way": 2, "shot": 5, "query": 20, "seed": 0}
 real = pytest.mark.skipif(not find(FILE).is_file(), reason=f"QUICKSTUDY_DATA has no {FILE}")

@@ -11,8 +11,8 @@ from picture_files import coloured, picture, write
 
 from quickstudy import runs, tasks
 from quickstudy.errors import UserError
-from quickstudy.tasks.folders import listing
-from quickstudy.tasks.images import Images
+from quickstudy.tasks.vision.folders import listing
+from quickstudy.tasks.vision.images import Images
 
 DIVIDED = {
     **coloured(4, prefix="train/"),
@@ -196,7 +196,7 @@ def test_the_cache_is_used_until_a_file_changes(folders: Path, monkeypatch: pyte
     root = write(folders / "birds", coloured(6))
     first = made(root)
     opened: list[str] = []
-    monkeypatch.setattr("quickstudy.tasks.pictures.square", lambda *_: opened.append("x") or "not now")
+    monkeypatch.setattr("quickstudy.tasks.vision.pictures.square", lambda *_: opened.append("x") or "not now")
     assert torch.equal(made(root).pool("train").x, first.pool("train").x)
     assert not opened
     changed = root / "kind00/0.png"
@@ -276,7 +276,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_what_is_wrong_is_said(folders: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     call, words = BAD[case]
     if case == "not for this machine":
-        monkeypatch.setattr("quickstudy.tasks.pictures.memory_bytes", lambda: 1000.0)
+        monkeypatch.setattr("quickstudy.tasks.vision.pictures.memory_bytes", lambda: 1000.0)
     with pytest.raises(UserError, match=words):
         call(folders / "birds")
 

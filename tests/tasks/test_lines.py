@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from quickstudy.errors import UserError
-from quickstudy.tasks import case_tables, catalogues, csv_table, glucose_cells
+from quickstudy.tasks.diseases import case_tables
+from quickstudy.tasks.glucose import cells as glucose_cells
 from quickstudy.tasks.lines import lines, separator
+from quickstudy.tasks.tabular import csv_table
+from quickstudy.tasks.tastes import catalogues
 
 OPEN = {
     "cases": 'patient,disease,observed\na,x,HP:0000001\nb,x,"HP:0000002\nc,y,"HP:0000003\nd,y,HP:0000004\n',

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from quickstudy.errors import UserError
-from quickstudy.tasks import omniglot
-from quickstudy.tasks.omniglot import VALIDATION_ALPHABETS, Omniglot, symmetric_copies, vinyals_lists
-from quickstudy.tasks.omniglot_files import PARTS, Drawings, drawings
+from quickstudy.tasks.vision import omniglot
+from quickstudy.tasks.vision.omniglot import VALIDATION_ALPHABETS, Omniglot, symmetric_copies, vinyals_lists
+from quickstudy.tasks.vision.omniglot_files import PARTS, Drawings, drawings
 
 EVALUATION = {
     *("Angelic", "Atemayar_Qelisayer", "Atlantean", "Aurek-Besh", "Avesta", "Ge_ez", "Glagolitic", "Gurmukhi"),

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from quickstudy.errors import UserError
-from quickstudy.tasks import omniglot_files
-from quickstudy.tasks.omniglot_files import Part, drawings
+from quickstudy.tasks.vision import omniglot_files
+from quickstudy.tasks.vision.omniglot_files import Part, drawings
 
 FAKE = (Part("images_background", "", 3, 2), Part("images_evaluation", "", 2, 2))
 

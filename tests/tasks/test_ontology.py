@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from quickstudy.errors import UserError
-from quickstudy.tasks import ontology, terms
+from quickstudy.tasks.diseases import ontology, terms
 from quickstudy.tasks.places import find
 
 SMALL = """format-version: 1.2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from quickstudy.errors import UserError
-from quickstudy.tasks import phenopackets
+from quickstudy.tasks.diseases import phenopackets
 
 
 def packet(name: str = "p1", **more: Any) -> dict[str, Any]:

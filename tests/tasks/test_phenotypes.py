@@ -12,10 +12,11 @@ from torch import Tensor
 
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
-from quickstudy.tasks import components, draw, phenotypes, synthetic_diseases, terms
-from quickstudy.tasks.patients import Patients, side_by_side
+from quickstudy.tasks import draw
+from quickstudy.tasks.diseases import components, phenotypes, synthetic_diseases, terms
+from quickstudy.tasks.diseases.patients import Patients, side_by_side
+from quickstudy.tasks.diseases.terms import Case
 from quickstudy.tasks.places import find
-from quickstudy.tasks.terms import Case
 
 SIMULATED = "phenotypes:simulated=true"
 REAL = find(phenotypes.CASES).is_file() and find(phenotypes.ONTOLOGY).is_file()

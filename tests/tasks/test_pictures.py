@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quickstudy.tasks.pictures import square
+from quickstudy.tasks.vision.pictures import square
 
 RED, GREEN, BLUE, WHITE = (250, 10, 20), (10, 240, 30), (30, 20, 230), (255, 255, 255)
 

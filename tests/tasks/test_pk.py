@@ -10,9 +10,9 @@ from torch import Tensor
 
 from quickstudy import tasks
 from quickstudy.errors import UserError
-from quickstudy.tasks import drugs
-from quickstudy.tasks.dosing import Layout, Patient, history, layout, names, records
-from quickstudy.tasks.pk import PK
+from quickstudy.tasks.doses import drugs
+from quickstudy.tasks.doses.dosing import Layout, Patient, history, layout, names, records
+from quickstudy.tasks.doses.pk import PK
 from quickstudy.tasks.places import data_folder
 
 DRUGS = list(drugs.DRUGS)

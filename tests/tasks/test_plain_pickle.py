@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from python_two import old
 
-from quickstudy.tasks.plain_pickle import read
+from quickstudy.tasks.vision.plain_pickle import read
 
 PLAIN = {
     "filenames": ["a.png", "b" * 300],

@@ -8,9 +8,9 @@ import torch
 
 from quickstudy import tasks
 from quickstudy.errors import UserError
-from quickstudy.tasks.catalogues import Content
-from quickstudy.tasks.rating_files import Ratings, read
-from quickstudy.tasks.ratings import UserRatings
+from quickstudy.tasks.tastes.catalogues import Content
+from quickstudy.tasks.tastes.rating_files import Ratings, read
+from quickstudy.tasks.tastes.ratings import UserRatings
 
 LINES = ["user,item,rating,time"]
 LINES += [f"u{user},i{item},{1 + (user + item) % 5},{1000 * user + item}" for user in range(30) for item in range(8)]

@@ -9,9 +9,10 @@ from torch import Tensor
 from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Point
-from quickstudy.tasks import item_tables, places, ranking
-from quickstudy.tasks.rated_items import COLUMNS, ITEM
-from quickstudy.tasks.ratings import FEWEST_USERS, UNRATED, UserRatings, divided
+from quickstudy.tasks import places
+from quickstudy.tasks.tastes import item_tables, ranking
+from quickstudy.tasks.tastes.rated_items import COLUMNS, ITEM
+from quickstudy.tasks.tastes.ratings import FEWEST_USERS, UNRATED, UserRatings, divided
 
 ASKED = {"way": 0, "seed": 0}
 needs_movielens = pytest.mark.skipif(

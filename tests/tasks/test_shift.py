@@ -7,7 +7,18 @@ import torch
 
 from quickstudy import tasks
 from quickstudy.errors import UserError
-from quickstudy.tasks.shift import BLUR, KINDS, MOST, NOISE, ROTATION, Shift, add_noise, add_strokes, blur, rotate
+from quickstudy.tasks.vision.shift import (
+    BLUR,
+    KINDS,
+    MOST,
+    NOISE,
+    ROTATION,
+    Shift,
+    add_noise,
+    add_strokes,
+    blur,
+    rotate,
+)
 
 INDEX = torch.arange(4)
 ASKED = {"way": 3, "shot": 2, "query": 3, "seed": 0}

@@ -10,7 +10,7 @@ import quickstudy as qs
 from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.tasks.base import Task
-from quickstudy.tasks.tables import Tables
+from quickstudy.tasks.tabular.tables import Tables
 
 
 def drawn(columns: int = 20, count: int = 40, **sizes: int) -> Task:

@@ -10,9 +10,9 @@ from picture_files import picture, write
 
 from quickstudy import tasks
 from quickstudy.errors import UserError
-from quickstudy.tasks.folders import listing
 from quickstudy.tasks.places import data_folder
-from quickstudy.tasks.tiny_imagenet import NAME
+from quickstudy.tasks.vision.folders import listing
+from quickstudy.tasks.vision.tiny_imagenet import NAME
 
 LINES = resources.files("quickstudy.tasks").joinpath(f"data/{NAME}.txt").read_text("utf-8").splitlines()[1:]
 

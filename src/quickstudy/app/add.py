@@ -105,7 +105,7 @@ def add_history(flags: Flags) -> int:
 def add_cases(made: FewShotClassifier, paths: tuple[Path, ...], text: str) -> None:
     """Learn the cases in ``paths`` that are new, of the diagnosis that ``text`` says, or else their own."""
     from quickstudy.estimator.cases import Cases
-    from quickstudy.tasks.phenopackets import cases
+    from quickstudy.tasks.diseases.phenopackets import cases
 
     for path in paths:
         every = [case for case in cast(Cases, made._reader).usable(cases(path)) if text or case.label]

@@ -21,7 +21,7 @@ from quickstudy.errors import UserError
 from quickstudy.learners.base import Learner
 from quickstudy.scoring import Episodes
 from quickstudy.tasks import load as load_tasks
-from quickstudy.tasks.shift import Where
+from quickstudy.tasks.vision.shift import Where
 
 DESCRIPTION = """Put learners side by side on the same held-out tasks: scores with their paired differences, how many
 examples and steps they need, what an adaptation costs, whether their probabilities can be believed, and what is left of

@@ -21,8 +21,8 @@ from quickstudy.app.flags import parse
 from quickstudy.devices import memory_bytes, pick_device
 from quickstudy.errors import UserError
 from quickstudy.tasks import load as load_tasks
-from quickstudy.tasks import omniglot_files
 from quickstudy.tasks.places import cache_folder, data_folder
+from quickstudy.tasks.vision import omniglot_files
 from quickstudy.training import TrainConfig, Training, resolve
 
 PACKAGES = ("torch", "numpy", "safetensors", "pillow", "matplotlib", "rich", "tyro", "platformdirs", "scikit-learn")

@@ -48,7 +48,7 @@ def answers(made: FewShotClassifier, paths: Sequence[Path], most: float | None) 
     """
     from quickstudy.estimator.cases import Cases
     from quickstudy.estimator.differential import differential
-    from quickstudy.tasks.phenopackets import cases
+    from quickstudy.tasks.diseases.phenopackets import cases
 
     reads = made._reader
     assert isinstance(reads, Cases)

@@ -9,8 +9,8 @@ from typing import Any
 from quickstudy.app import output
 from quickstudy.errors import UserError, unknown
 from quickstudy.estimator import rows
-from quickstudy.tasks import csv_table
 from quickstudy.tasks.cells import number
+from quickstudy.tasks.tabular import csv_table
 
 ENDINGS = (".csv", ".tsv", ".txt")
 UNKNOWN = ("", "?")

@@ -11,9 +11,9 @@ from torch import Tensor
 from quickstudy import tasks
 from quickstudy.bench.job import Batch, Job
 from quickstudy.bench.works import Work
-from quickstudy.tasks import omniglot_files
 from quickstudy.tasks.base import Examples
 from quickstudy.tasks.places import cache_folder, data_folder
+from quickstudy.tasks.vision import omniglot_files
 
 SOLID = 0.5
 """How much of its colour a drawing of the least strong colour keeps."""

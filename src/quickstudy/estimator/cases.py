@@ -16,13 +16,13 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Array, Found, Places
-from quickstudy.tasks import ontology
 from quickstudy.tasks.base import Form, Spec
-from quickstudy.tasks.ontology import Ontology
-from quickstudy.tasks.phenopackets import cases, notice_twins
-from quickstudy.tasks.phenotypes import ONTOLOGY
+from quickstudy.tasks.diseases import ontology
+from quickstudy.tasks.diseases.ontology import Ontology
+from quickstudy.tasks.diseases.phenopackets import cases, notice_twins
+from quickstudy.tasks.diseases.phenotypes import ONTOLOGY
+from quickstudy.tasks.diseases.terms import Case, contradicted, encode, numbers, ontology_of
 from quickstudy.tasks.places import find, notice
-from quickstudy.tasks.terms import Case, contradicted, encode, numbers, ontology_of
 
 
 class Cases(Places):

@@ -1,11 +1,11 @@
-"""A patient's doses and levels as examples: vectors of ``tasks/dosing.py``, from a CSV file (``tasks/dose_files.py``).
+"""A patient's doses and levels as examples: vectors of ``doses/dosing.py`` from a CSV file (``doses/dose_files.py``).
 
     regressor = FewShotRegressor(weights="runs/newborns").fit("anna.csv")      # her doses, and her levels so far
     regressor.predict("anna.csv", return_std=True)                             # of the lines whose level is ?
 
 Levels in a file that is predicted from are not learnt: that is what fit and add do. Which patient a model is about is
 saved with it. Numbers are natural logarithms of levels in the drug's own unit, 20 mg/L for phenobarbital
-(``tasks/drugs.py``).
+(``tasks/doses/drugs.py``).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Array, Found
 from quickstudy.estimator.records import Records, Told, fresh, spelt, spoken, spread
 from quickstudy.tasks.base import Form, Spec
-from quickstudy.tasks.dose_files import read, same_id
-from quickstudy.tasks.dosing import records
-from quickstudy.tasks.drugs import DRUGS
+from quickstudy.tasks.doses.dose_files import read, same_id
+from quickstudy.tasks.doses.dosing import records
+from quickstudy.tasks.doses.drugs import DRUGS
 from quickstudy.tasks.places import notice
 
 

@@ -1,4 +1,4 @@
-"""A person's glucose as examples: moments of a record, from a CSV file (``tasks/glucose_files.py``).
+"""A person's glucose as examples: moments of a record, from a CSV file (``tasks/glucose/files.py``).
 
     regressor = FewShotRegressor(weights="runs/glucose").fit("ada.csv")         # everything that is known of her
     regressor.predict("today.csv", return_std=True)                             # from its last reading on
@@ -20,10 +20,10 @@ from quickstudy.estimator.inputs import Array, Found
 from quickstudy.estimator.records import Records, Told, spelt, spoken, spread
 from quickstudy.sim.glucose import MINUTES
 from quickstudy.tasks.base import Form, Spec
-from quickstudy.tasks.glucose_cells import MG, MMOL, SHOWN
-from quickstudy.tasks.glucose_files import person
-from quickstudy.tasks.glucose_lives import DAY
-from quickstudy.tasks.glucose_windows import AHEAD, LAGS, LEAD, SCALE, STEPS, Windows, now
+from quickstudy.tasks.glucose.cells import MG, MMOL, SHOWN
+from quickstudy.tasks.glucose.files import person
+from quickstudy.tasks.glucose.lives import DAY
+from quickstudy.tasks.glucose.windows import AHEAD, LAGS, LEAD, SCALE, STEPS, Windows, now
 from quickstudy.tasks.places import notice
 
 BREAK = "\n"

@@ -27,8 +27,8 @@ from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Array
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.estimator.sheets import WHOLE, Paper
-from quickstudy.tasks.folders import listing
-from quickstudy.tasks.pictures import upright
+from quickstudy.tasks.vision.folders import listing
+from quickstudy.tasks.vision.pictures import upright
 
 LOOKED_AT = 9
 """Pictures, evenly spread over all."""

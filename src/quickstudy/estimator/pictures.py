@@ -17,9 +17,9 @@ from torch import Tensor
 from quickstudy.errors import UserError
 from quickstudy.estimator import sheets
 from quickstudy.estimator.inputs import Array, Files, Found
-from quickstudy.tasks.folders import ENDINGS, listing
-from quickstudy.tasks.pictures import KINDS, made_of, shrunk, upright
 from quickstudy.tasks.places import notice, watched
+from quickstudy.tasks.vision.folders import ENDINGS, listing
+from quickstudy.tasks.vision.pictures import KINDS, made_of, shrunk, upright
 
 AT_ONCE = 64
 """Files between two steps of the progress bar."""

@@ -16,7 +16,7 @@ from quickstudy.estimator.pictures import Pictures
 from quickstudy.estimator.rows import Rows
 from quickstudy.estimator.tastes import Tastes
 from quickstudy.learners.base import Learner
-from quickstudy.learners.rated import tells_ratings
+from quickstudy.learners.tastes.rated import tells_ratings
 from quickstudy.tasks.base import Form, Spec
 
 OWN: dict[Form, Callable[[Spec], Reader]] = {

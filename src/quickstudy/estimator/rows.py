@@ -16,8 +16,8 @@ from quickstudy.errors import UserError
 from quickstudy.estimator.inputs import Array, Reader
 from quickstudy.tasks.base import Form
 from quickstudy.tasks.cells import are_numbers, nothing, number, word
-from quickstudy.tasks.columns import in_units, scale
 from quickstudy.tasks.places import notice
+from quickstudy.tasks.tabular.columns import in_units, scale
 
 
 class Rows(Reader):

@@ -22,10 +22,10 @@ from quickstudy.estimator.inputs import Array, Found
 from quickstudy.estimator.records import Records, Told, spelt, spoken, spread
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Form, Spec
-from quickstudy.tasks.catalogues import columns_of
 from quickstudy.tasks.cells import number
-from quickstudy.tasks.csv_table import numbered
-from quickstudy.tasks.ratings import UserRatings
+from quickstudy.tasks.tabular.csv_table import numbered
+from quickstudy.tasks.tastes.catalogues import columns_of
+from quickstudy.tasks.tastes.ratings import UserRatings
 
 BREAK = "\n"
 

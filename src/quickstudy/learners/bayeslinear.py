@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from quickstudy.learners.base import Adapted, Gaussian, Traits
+from quickstudy.learners.diseases.posterior import believe, expect
 from quickstudy.learners.metric import Episodic, EpisodicConfig, with_one
-from quickstudy.learners.posterior import believe, expect
 from quickstudy.tasks.base import Examples, Spec, check_counts
 
 LEAST = 1e-2

@@ -29,10 +29,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from quickstudy.errors import UserError
-from quickstudy.learners import readings
 from quickstudy.learners.attention import Attention
 from quickstudy.learners.base import Adapted, Logits, Point, Prediction, Traits, only_present, present
 from quickstudy.learners.cnp import bounded, loss_of_some, perceptron
+from quickstudy.learners.glucose import readings
 from quickstudy.learners.metric import Episodic, EpisodicConfig
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples, Spec, Task, check_counts, masked_mean

@@ -23,8 +23,8 @@ from quickstudy.server.limits import Limits
 from quickstudy.server.refusals import RefusedError, TooLargeError
 from quickstudy.server.shapes import Cell, Input, Terms
 from quickstudy.server.store import Note
-from quickstudy.tasks.pictures import KINDS
-from quickstudy.tasks.terms import Case, contradicted
+from quickstudy.tasks.diseases.terms import Case, contradicted
+from quickstudy.tasks.vision.pictures import KINDS
 
 Given = bytes | Input
 """The file of a picture, or an input as JSON has it."""

@@ -22,12 +22,12 @@ from quickstudy.errors import UserError
 from quickstudy.estimator import source
 from quickstudy.estimator.because import effects
 from quickstudy.learners.base import Learner
-from quickstudy.learners.rated import tells_ratings
+from quickstudy.learners.tastes.rated import tells_ratings
 from quickstudy.server.refusals import RefusedError
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Examples
 from quickstudy.tasks.places import held
-from quickstudy.tasks.ratings import MOVIELENS, UserRatings
+from quickstudy.tasks.tastes.ratings import MOVIELENS, UserRatings
 from quickstudy.trainer import train
 from quickstudy.training import TrainConfig, Training
 

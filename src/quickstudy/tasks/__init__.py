@@ -19,51 +19,60 @@ from quickstudy.tasks.base import SPLITS, Examples, Spec, Split, Task, TaskFamil
 FAMILIES = {
     "sinusoid": ("quickstudy.tasks.sinusoid:Sinusoid", "sine waves of random amplitude and phase (regression)"),
     "functions": ("quickstudy.tasks.functions:Functions", "noisy sines, lines, quadratics and steps (regression)"),
-    "tables": ("quickstudy.tasks.tables:Tables", "small tables of a synthetic prior (Hollmann et al. 2023), unlimited"),
+    "tables": (
+        "quickstudy.tasks.tabular.tables:Tables",
+        "small tables of a synthetic prior (Hollmann et al. 2023), unlimited",
+    ),
     "ratings": (
-        "quickstudy.tasks.ratings:UserRatings",
+        "quickstudy.tasks.tastes.ratings:UserRatings",
         "what one user likes: MovieLens, or any table of users, items and ratings (regression)",
     ),
     "csv": (
-        "quickstudy.tasks.csv_table:CsvTable",
+        "quickstudy.tasks.tabular.csv_table:CsvTable",
         "the rows of your own table, to evaluate on: a CSV file with a header",
     ),
-    "heart": ("quickstudy.tasks.heart:Heart", "patients of four hospitals, healthy or sick (UCI Heart Disease)"),
+    "heart": (
+        "quickstudy.tasks.tabular.heart:Heart",
+        "patients of four hospitals, healthy or sick (UCI Heart Disease)",
+    ),
     "glucose": (
-        "quickstudy.tasks.glucose:Glucose",
+        "quickstudy.tasks.glucose.glucose:Glucose",
         "glucose of a person with diabetes, 30 and 60 minutes ahead; shots are hours known (simulated)",
     ),
-    "glyphs": ("quickstudy.tasks.glyphs:Glyphs", "procedural handwritten characters, unlimited; needs no data"),
+    "glyphs": ("quickstudy.tasks.vision.glyphs:Glyphs", "procedural handwritten characters, unlimited; needs no data"),
     "omniglot": (
-        "quickstudy.tasks.omniglot:Omniglot",
+        "quickstudy.tasks.vision.omniglot:Omniglot",
         "handwritten characters of 50 alphabets (Lake et al. 2015)",
     ),
-    "images": ("quickstudy.tasks.images:Images", "your own pictures: any folder or zip archive of class folders"),
+    "images": (
+        "quickstudy.tasks.vision.images:Images",
+        "your own pictures: any folder or zip archive of class folders",
+    ),
     "cifar_fs": (
-        "quickstudy.tasks.cifar:CifarFS",
+        "quickstudy.tasks.vision.cifar:CifarFS",
         "photographs of 100 classes, split at random (Bertinetto et al. 2019); downloads 169 MB",
     ),
     "fc100": (
-        "quickstudy.tasks.cifar:FC100",
+        "quickstudy.tasks.vision.cifar:FC100",
         "the same photographs, split by superclass (Oreshkin et al. 2018); downloads 169 MB",
     ),
     "tiny_imagenet_32": (
-        "quickstudy.tasks.tiny_imagenet:TinyImageNet32",
+        "quickstudy.tasks.vision.tiny_imagenet:TinyImageNet32",
         "photographs of 160 ImageNet classes at 32 x 32; the data must be yours",
     ),
     "phenotypes": (
-        "quickstudy.tasks.phenotypes:Phenotypes",
+        "quickstudy.tasks.diseases.phenotypes:Phenotypes",
         "rare diseases, by the terms of published patients; the data must be yours",
     ),
     "pk": (
-        "quickstudy.tasks.pk:PK",
+        "quickstudy.tasks.doses.pk:PK",
         "levels of a drug in one patient's blood after its doses (regression)",
     ),
 }
 WRAPPERS = {
-    "warp": ("quickstudy.tasks.warp:Warp", "random warps of training images; every image resized"),
-    "augment": ("quickstudy.tasks.augment:Augment", "random crops, flips and colours of training images"),
-    "shift": ("quickstudy.tasks.shift:Shift", "queries changed: noise, strokes, blur, contrast or rotation"),
+    "warp": ("quickstudy.tasks.vision.warp:Warp", "random warps of training images; every image resized"),
+    "augment": ("quickstudy.tasks.vision.augment:Augment", "random crops, flips and colours of training images"),
+    "shift": ("quickstudy.tasks.vision.shift:Shift", "queries changed: noise, strokes, blur, contrast or rotation"),
 }
 __all__ = ["FAMILIES", "SPLITS", "WRAPPERS", "Examples", "Spec", "Split", "Task", "TaskFamily", "load"]
 

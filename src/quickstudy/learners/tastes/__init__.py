@@ -1,0 +1,1 @@
+"""Learners of what a user likes."""

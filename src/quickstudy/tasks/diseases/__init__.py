@@ -1,0 +1,1 @@
+"""Rare diseases: patients as terms of an ontology."""

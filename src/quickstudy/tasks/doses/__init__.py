@@ -1,0 +1,1 @@
+"""One patient's drug levels."""
