@@ -33,7 +33,8 @@ COMMANDS = [
 
 def is_recipe(command: str) -> bool:
     """Whether a command makes a row of the results table, which takes minutes to an hour."""
-    return any(word in command for word in ("omniglot", "runs/sine", "runs/glyphs", "runs/folds"))
+    words = ("omniglot", "tiny_imagenet", "runs/sine", "runs/functions", "runs/glyphs", "runs/folds")
+    return any(word in command for word in words)
 
 
 BENCHMARKS = {
