@@ -76,6 +76,7 @@ def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
     """``config`` with every None filled in; UserError for numbers that make no sense."""
     config = checked(config)
     recipe = FALLBACK | learners.learner_class(learner_name).recipe(spec)
+    recipe |= {"way": spec.ways, "most_ways": 0} if spec.ways else {}
     if config.budget and config.steps is not None:
         raise UserError(f"--steps is {config.steps} and --budget {config.budget}: one of them says when to stop.")
     unset = {field.name for field in fields(config) if getattr(config, field.name) is None}

@@ -7,6 +7,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Logits
+from quickstudy.plan import TrainConfig, resolve
 from quickstudy.tasks.base import SPLITS
 from quickstudy.tasks.places import find
 from quickstudy.tasks.tabular.heart import FILE, HOSPITALS, auroc
@@ -72,3 +73,14 @@ def test_where_the_table_comes_from_is_said(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("QUICKSTUDY_DATA", str(tmp_path))
     with pytest.raises(UserError, match="UCI Heart Disease"):
         tasks.load("heart")
+
+
+@real
+@pytest.mark.parametrize("name", ["protonet", "maml", "incontext"])
+def test_recipes_ask_for_two_ways(name: str) -> None:
+    spec = tasks.load("heart").spec
+    config = resolve(TrainConfig(), name, spec)
+    assert (spec.ways, config.way, config.most_ways) == (2, 2, 0)
+    assert resolve(TrainConfig(way=3), name, spec).way == 3, (
+        "what is asked for stays, and the family says what it cannot"
+    )

@@ -76,6 +76,8 @@ class Spec:
     """Numbers to predict in regression; 0 in classification."""
     classes: int | None = None
     """Training classes; None where they are unlimited or the kind is regression."""
+    ways: int = 0
+    """Classes of every task, where there can be no other number; 0 for any."""
     metric: str = "accuracy"
     """The primary metric: one of ``HIGHER``, or an error."""
     shot_unit: str = "example of each class"

@@ -79,6 +79,7 @@ class Heart(Rows, PoolFamily):
             kind="classification",
             shape=(2 * columns,),
             classes=2 * len(parts["train"]),
+            ways=len(LABELS),
             shot_unit="patient of each kind",
             form="rows",
             fingerprint=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
