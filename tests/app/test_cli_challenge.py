@@ -24,33 +24,34 @@ episodes = 5
 Cli = Callable[..., Any]
 
 
-def test_entries_of_each_form_take_part_and_are_ranked(cli: Cli, tmp_path: Path, run: Path) -> None:
+def test_a_bad_entry_is_named_and_the_others_go_on(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY)
     program = f"python3 {EXAMPLES / 'nearest.py'}"
     (tmp_path / "broken").mkdir()
-    entries = (str(EXAMPLES / "mean.py"), str(EXAMPLES / "prototypes"), program, str(run), str(tmp_path / "broken"))
-    answer = cli("challenge", "run", "tiny.toml", *entries, "--json")
+    answer = cli("challenge", "run", "tiny.toml", str(tmp_path / "broken"), program, "--json")
     assert answer.code == 2, answer.err
     assert "broken has neither model.py nor run.json" in answer.err
-    rows = json.loads(answer.out)
-    assert {row["form"] for row in rows.values()} == {"file", "metadl", "program", "run"}
-    for name, row in rows.items():
-        (block,) = row["blocks"]
-        assert (block["answered"], block["ended"], block["wrong"]) == (5, None, []), name
-        assert block["inductive"] == "inductive"
-        assert [point["at"] for point in block["curve"]["points"]] == [1, 2]
-        assert row["seed"] == 0
-        assert row["tasks"] == 5
-    assert rows["nearest"]["blocks"][0]["manifest"] == rows["mean"]["blocks"][0]["manifest"]
+    (row,) = json.loads(answer.out).values()
+    assert (row["form"], row["blocks"][0]["answered"]) == ("program", 5)
     again = cli("challenge", "run", "tiny.toml", program, "--json")
     assert again.code == 0
     assert again.err == "", "what is there is not made again"
-    assert json.loads(again.out)["nearest"] == rows["nearest"]
-    ranking = cli("challenge", "rank", "runs/challenge/tiny", "--json")
-    assert ranking.code == 0, ranking.err
-    assert {one["entry"] for one in json.loads(ranking.out)["ranks"]} == {"mean", "prototypes", "nearest", "small"}
-    table = cli("challenge", "rank", "runs/challenge/tiny", "--by", "examples")
-    assert "cannot be told apart" in table.out
+    assert json.loads(again.out)["nearest"] == row
+    other = cli("challenge", "run", "tiny.toml", program, "--seed", "3", "--name", "other", "--json")
+    assert other.code == 0
+    ranking = cli("challenge", "rank", "runs/challenge/tiny")
+    assert ranking.code == 2
+    assert "these rows are of different tasks: tiny (seed 0" in ranking.err
+    ranking = cli("challenge", "rank", "runs/challenge/tiny/nearest.json", "--json")
+    assert json.loads(ranking.out)["ranks"][0]["rank"] == [1, 1]
+
+
+def test_a_run_takes_part(cli: Cli, tmp_path: Path, run: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY)
+    answer = cli("challenge", "run", "tiny.toml", str(run), "--json")
+    assert answer.code == 0, answer.err
+    (row,) = json.loads(answer.out).values()
+    assert (row["form"], row["blocks"][0]["answered"], row["blocks"][0]["inductive"]) == ("run", 5, "inductive")
 
 
 @pytest.mark.parametrize(

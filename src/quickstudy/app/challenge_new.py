@@ -69,6 +69,7 @@ def check(name: str) -> int:
     """Say what is in it."""
     from quickstudy.challenge import suite
     from quickstudy.challenge.check import opened
+    from quickstudy.challenge.describe import line_of
 
     if not name:
         for known, about in suite.shipped().items():
@@ -77,8 +78,8 @@ def check(name: str) -> int:
     found = suite.load(name)
     blocks = opened(found)
     print(f"{found.name}: {found.about}")
-    for block, line in zip(blocks, suite.lines_of(found), strict=True):
-        print(f"  {line}, by {block.metric}")
+    for block in blocks:
+        print(f"  {line_of(block)}, by {block.metric}")
     print(
         f"  a task may take {found.cpu:g} s of the processors and {found.wall:g} s of the clock, an entry "
         f"{found.memory:g} GB; it may train for {found.training:g} s of the processors a family"

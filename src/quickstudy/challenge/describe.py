@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quickstudy.challenge.check import Block
-from quickstudy.challenge.suite import Suite, lines_of
+from quickstudy.challenge.suite import Suite
 
 
 def description(suite: Suite, blocks: Sequence[Block], names: Sequence[str]) -> str:
@@ -17,7 +17,7 @@ def description(suite: Suite, blocks: Sequence[Block], names: Sequence[str]) -> 
         "its own classes, or its own curve, that are in no training task: answers must be learnt from its support. "
         + ("The answer to a query may depend on no other query." if suite.inductive else ""),
         "## Tasks",
-        "\n".join(f"- `{name}`: {line}" for name, line in zip(names, lines_of(suite), strict=True)),
+        "\n".join(f"- `{name}`: {line}" for name, line in zip(names, map(line_of, blocks), strict=True)),
         "## Files",
         "In the folder of each:",
         "- `train.csv`: training tasks, with the columns task, set (support or query), id, answer, and class, which is "
@@ -36,3 +36,11 @@ def description(suite: Suite, blocks: Sequence[Block], names: Sequence[str]) -> 
         "1; the score is the mean of the folders' means.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def line_of(block: Block) -> str:
+    """What is asked, in a line."""
+    tasks, spec = block.tasks, block.test.spec
+    ways, shots = ("-".join(map(str, dict.fromkeys(span))) for span in (block.way, block.shot))
+    way = f"{ways}-way, " if spec.kind == "classification" else ""
+    return f"{spec.name}: {tasks.episodes} tasks, {way}{shots} shots, {tasks.query} queries"

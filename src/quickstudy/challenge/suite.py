@@ -18,7 +18,6 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
@@ -190,10 +189,3 @@ def where(source: str, text: str, key: str | None, block: int | None = None) -> 
         elif key is not None and table == block and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
             return f"{source}, line {number}"
     return source if at is None else f"{source}, line {at}"
-
-
-def lines_of(suite: Suite) -> Iterable[str]:
-    """The suite in words, a line for each family."""
-    for block in suite.tasks:
-        ways, shots = ("-".join(map(str, dict.fromkeys(span))) for span in (block.ways, block.shots))
-        yield f"{block.family}: {block.episodes} tasks, {ways}-way, {shots} shots, {block.query} queries"
