@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from quickstudy.challenge import measure
+from quickstudy.challenge import measure, process
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.entry import Entry, enter
 from quickstudy.challenge.limits import PROC
@@ -143,7 +143,7 @@ HOSTILE = {
     "sleeps": ("import time; time.sleep(60)", "its time was over"),
     "computes for ever": ("while True: pass", "its time on the processors was over"),
     "ends": ("sys.exit(3)", "it ended with code 3"),
-    "raises": ("raise ValueError('no more')", "its last words: ValueError: no more"),
+    "raises": ("raise ValueError('no more')", "its last words: valueerror: no more"),
     "prints garbage": ("for _ in range(5000): print('garbage' * 10)", "lines that are no answers"),
     "eats memory": ("eaten = [bytes(10**6) + b'x' for _ in range(10**4)]", "memory"),
     "writes giant files": ("open('giant', 'wb').write(bytes(10**8))", ""),
@@ -173,7 +173,7 @@ def test_what_was_answered_before_a_deed_counts_and_all_are_gone_after_it(
     start = time.monotonic()
     told = judge(entry, wall=0.8 if "sleep" in body else 5.0, isolate=isolate)
     assert time.monotonic() - start < 15
-    assert why in (told["ended"] or "")
+    assert why in (told["ended"] or "").lower()
     assert told["ended"]
     assert told["answered"] == 1
     assert len(told["scores"]) == 4
@@ -252,3 +252,12 @@ while __import__("time").process_time() < until:
 """
     told = judge(program(body))
     assert all(steps[0][0] > 0.018 for steps in told["steps"][1:])
+
+
+def test_where_namespaces_cannot_be_used_limits_alone_hold_and_the_row_says_so(
+    judge: Judge, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "shown", lambda command: ["/nowhere/at/all"])
+    told = judge(program(GOOD))
+    assert told["isolation"] == {"network": False, "files": False, "processes": False}
+    assert told["answered"] == 4

@@ -31,7 +31,11 @@ def main() -> int:
     """Run the command and give its exit code."""
     want, command = json.loads(sys.argv[1]), sys.argv[2:]
     system = ctypes.CDLL(None, use_errno=True)
-    done = want["isolate"] and apart(system)
+    try:
+        done = want["isolate"] and apart(system)
+    except OSError as error:
+        tell(want["told"], {"unfurnished": str(error)})
+        return NO_PROGRAM
     control(system, PARENT_DIES, signal.SIGKILL)
     control(system, ADOPT, 1)  # so that whatever is started can be found below this process, and is gone with it
     child = os.fork()
@@ -41,6 +45,10 @@ def main() -> int:
     control(system, PARENT_DIES, signal.SIGKILL)
     try:
         root = furnished(system, want) if done else None
+    except OSError as error:
+        tell(want["told"], {"unfurnished": str(error)})
+        os._exit(NO_PROGRAM)
+    try:
         entry = os.fork() if done else 0
         if entry:
             os.close(want["told"])
@@ -53,23 +61,16 @@ def main() -> int:
 
 
 def apart(system: Any) -> bool:
-    """Leave the others' namespaces; False where the system does not let anyone."""
+    """Leave the others' namespaces; False where the system lets nobody, OSError where it lets nobody do more then."""
     user, group = os.geteuid(), os.getegid()
     flags = 0
     for flag in NEW.values():
         flags |= flag
     if not sys.platform.startswith("linux") or system.unshare(flags) != 0:
         return False
-    try:
-        for name, text in (
-            ("setgroups", "deny"),
-            ("uid_map", f"{INSIDE} {user} 1"),
-            ("gid_map", f"{INSIDE} {group} 1"),
-        ):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(text)
-    except OSError:
-        return False
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{INSIDE} {user} 1"), ("gid_map", f"{INSIDE} {group} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
     return True
 
 

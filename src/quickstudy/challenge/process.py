@@ -118,12 +118,21 @@ class Process:
             env={"PATH": os.defpath},
         )
         os.close(there)
-        for target in (self._listen, self._overhear, self._write):
-            threading.Thread(target=target, daemon=True).start()
+        self._lines, self._letters = queue.Queue(), queue.Queue()
+        self._threads = [
+            threading.Thread(target=target, daemon=True) for target in (self._listen, self._overhear, self._write)
+        ]
+        for thread in self._threads:
+            thread.start()
         with os.fdopen(here, encoding="utf-8") as told:
             for line in told:
                 self.isolation.update(json.loads(line))
+        if self.isolation.pop("unfurnished", None):  # some systems give namespaces, and let nobody use them
+            self._stop()
+            self._start(command, root, environment, False)
+            return
         if failed := self.isolation.pop("failed", None):
+            self._stop()
             raise UserError(f"{command[0]} cannot be started: {failed}.")
 
     def _listen(self) -> None:
@@ -215,13 +224,18 @@ class Process:
 
     def close(self) -> None:
         """End whatever still runs and take its home away."""
+        self._stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop(self) -> None:
         limits.end(self.process.pid)
         self.process.wait()
         self._letters.put(None)
+        for thread in self._threads:
+            thread.join(timeout=1)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             with contextlib.suppress(OSError, ValueError):
                 pipe(stream).close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def pipe(stream: IO[bytes] | None) -> IO[bytes]:
