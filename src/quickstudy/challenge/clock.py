@@ -7,9 +7,13 @@ how far the entry's own times can be trusted.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import platform
 import time
+from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -67,3 +71,12 @@ def _timed() -> float:
     start = time.thread_time()
     workload()
     return time.thread_time() - start
+
+
+def machine() -> dict[str, Any]:
+    """What rows say of the machine."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform()}

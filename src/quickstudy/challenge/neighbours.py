@@ -19,7 +19,9 @@ from quickstudy.inner import batch
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples
 
-Verdict = Literal["inductive", "uses neighbours", "rolls dice", "no answer"]
+Verdict = Literal["inductive", "uses neighbours", "answers no part", "rolls dice", "no answer"]
+BROKEN: tuple[Verdict, ...] = ("uses neighbours", "answers no part")
+"""What an inductive challenge does not allow."""
 TASKS, ALONE = 2, 6
 """Tasks that are asked again, and queries of each that are asked alone."""
 APART = 1e-3
@@ -48,7 +50,7 @@ def verdict(stranger: Stranger, block: Block, episodes: Sequence[Episode], seed:
         for part in parts(len(x), int(task.key)):
             found = answer(stranger, support, x, part)
             if found is None:
-                return "no answer"
+                return "no answer" if stranger.ended else "answers no part"
             if differ(before[part], found):
                 return "uses neighbours"
     return "inductive"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +12,7 @@ from torch import Tensor
 import quickstudy
 from quickstudy.challenge import areas, measure, neighbours
 from quickstudy.challenge.check import Block
-from quickstudy.challenge.clock import STANDARD, Reference, reference
+from quickstudy.challenge.clock import STANDARD, Reference, machine, reference
 from quickstudy.challenge.entry import Entry
 from quickstudy.challenge.process import Allowed, Process
 from quickstudy.challenge.stranger import Stranger
@@ -162,7 +161,7 @@ def summed(suite: Suite, entry: Entry, seed: int, blocks: list[dict[str, Any]]) 
         "version": quickstudy.__version__,
         "torch": torch.__version__,
         "created": measure.clock(),
-        "machine": {"cpu": platform.processor() or platform.machine(), "system": platform.platform()},
+        "machine": machine(),
         "tasks": sum(block["episodes"] for block in blocks),
         "score": together([block["score"] for block in blocks]),
         "area_by_examples": together([block["curve"]["area"] for block in blocks]),
@@ -170,7 +169,7 @@ def summed(suite: Suite, entry: Entry, seed: int, blocks: list[dict[str, Any]]) 
         "memory_mb": max(block["memory_mb"] for block in blocks),
         "training_s": sum(block["training_s"] for block in blocks),
         "inductive": suite.inductive,
-        "breaks_the_rules": suite.inductive and "uses neighbours" in verdicts,
+        "breaks_the_rules": suite.inductive and bool({*neighbours.BROKEN} & verdicts),
         "budget": {
             name: value for name, value in asdict(suite).items() if name in ("cpu", "wall", "memory", "training")
         },
