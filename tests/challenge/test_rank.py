@@ -51,7 +51,7 @@ def test_who_breaks_the_rules_or_has_no_timing_has_no_place() -> None:
     cheat, honest = row("cheat", [0.9] * 9, breaks_the_rules=True), row("honest", [0.5] * 9)
     found = rank([cheat, honest])
     assert [one.row["entry"] for one in found.ranked] == ["honest"]
-    assert found.left_out[0][1].startswith("its answers change with the other queries")
+    assert found.left_out[0][1].startswith("its answers depend on the other queries")
     honest["blocks"][0]["time"] = {"areas": None, "holds": False}
     assert "timing is void" in rank([honest], by="time").left_out[0][1]
 

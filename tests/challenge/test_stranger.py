@@ -235,6 +235,8 @@ middle = sum(ink) / len(ink)
 say(task=task, scores=[[float(one > middle)] + [0.5] * (message["way"] - 1) for one in ink])
 """
     assert judge(program(cheat), 1)["inductive"] == "uses neighbours"
+    shy = "if asked == 1: say(task=task, failed='one is too few')\nelse: say(task=task, labels=[0] * asked)"
+    assert judge(program(shy), 1)["inductive"] == "answers no part"
     dice = (
         "import random\nsay(task=task, scores=[[random.random() for _ in range(message['way'])] for _ in range(asked)])"
     )

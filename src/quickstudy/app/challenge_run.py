@@ -132,7 +132,7 @@ def remarks(row: dict[str, Any]) -> list[str]:
     found = []
     blocks = row["blocks"]
     if row["breaks_the_rules"]:
-        found.append("breaks the rules: its answers change with the other queries")
+        found.append("breaks the rules: its answers depend on the other queries")
     elif any(block["inductive"] == "rolls dice" for block in blocks):
         found.append("answers the same question in two ways, so nobody can say whether it looks at other queries")
     if ended := next((block for block in blocks if block["ended"]), None):

@@ -108,7 +108,7 @@ def check_same(rows: Sequence[dict[str, Any]]) -> None:
 def reason(row: dict[str, Any], by: str) -> str:
     """Why a row has no place; empty where it has one."""
     if row["breaks_the_rules"]:
-        return "its answers change with the other queries, and the challenge is inductive"
+        return "its answers depend on the other queries, and the challenge is inductive"
     if by == "examples" and any(block["curve"]["areas"] is None for block in row["blocks"]):
         return "it has no curve over examples"
     if by == "time" and not all(block["time"]["holds"] for block in row["blocks"]):
