@@ -13,6 +13,7 @@ import torch
 from quickstudy.challenge import wire
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.entry import enter
+from quickstudy.challenge.home import copy
 from quickstudy.challenge.inside import metadl
 from quickstudy.challenge.inside.__main__ import said
 from quickstudy.challenge.suite import Suite
@@ -208,3 +209,16 @@ def test_a_folder_that_is_no_entry_is_refused(tmp_path: Path, files: dict[str, s
 def test_regression_is_refused_in_words(small: Suite, blocks: list[Block], folder: Path) -> None:
     with pytest.raises(UserError, match="does images alone, and functions has none"):
         prepared(small, blocks[0], EXAMPLE)
+
+
+def test_links_in_a_folder_bring_nothing_of_the_host_along(tmp_path: Path) -> None:
+    (tmp_path / "solution.csv").write_text("labels")
+    folder = tmp_path / "entry"
+    folder.mkdir()
+    (folder / "model.py").write_text("class MyMetaLearner: pass\nclass MyLearner: pass\n")
+    (folder / "mine.csv").symlink_to(tmp_path / "solution.csv")
+    (folder / "endless.py").symlink_to("/dev/zero")
+    entry = enter(str(folder))
+    copy(entry.files[0], tmp_path / "home")
+    assert (tmp_path / "home/mine.csv").is_symlink()
+    assert (tmp_path / "home/model.py").is_file()

@@ -81,6 +81,7 @@ assert len(tasks) == 2 and tasks[0]["support"]["y"] == [0, 0, 1, 1, 2, 2], tasks
 assert len(tasks[0]["query"]["y"]) == 3 and len(tasks[0]["support"]["x"][0][0]) == 28
 assert "refused" in ask(ask="tasks", split="test")
 assert "refused" in ask(ask="tasks", count=10**9)
+assert "refused" in ask(ask="tasks", count=4000, way=20, shot=50, query=50)
 assert "refused" in ask(ask="solution")
 assert "refused" in ask(ask="batch", index=["a"])
 assert "spec" in hello and "seed" not in hello
@@ -145,6 +146,7 @@ HOSTILE = {
     "ends": ("sys.exit(3)", "it ended with code 3"),
     "raises": ("raise ValueError('no more')", "its last words: valueerror: no more"),
     "prints garbage": ("for _ in range(5000): print('garbage' * 10)", "lines that are no answers"),
+    "prints long lines": ("while True: print('x' * 3 * 10**7)", "its time"),
     "eats memory": ("eaten = [bytes(10**6) + b'x' for _ in range(10**4)]", "memory"),
     "writes giant files": ("open('giant', 'wb').write(bytes(10**8))", ""),
     "writes many files": (
@@ -171,7 +173,7 @@ def test_what_was_answered_before_a_deed_counts_and_all_are_gone_after_it(
     second = "\n".join(f"    {line}" for line in body.splitlines())
     entry = program(f"if task == 1:\n{second}\nsay(task=task, mean=[[0.1]] * asked)", before=f"mark = {os.getpid()}\n")
     start = time.monotonic()
-    told = judge(entry, wall=0.8 if "sleep" in body else 5.0, isolate=isolate)
+    told = judge(entry, wall=0.8 if "sleep" in body or "long" in deed else 5.0, isolate=isolate)
     assert time.monotonic() - start < 15
     assert why in (told["ended"] or "").lower()
     assert told["ended"]
@@ -253,7 +255,7 @@ while __import__("time").process_time() < until:
     pass
 """
     told = judge(program(body))
-    assert all(steps[0][0] > 0.018 for steps in told["steps"][1:])
+    assert sum(steps[0][0] for steps in told["steps"]) > 0.019 * 3, "that after the last answer is of another task"
 
 
 def test_where_namespaces_cannot_be_used_limits_alone_hold_and_the_row_says_so(

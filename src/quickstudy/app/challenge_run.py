@@ -24,6 +24,10 @@ ENTRIES are learners of the list, files with a learner of your own (mine.py), ru
 the MetaDL challenge, or command lines in quotes that speak JSON lines ("node mine.js")."""
 
 
+SHORT = 80
+"""Letters of a reason in the table."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Flags:
     """Who takes part in what."""
@@ -122,6 +126,11 @@ def cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
+def short(text: str) -> str:
+    """The beginning of a sentence; the row has all of it."""
+    return text if len(text) <= SHORT else f"{text[:SHORT].rstrip()} ..."
+
+
 def said(cell: dict[str, Any]) -> str:
     """A mean with its interval."""
     return "-" if cell["mean"] is None else output.score("", cell["mean"], cell["ci95"])
@@ -136,7 +145,9 @@ def remarks(row: dict[str, Any]) -> list[str]:
     elif any(block["inductive"] == "rolls dice" for block in blocks):
         found.append("answers the same question in two ways, so nobody can say whether it looks at other queries")
     if ended := next((block for block in blocks if block["ended"]), None):
-        found.append(f"{ended['tasks']}: {ended['answered']} of {ended['episodes']} tasks answered: {ended['ended']}")
+        found.append(
+            f"{ended['tasks']}: {ended['answered']} of {ended['episodes']} tasks answered: {short(ended['ended'])}"
+        )
     if wrong := next((block["wrong"][0] for block in blocks if block["wrong"]), ""):
         found.append(f"{sum(block['wrong_answers'] for block in blocks)} answers were none ({wrong})")
     if not all(block["time"]["holds"] for block in blocks):

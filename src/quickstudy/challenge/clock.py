@@ -19,7 +19,7 @@ import torch
 
 STANDARD = 0.0015
 """Seconds that the workload takes on the machine in whose seconds times are given."""
-ROUNDS = 15
+ROUNDS = 60
 MOST_DRIFT = 0.10
 
 

@@ -67,7 +67,8 @@ def _folder(path: Path, name: str) -> Entry:
     if not (path / MODEL).is_file():
         raise UserError(f"the entry {path} has neither {MODEL} nor {runs.CARD}. Put {MODEL} with {WANTED[0]} into it.")
     for file in sorted(path.rglob("*.py")):
-        parsed(file)
+        if file.is_file() and not file.is_symlink():
+            parsed(file)
     defined = {one.name for one in ast.walk(parsed(path / MODEL)) if isinstance(one, ast.ClassDef)}
     if missing := [one for one in WANTED if one not in defined]:
         raise UserError(f"{path / MODEL} does not define {' and '.join(missing)}, which an entry of MetaDL has.")
@@ -78,7 +79,7 @@ def parsed(file: Path) -> ast.Module:
     """The file's syntax; UserError, with the line, where it is no Python."""
     try:
         return ast.parse(file.read_bytes(), str(file))
-    except (SyntaxError, ValueError, OSError) as error:
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         said = error.msg if isinstance(error, SyntaxError) else error
         raise UserError(f"{file}{line}: this is no Python ({said}). Mend it and enter again.") from error

@@ -19,9 +19,9 @@ SYSTEM = (
 
 
 def copy(source: Path, target: Path) -> None:
-    """A file, or a folder with all that is in it."""
+    """A file, or a folder with all that is in it; links stay links, and lead nowhere from there."""
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".git"))
+        shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".git"))
     else:
         shutil.copy(source, target)
 

@@ -28,6 +28,8 @@ from quickstudy.errors import UserError
 CAGE = Path(__file__).with_name("cage.py")
 LONGEST = 2**26
 """Bytes of a line."""
+UNREAD = 8
+"""Lines that wait for being read; an entry that writes more has to wait."""
 NOISE = 1000
 """Lines that are no JSON object, after which nobody listens any more."""
 LOOK = 0.05
@@ -118,7 +120,7 @@ class Process:
             env={"PATH": os.defpath},
         )
         os.close(there)
-        self._lines, self._letters = queue.Queue(), queue.Queue()
+        self._lines, self._letters = queue.Queue(UNREAD), queue.Queue()
         self._threads = [
             threading.Thread(target=target, daemon=True) for target in (self._listen, self._overhear, self._write)
         ]
@@ -231,8 +233,10 @@ class Process:
         limits.end(self.process.pid)
         self.process.wait()
         self._letters.put(None)
-        for thread in self._threads:
-            thread.join(timeout=1)
+        until = time.monotonic() + 1
+        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < until:
+            with contextlib.suppress(queue.Empty):
+                self._lines.get(timeout=0.01)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             with contextlib.suppress(OSError, ValueError):
                 pipe(stream).close()

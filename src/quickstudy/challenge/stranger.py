@@ -157,16 +157,15 @@ class Stranger(Learner):
                 message = self.process.receive(start + self.seconds, until)
                 if message.get("task") != number:
                     continue  # what is left of an earlier one
-                seconds = self.process.cpu - start
+                self._counted = self.process.cpu
+                seconds = self._counted - start
                 if "failed" in message:
                     raise wire.WrongError(str(message["failed"])[:300])
                 found.append(Given(seconds, wire.answers(message, len(x), outputs, kind)))
                 if message.get("more") is not True:
                     break
-            self._counted = self.process.cpu
         except EndedError as error:
             self.ended = str(error)
         except wire.WrongError as error:
             self.wrong.append(f"task {number}: {error}")
-            self._counted = self.process.cpu
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -15,8 +16,8 @@ from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.tasks.base import Split, TaskFamily, WholeTasks, check_counts, check_room
 
-MOST = 4096
-"""Tasks of one request."""
+MOST, NUMBERS = 4096, 50_000_000
+"""Tasks, and numbers of their inputs, of one request."""
 
 
 def hello(suite: Suite, block: Block) -> dict[str, Any]:
@@ -69,6 +70,9 @@ class Teacher:
         if len(index) > MOST:
             raise UserError(f"so many tasks are too many at once; ask for at most {MOST}")
         check_room(self.family.spec, len(index), way=way, shot=shot, query=query)
+        ways = way if self.family.spec.kind == "classification" else 1
+        if len(index) * ways * (shot + query) * math.prod(self.family.spec.shape) > NUMBERS:
+            raise UserError(f"these tasks have more than {NUMBERS:,} numbers; ask for fewer at once")
         seed = int(message.get("seed", 0))
         return self.family.sample(split, index, way=way, shot=shot, query=query, seed=seed)
 
