@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from quickstudy.challenge import check
 from quickstudy.challenge.entry import Entry
@@ -96,3 +97,13 @@ def judge(small: Suite, blocks: list[check.Block]) -> Callable[..., dict[str, An
         return told
 
     return judged
+
+
+@pytest.fixture
+def data_of_ten_classes(tmp_path: Path) -> Path:
+    """Ten classes of pictures of one colour."""
+    for label in range(10):
+        (tmp_path / "data" / str(label)).mkdir(parents=True)
+        for number in range(12):
+            Image.new("RGB", (8, 8), (20 * label, 10 * number, 0)).save(tmp_path / f"data/{label}/{number}.png")
+    return tmp_path / "data"

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from quickstudy.challenge import wire
-from quickstudy.challenge.check import Block
+from quickstudy.challenge.check import Block, opened
 from quickstudy.challenge.entry import enter
 from quickstudy.challenge.home import copy
 from quickstudy.challenge.inside import metadl
 from quickstudy.challenge.inside.__main__ import said
-from quickstudy.challenge.suite import Suite
+from quickstudy.challenge.suite import Suite, read
 from quickstudy.challenge.teach import Teacher, hello
 from quickstudy.errors import UserError
 
@@ -222,3 +222,33 @@ def test_links_in_a_folder_bring_nothing_of_the_host_along(tmp_path: Path) -> No
     copy(entry.files[0], tmp_path / "home")
     assert (tmp_path / "home/mine.csv").is_symlink()
     assert (tmp_path / "home/model.py").is_file()
+
+
+def test_an_entry_gets_as_many_ways_and_shots_as_there_are(
+    small: Suite, data_of_ten_classes: Path, folder: Path
+) -> None:
+    """By default it asks for up to 20 of each."""
+    text = f"""
+name = "pictures"
+[[tasks]]
+family = "images:path={data_of_ten_classes}:size=8"
+ways = 2
+"""
+    (block,) = opened(read(text, "pictures"))
+    (folder / "entry").mkdir()
+    seen = """
+def meta_fit(self, meta_train_generator, meta_valid_generator):
+    train, valid = list(meta_train_generator(6)), list(meta_valid_generator(6))
+    assert {task.num_ways for task in train} == {5}
+    assert {task.num_ways for task in valid} == {2}
+    assert all(1 <= task.num_shots <= 11 for task in train + valid)
+    return MyLearner(14)
+MyMetaLearner.meta_fit = meta_fit
+"""
+    (folder / "entry/model.py").write_text(EXAMPLE.joinpath("model.py").read_text() + seen)
+    prepared(small, block, folder / "entry")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 20, 99])
+def test_the_largest_number_is_found(limit: int) -> None:
+    assert metadl.largest(20, lambda one: one <= limit) == min(limit, 20)

@@ -72,25 +72,13 @@ def test_a_suite_that_trains_on_its_test_is_refused_and_the_members_are_named() 
         check.check_apart(Family(), Family(), "mine.toml, line 8")  # type: ignore[arg-type]
 
 
-def test_a_leak_between_two_families_of_the_same_data_is_found(data_of_two_splits: Path) -> None:
-    root = data_of_two_splits
+def test_a_leak_between_two_families_of_the_same_data_is_found(data_of_ten_classes: Path) -> None:
+    root = data_of_ten_classes
     text = GOOD.replace('"glyphs"', f'"images:path={root}:size=8"').replace("ways = [2, 10]", "ways = 2")
     check.opened(suite.read(text, "mine"))
     leaky = suite.read(text.replace("ways = 2", f'ways = 2\ntrain = "images:path={root}:size=8:val=0:test=0"'), "mine")
     with pytest.raises(UserError, match="members of the test of images"):
         check.opened(leaky)
-
-
-@pytest.fixture
-def data_of_two_splits(tmp_path: Path) -> Path:
-    """Ten classes of pictures of one colour."""
-    from PIL import Image
-
-    for label in range(10):
-        (tmp_path / "data" / str(label)).mkdir(parents=True)
-        for number in range(12):
-            Image.new("RGB", (8, 8), (20 * label, 10 * number, 0)).save(tmp_path / f"data/{label}/{number}.png")
-    return tmp_path / "data"
 
 
 def test_the_hash_is_of_what_is_asked_not_of_what_is_said() -> None:

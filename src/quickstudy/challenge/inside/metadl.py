@@ -128,6 +128,7 @@ class Generators:
         self.train_classes = self.total_classes if batches else config["train"]["N"] or config["train"]["max_N"]
         self.train = self._batches if batches else lambda count: self._tasks("train", count)
         self.numbers = {"train": itertools.count(), "val": itertools.count()}
+        self._limits: dict[str, tuple[int, int]] = {}
 
     def valid(self, count: int) -> Iterator[metadl_api.Task]:
         """``count`` validation tasks; the same whenever they are asked for, as there."""
@@ -139,7 +140,28 @@ class Generators:
         for _ in range(count):
             way = config["N"] or self._random.randint(config["min_N"], config["max_N"] + 1)
             shot = config["k"] or self._random.randint(config["min_k"], config["max_k"] + 1)
-            yield self._task(split, int(way), int(shot), int(config["query_images_per_class"]))
+            query = int(config["query_images_per_class"])
+            most_ways, most_shots = self._most(split, config, query)
+            yield self._task(split, min(int(way), most_ways), min(int(shot), most_shots), query)
+
+    def _most(self, split: Split, config: dict[str, Any], query: int) -> tuple[int, int]:
+        """Ways and shots that there are, which may be fewer than an entry asks for: as there, it then gets those."""
+        if split not in self._limits:
+            ways, shots = (int(config[one] or config[most]) for one, most in (("N", "max_N"), ("k", "max_k")))
+            fewest = min(ways, int(config["N"] or config["min_N"]), 2)
+
+            def there(way: int, shot: int) -> bool:
+                try:
+                    self.family.sample(
+                        split, torch.zeros(1, dtype=torch.int64), way=way, shot=shot, query=query, seed=1
+                    )
+                except UserError:
+                    return False
+                return True
+
+            shot = largest(shots, lambda one: there(fewest, one))
+            self._limits[split] = largest(ways, lambda one: there(one, 1)), shot
+        return self._limits[split]
 
     def _task(self, split: Split, way: int, shot: int, query: int) -> metadl_api.Task:
         index = torch.tensor([next(self.numbers[split])])
@@ -161,3 +183,12 @@ class Generators:
             rows = [self._whole[int(number)].x for number in chosen]
             x = torch.stack([row[self._random.randint(len(row))] for row in rows])
             yield images(x), torch.from_numpy(chosen).long()
+
+
+def largest(most: int, there: Callable[[int], bool]) -> int:
+    """The largest number up to ``most`` for which ``there`` holds, as it does for all smaller ones; 1 at least."""
+    low, high = 1, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if there(middle) else (low, middle - 1)
+    return low
