@@ -1,6 +1,7 @@
 """A small challenge, and programs that take part in it."""
 
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +74,7 @@ def program(tmp_path: Path) -> Callable[..., Entry]:
     """An entry that is a Python program: what it does for each task, with ``task`` and ``asked`` at hand."""
 
     def make(body: str, before: str = "", loop: str = LOOP) -> Entry:
-        file = tmp_path / "program.py"
+        file = tmp_path / f"program{uuid.uuid4().hex}.py"  # so that it can be told from those of other tests
         indented = "".join(f"    {line}\n" for line in body.strip().splitlines())
         file.write_text(LINES + before + loop + indented)
         return Entry(name="program", form="program", command=(sys.executable, "-S", file.name), files=(file,))

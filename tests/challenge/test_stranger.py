@@ -1,7 +1,6 @@
 """Programs that speak JSON lines are judged by the one evaluator."""
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from quickstudy.challenge import measure, process
+from quickstudy.challenge import measure, process, stranger
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.entry import Entry, enter
 from quickstudy.challenge.limits import PROC
@@ -171,7 +170,7 @@ def test_what_was_answered_before_a_deed_counts_and_all_are_gone_after_it(
 ) -> None:
     body, why = HOSTILE[deed]
     second = "\n".join(f"    {line}" for line in body.splitlines())
-    entry = program(f"if task == 1:\n{second}\nsay(task=task, mean=[[0.1]] * asked)", before=f"mark = {os.getpid()}\n")
+    entry = program(f"if task == 1:\n{second}\nsay(task=task, mean=[[0.1]] * asked)")
     start = time.monotonic()
     told = judge(entry, wall=0.8 if "sleep" in body or "long" in deed else 5.0, isolate=isolate)
     assert time.monotonic() - start < 15
@@ -180,7 +179,7 @@ def test_what_was_answered_before_a_deed_counts_and_all_are_gone_after_it(
     assert told["answered"] == 1
     assert len(told["scores"]) == 4
     assert not told["home"].parent.exists()
-    assert not [one for one in running() if str(told["home"]) in one or "program.py" in one]
+    assert not [one for one in running() if str(told["home"]) in one or entry.command[-1] in one]
 
 
 def running() -> list[str]:
@@ -219,11 +218,12 @@ links = [line.split(":")[0].strip() for line in links]
 host = [name for name in ("QUICKSTUDY_DATA", "QUICKSTUDY_CACHE", "SSH_AUTH_SOCK") if name in os.environ]
 say(task=task, failed=json.dumps([seen, len(others), links, written, os.listdir(".."), host, os.listdir(".")]))
 """
-    told = judge(program(body))
+    entry = program(body)
+    told = judge(entry)
     if not told["isolation"]["files"]:
         pytest.skip("this system has no namespaces for users")
     seen, others, links, written, parent, host, home = json.loads(told["wrong"][0].partition(": ")[2])
-    assert (seen, written, home) == ([], [], ["program.py"])
+    assert (seen, written, home) == ([], [], [entry.command[-1]])
     assert others <= 3
     assert links == ["lo"]
     assert parent == ["home"]
@@ -265,3 +265,10 @@ def test_where_namespaces_cannot_be_used_limits_alone_hold_and_the_row_says_so(
     told = judge(program(GOOD))
     assert told["isolation"] == {"network": False, "files": False, "processes": False}
     assert told["answered"] == 4
+
+
+def test_nobody_listens_to_answers_without_end(judge: Judge, program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stranger, "MOST_ANSWERS", 3)
+    told = judge(program("for _ in range(5): say(task=task, mean=[[0.0]] * asked, more=True)"))
+    assert [len(steps) for steps in told["steps"]] == [3] * 4
+    assert told["ended"] is None
