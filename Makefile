@@ -43,4 +43,5 @@ build-check: .venv/installed-dev
 	$(BIN)/python -m zipfile -l dist/*.whl > dist/contents
 	grep -q omniglot_vinyals.txt dist/contents
 	grep -q py.typed dist/contents
+	grep -q challenge/suites/sprint.toml dist/contents
 	grep -q weights/characters/weights.safetensors dist/contents

@@ -19,7 +19,7 @@ LAYERS = [
     {"trainer", "comparison", "packing"},
     {"estimator"},
     {"server"},
-    {"bench"},
+    {"bench", "challenge"},
     {"app"},
     {"__main__"},
 ]

@@ -34,6 +34,7 @@ VERBS = {
     "serve": ("quickstudy.app.serve", "models that learn over HTTP, and a page to try them on"),
     "keys": ("quickstudy.app.keys", "who may use the server"),
     "bench": ("quickstudy.app.bench", "meta-gradients beside other libraries; every learner at one budget"),
+    "challenge": ("quickstudy.app.challenge", "compete on how fast learners adapt; hold a challenge of your own"),
     "doctor": ("quickstudy.app.doctor", "what there is on this machine: versions, devices, data, caches"),
 }
 EXAMPLES = """\

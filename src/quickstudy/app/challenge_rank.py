@@ -1,0 +1,82 @@
+"""``quickstudy challenge rank``: rows of a challenge in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from quickstudy.app import output
+from quickstudy.app.challenge_run import said
+from quickstudy.app.flags import parse
+from quickstudy.errors import UserError
+
+DESCRIPTION = """Put rows of one challenge in order, and say which entries cannot be told apart: a paired bootstrap over
+the same tasks. ROWS are files, or folders of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """Which rows."""
+
+    rows: tyro.conf.Positional[tuple[Path, ...]]
+    """Files of rows, or folders with them."""
+    by: Literal["score", "examples", "time"] = "score"
+    """The final score, or the area under the curve by examples or by time."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """One JSON object."""
+
+
+def main(part: str, args: list[str]) -> int:
+    """Run the verb."""
+    flags = parse(Flags, args, prog="quickstudy challenge rank", description=DESCRIPTION)
+    from quickstudy.challenge.rank import apart, rank, read
+
+    ranking = rank([read(path) for path in files(flags.rows)], flags.by)
+    pairs = apart(ranking)
+    if flags.json:
+        output.print_json(
+            {
+                "by": flags.by,
+                "ranks": [
+                    {"entry": one.row["entry"], "mean": one.mean, "rank": list(one.place)} for one in ranking.ranked
+                ],
+                "differences": [pair._asdict() for pair in ranking.differences],
+                "not_told_apart": [[pair.first, pair.second] for pair in pairs],
+                "left_out": [{"entry": row["entry"], "why": why} for row, why in ranking.left_out],
+            }
+        )
+        return 0
+    heading = ["rank", "entry", "score", "area by examples", "area by time"]
+    names = ("score", "area_by_examples", "area_by_time")
+    output.print_table(
+        heading,
+        [
+            [
+                "-".join(map(str, dict.fromkeys(one.place))),
+                one.row["entry"],
+                *(said(one.row[name]) for name in names),
+            ]
+            for one in ranking.ranked
+        ],
+    )
+    for pair in pairs:
+        print(f"{pair.first} and {pair.second} cannot be told apart ({pair.mean:.3f} ± {pair.ci95:.3f})")
+    for row, why in ranking.left_out:
+        print(f"{row['entry']} has no place: {why}")
+    return 0
+
+
+def files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    """Those given, and those in folders."""
+    for path in paths:
+        if path.is_dir():
+            found = sorted(path.glob("*.json"))
+            if not found:
+                raise UserError(f"{path} has no rows. `quickstudy challenge run` makes them.")
+            yield from found
+        else:
+            yield path

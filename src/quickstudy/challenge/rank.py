@@ -1,0 +1,147 @@
+"""Who is ahead, and who cannot be told apart: paired bootstrap over the same tasks.
+
+Efron and Tibshirani (1993), "An Introduction to the Bootstrap". Units of each block are drawn with replacement, the
+same for all entries; half the width of a difference's interval is the distance within which 95 % of the drawn
+differences are of the one that was found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from quickstudy.challenge.run import FORMAT
+from quickstudy.comparison import places, told_apart
+from quickstudy.errors import UserError, unknown
+from quickstudy.evaluation import Difference
+
+DRAWS = 2000
+CRITERIA = {
+    "score": lambda block: block["scores"],
+    "examples": lambda block: block["curve"]["areas"],
+    "time": lambda block: block["time"]["areas"],
+}
+"""What a ranking can go by: a value for each task."""
+NEEDED = ("format", "challenge", "suite", "entry", "seed", "version", "blocks", "breaks_the_rules", "score")
+
+
+class Ranked(NamedTuple):
+    """A row in its place."""
+
+    row: dict[str, Any]
+    mean: float
+    place: tuple[int, int]
+    """Best and worst that the differences leave open."""
+
+
+class Ranking(NamedTuple):
+    """Rows from the best to the worst."""
+
+    ranked: list[Ranked]
+    differences: list[Difference]
+    """Of every pair, the better one first."""
+    left_out: list[tuple[dict[str, Any], str]]
+    """Rows that are not ranked, and why."""
+
+
+def read(path: Path | str) -> dict[str, Any]:
+    """The row in a file; UserError for what is none, or comes from a newer version."""
+    try:
+        row = json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is no row of a challenge ({error}). `quickstudy challenge run` makes them.") from error
+    if not isinstance(row, dict) or any(name not in row for name in NEEDED):
+        raise UserError(f"{path} is a JSON file, and no row of a challenge. Leave it out.")
+    if not isinstance(row["format"], int) or row["format"] > FORMAT:
+        raise UserError(
+            f"{path} has format {row['format']} (quickstudy {row['version']}), and this version reads up to {FORMAT}. "
+            f"Upgrade quickstudy."
+        )
+    return row
+
+
+def rank(rows: Sequence[dict[str, Any]], by: str = "score") -> Ranking:
+    """Rows of one challenge and seed from the best to the worst. UserError where they are not of the same tasks."""
+    if by not in CRITERIA:
+        raise unknown("criterion", by, CRITERIA)
+    check_same(rows)
+    counted, left_out = [], []
+    for row in rows:
+        why = reason(row, by)
+        if why:
+            left_out.append((row, why))
+        else:
+            counted.append(row)
+    names = [row["entry"] for row in counted]
+    if len({*names}) < len(names):
+        raise UserError("two rows are of entries with the same name. Give one of them another: run --name.")
+    drawn, means = resampled(counted, by)
+    order = sorted(range(len(counted)), key=lambda at: -means[at])
+    pairs = []
+    for first, second in combinations(order, 2):
+        mean = float(means[first] - means[second])
+        off = np.abs(drawn[first] - drawn[second] - mean)
+        pairs.append(Difference(names[first], names[second], mean, float(np.quantile(off, 0.95))))
+    spans = places([names[at] for at in order], pairs)
+    ranked = [Ranked(counted[at], float(means[at]), span) for at, span in zip(order, spans, strict=True)]
+    return Ranking(ranked, pairs, left_out)
+
+
+def check_same(rows: Sequence[dict[str, Any]]) -> None:
+    """UserError unless all rows are of the same tasks."""
+    if not rows:
+        raise UserError("there is nothing to rank. Give at least one row: challenge rank results/*.json")
+    told = {(row["suite"], row["seed"], tuple(block["manifest"] for block in row["blocks"])) for row in rows}
+    if len(told) > 1:
+        several = sorted({f"{row['challenge']} (seed {row['seed']}, quickstudy {row['version']})" for row in rows})
+        raise UserError(
+            f"these rows are of different tasks: {', '.join(several)}. Rank those of one challenge and seed."
+        )
+
+
+def reason(row: dict[str, Any], by: str) -> str:
+    """Why a row has no place; empty where it has one."""
+    if row["breaks_the_rules"]:
+        return "its answers depend on the other queries, and the challenge is inductive"
+    if by == "examples" and any(block["curve"]["areas"] is None for block in row["blocks"]):
+        return "it has no curve over examples"
+    if by == "time" and not all(block["time"]["holds"] for block in row["blocks"]):
+        return "its timing is void: the reference workload drifted by more than 10 %"
+    return ""
+
+
+def resampled(rows: Sequence[dict[str, Any]], by: str) -> tuple[np.ndarray, np.ndarray]:
+    """Means [rows, draws] over blocks of means over drawn units, and the means [rows] themselves."""
+    blocks = len(rows[0]["blocks"]) if rows else 0
+    drawn, means = np.zeros((len(rows), DRAWS)), np.zeros(len(rows))
+    for number in range(blocks):
+        values = np.stack([unit_means(row["blocks"][number], CRITERIA[by](row["blocks"][number])) for row in rows])
+        values = values[:, ~np.isnan(values).any(0)]
+        if not values.shape[1]:
+            continue
+        chosen = np.random.RandomState(number).randint(values.shape[1], size=(DRAWS, values.shape[1]))
+        counts = np.stack([np.bincount(each, minlength=values.shape[1]) for each in chosen])
+        drawn += values @ counts.T / values.shape[1] / blocks
+        means += values.mean(1) / blocks
+    return drawn, means
+
+
+def unit_means(block: dict[str, Any], values: Sequence[float | None]) -> np.ndarray:
+    """Of each unit, in the order of their ids; NaN where a unit has none."""
+    told = np.array([np.nan if value is None else value for value in values], dtype=float)
+    _, which = torch.tensor(block["unit_ids"][: len(told)]).unique(return_inverse=True)
+    there = ~np.isnan(told)
+    sums = np.bincount(which.numpy()[there], told[there], minlength=int(which.max()) + 1)
+    counts = np.bincount(which.numpy()[there], minlength=int(which.max()) + 1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def apart(ranking: Ranking) -> list[Difference]:
+    """Those pairs that cannot be told apart."""
+    return [pair for pair in ranking.differences if not told_apart(pair)]

@@ -1,0 +1,97 @@
+"""A submission for sealed tasks, judged by the same ``metric`` that is handed to hosts."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import quickstudy
+from quickstudy.challenge import measure, metric, run, seal
+from quickstudy.errors import UserError
+
+ID = "id"
+
+
+def table(path: Path) -> dict[str, list[str]]:
+    """Columns of a CSV file; UserError, with the line, for one that has not as many cells as columns."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a table ({error}). Expected CSV in UTF-8.") from error
+    if not rows:
+        raise UserError(f"{path} is empty. Expected a header, {ID},answer, and a row for each id.")
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(rows[0]):
+            raise UserError(
+                f"{path}, line {number} has {len(row)} cells and the header {len(rows[0])}. Mend that line."
+            )
+    return {name: [row[at] for row in rows[1:]] for at, name in enumerate(rows[0])}
+
+
+def judge(submission: Path, solution: Path, name: str = "") -> dict[str, Any]:
+    """The row of a submission. UserError for one that is not right, or a solution that is none."""
+    true = table(solution)
+    if missing := [column for column in seal.SOLUTION if column not in true]:
+        raise UserError(
+            f"{solution} has no column {', '.join(missing)}; it is no solution that `challenge seal` wrote."
+        )
+    manifest = read_manifest(solution.parent / "manifest.json")
+    try:
+        found = metric.judged(true, table(submission), ID)
+    except metric.ParticipantVisibleError as error:
+        raise UserError(f"{submission}: {error}") from error
+    blocks = [block_row(known, found[known["name"]], true) for known in manifest["blocks"]]
+    return {
+        "format": run.FORMAT,
+        "challenge": manifest["challenge"],
+        "suite": manifest["suite"],
+        "entry": name or submission.stem,
+        "form": "csv",
+        "seed": manifest["seed"],
+        "version": quickstudy.__version__,
+        "created": measure.clock(),
+        "tasks": sum(len(block["scores"]) for block in blocks),
+        "score": run.together([block["score"] for block in blocks]),
+        "breaks_the_rules": False,
+        "blocks": blocks,
+    }
+
+
+def block_row(known: dict[str, Any], tasks: list[tuple[str, str, float, float]], true: dict[str, list[str]]) -> Any:
+    """One block of the row, its tasks in the order of the plan: that of the solution is by id."""
+    scaled = torch.tensor([value for _, _, value, _ in tasks], dtype=torch.float64)
+    raw = torch.tensor([value for _, _, _, value in tasks], dtype=torch.float64)
+    units = torch.tensor([int(unit) for _, unit, _, _ in tasks])
+    return {
+        "tasks": known["tasks"],
+        "metric": known["metric"],
+        "manifest": known["manifest"],
+        "episodes": len(tasks),
+        "units": len(units.unique()),
+        "raw": measure.told(raw, units),
+        "score": measure.told(scaled, units),
+        "scores": measure.listed(scaled),
+        "unit_ids": units.tolist(),
+        "curve": {"points": [], "area": {"mean": None, "ci95": None}, "areas": None},
+        "time": {"area": {"mean": None, "ci95": None}, "areas": None, "holds": False},
+    }
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """What was sealed; UserError where it is not beside the solution, or of a newer version."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if found["format"] > seal.FORMAT:
+            raise UserError(f"{path} was sealed by quickstudy {found['version']}. Upgrade this one.")
+        if not all({"name", "tasks", "metric", "manifest"} <= {*block} for block in found["blocks"]):
+            raise KeyError("blocks")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path} is missing or damaged ({error}). Keep it beside the solution.") from error
+    return found

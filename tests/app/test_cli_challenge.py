@@ -1,0 +1,111 @@
+"""``quickstudy challenge``: hold one, enter it in each of its ways, and rank."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples/challenge"
+TINY = """
+name = "tiny"
+training = 9.0
+cpu = 5.0
+wall = 60.0
+examples = [1, 2]
+
+[[tasks]]
+family = "glyphs:classes=20"
+ways = [2, 3]
+query = 2
+episodes = 5
+"""
+Cli = Callable[..., Any]
+
+
+def test_a_bad_entry_is_named_and_the_others_go_on(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY)
+    program = f"python3 {EXAMPLES / 'nearest.py'}"
+    (tmp_path / "broken").mkdir()
+    answer = cli("challenge", "run", "tiny.toml", str(tmp_path / "broken"), program, "--json")
+    assert answer.code == 2, answer.err
+    assert "broken has neither model.py nor run.json" in answer.err
+    (row,) = json.loads(answer.out).values()
+    assert (row["form"], row["blocks"][0]["answered"]) == ("program", 5)
+    again = cli("challenge", "run", "tiny.toml", program, "--json")
+    assert again.code == 0
+    assert again.err == "", "what is there is not made again"
+    assert json.loads(again.out)["nearest"] == row
+    other = cli("challenge", "run", "tiny.toml", program, "--seed", "3", "--name", "other", "--json")
+    assert other.code == 0
+    ranking = cli("challenge", "rank", "runs/challenge/tiny")
+    assert ranking.code == 2
+    assert "these rows are of different tasks: tiny (seed 0" in ranking.err
+    ranking = cli("challenge", "rank", "runs/challenge/tiny/nearest.json", "--json")
+    assert json.loads(ranking.out)["ranks"][0]["rank"] == [1, 1]
+
+
+def test_a_run_takes_part(cli: Cli, tmp_path: Path, run: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY)
+    answer = cli("challenge", "run", "tiny.toml", str(run), "--json")
+    assert answer.code == 0, answer.err
+    (row,) = json.loads(answer.out).values()
+    assert (row["form"], row["blocks"][0]["answered"], row["blocks"][0]["inductive"]) == ("run", 5, "inductive")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "There are: new, check, run, rank, seal, score"),
+        (("runn",), "unknown part of challenge 'runn'. Did you mean run"),
+        (("run", "sprint"), "say who takes part"),
+        (("run", "sprnt", "nearest"), "unknown challenge 'sprnt'. Did you mean sprint"),
+        (("run", "no.toml", "nearest"), "the challenge no.toml cannot be read"),
+        (("run", "sprint", "nearest", "knn", "--name", "x"), "Run them one by one"),
+        (("check", "sprin"), "Did you mean sprint or scripts?"),
+        (("new", "mine.txt"), "must end in .toml"),
+        (("rank", "nothing.json"), "nothing.json is no row of a challenge"),
+        (("rank", "."), ". has no rows"),
+    ],
+)
+def test_what_is_not_right_is_said_in_one_line(cli: Cli, args: tuple[str, ...], said: str) -> None:
+    answer = cli("challenge", *args)
+    assert answer.code == 2
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_a_challenge_of_ones_own_is_a_file_of_ten_lines(cli: Cli, tmp_path: Path) -> None:
+    made = cli("challenge", "new", "mine.toml")
+    assert made.out == "mine.toml\n"
+    lines = [line for line in (tmp_path / "mine.toml").read_text().splitlines() if line.strip()]
+    assert len(lines) == 10
+    assert cli("challenge", "new", "mine.toml").code == 2
+    told = cli("challenge", "check", "mine.toml")
+    assert told.code == 0, told.err
+    assert "glyphs: 50 tasks, 2-10-way, 1-5 shots, 5 queries, by accuracy" in told.out
+    assert "sprint" in cli("challenge", "check").out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("mine.py", "x = (", "mine.py, line 1: this is no Python"),
+        (
+            "mine.py",
+            "import nothing_of_the_kind\n",
+            "mine.py, line 1: ModuleNotFoundError: No module named 'nothing_of",
+        ),
+        ("my-own.py", "x = 1\n", "cannot be imported under that name"),
+    ],
+)
+def test_a_file_that_cannot_take_part_is_named_with_its_line(
+    cli: Cli, tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / name).write_text(text)
+    answer = cli("challenge", "run", "tiny.toml", name)
+    assert answer.code == 2
+    assert said in answer.err
+    assert not (tmp_path / "runs/challenge").exists()

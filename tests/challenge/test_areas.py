@@ -1,0 +1,49 @@
+"""Scales and areas by closed forms."""
+
+import math
+
+import pytest
+import torch
+
+from quickstudy.challenge import areas
+from quickstudy.challenge.clock import Reference
+from quickstudy.errors import UserError
+
+
+def test_chance_is_0_and_the_best_1_whichever_is_larger() -> None:
+    error = areas.scale(torch.full((3,), 4.0), torch.full((3,), 1.0), "waves")
+    assert error(torch.tensor([4.0, 1.0, 2.5])).tolist() == [0.0, 1.0, 0.5]
+    share = areas.scale(torch.tensor([0.2, 0.5]), torch.ones(2), "drawings")
+    assert share(torch.tensor([0.6, 0.5])).tolist() == pytest.approx([0.5, 0.0])
+    assert share.of(1, 0.75) == pytest.approx(0.5)
+    with pytest.raises(UserError, match="chance is as good as the best in these tasks of waves"):
+        areas.scale(torch.ones(2), torch.ones(2), "waves")
+
+
+def test_a_score_that_grows_with_the_logarithm_of_examples_has_its_mean_as_area() -> None:
+    shots = [1, 2, 5, 10, 20]
+    values = torch.tensor([[math.log(shot) / math.log(20), 0.7] for shot in shots], dtype=torch.float64)
+    assert areas.by_examples(shots, values).tolist() == pytest.approx([0.5, 0.7])
+    assert areas.by_examples([1], values[:1]).tolist() == values[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("steps", "area"),
+    [
+        ([], 0.2),
+        ([(0.0001, 1.0)], 1.0),
+        ([(0.0316227766, 1.0)], 0.6),
+        ([(0.0316227766, 0.6), (0.177827941, 1.0)], 0.5 * 0.2 + 0.25 * 0.6 + 0.25 * 1.0),
+        ([(1.0, 1.0)], 0.2),
+    ],
+)
+def test_by_time_a_task_has_what_the_last_answer_has(steps: list[tuple[float, float]], area: float) -> None:
+    assert areas.by_time(steps, 0.2, budget=1.0) == pytest.approx(area)
+
+
+def test_a_drift_of_more_than_a_tenth_voids_the_timing_and_a_fast_machine_is_no_advantage() -> None:
+    assert Reference(0.001, 0.00109).holds
+    assert not Reference(0.001, 0.0012).holds
+    assert not Reference(0.0012, 0.001).holds
+    slow, fast = Reference(0.003, 0.003), Reference(0.0015, 0.0015)
+    assert 0.2 * slow.scale == pytest.approx(0.1 * fast.scale)

@@ -1,0 +1,100 @@
+"""An entry that is a learner learns from what the host draws, by the one loop, and answers as it does anywhere."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from quickstudy import learners, runs
+from quickstudy.challenge import wire
+from quickstudy.challenge.check import Block
+from quickstudy.challenge.entry import Entry
+from quickstudy.challenge.inside import learner
+from quickstudy.challenge.inside.host import Streamed
+from quickstudy.challenge.run import run
+from quickstudy.challenge.suite import Suite
+from quickstudy.challenge.teach import Teacher, hello
+from quickstudy.errors import UserError
+from quickstudy.inner import batch
+
+
+class Direct:
+    """A host in the same process."""
+
+    def __init__(self, block: Block) -> None:
+        self.teacher = Teacher(block.train)
+
+    def ask(self, what: str, **more: Any) -> Any:
+        answer = self.teacher({"ask": what} | json.loads(json.dumps(more)), True)
+        if "refused" in answer:
+            raise UserError(answer["refused"])
+        return json.loads(json.dumps(answer))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_streamed_tasks_are_those_of_the_family(small: Suite, blocks: list[Block], number: int) -> None:
+    block = blocks[number]
+    direct: Any = Direct(block)
+    family = Streamed(direct, json.loads(json.dumps(hello(small, block))))
+    assert family.spec == block.train.spec
+    size = {"way": 3, "shot": 2, "query": 2, "seed": 5}
+    here, there = (one.sample("train", torch.arange(3), **size) for one in (family, block.train))
+    for one, other in zip(batch.take(here, 1)[:2], batch.take(there, 1)[:2], strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert torch.equal(here.key, there.key)
+    assert len(family.tasks("train")) == len(block.train.tasks("train"))
+    assert torch.equal(family.tasks("train")[1].x, block.train.tasks("train")[1].x)
+    with pytest.raises(UserError, match="split is 'test'"):
+        family.sample("test", torch.arange(1), **size)
+
+
+@pytest.mark.parametrize("name", ["protonet", "cnp"])
+def test_a_learner_is_trained_on_them_and_answers(
+    small: Suite, blocks: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    block = blocks[name == "protonet"]
+    direct: Any = Direct(block)
+    answer = learner.prepare(direct, json.loads(json.dumps(hello(small, block))), "name", name)
+    task = batch.take(block.test.sample("test", torch.arange(1), way=3, shot=2, query=2, seed=0), 0)
+    kind = block.test.spec.kind
+    asked = {
+        "support": wire.examples(task.support, kind, True),
+        "query": {"x": wire.pack(task.query.x, True)},
+        "way": 3,
+    }
+    found = wire.answers(answer(asked), len(task.query.x), 3 if kind == "classification" else 1, kind)
+    with torch.no_grad():
+        run = learner.runs.load("run").learner()
+        own = run.predict(run.adapt(task.support), task.query.x, task.query.mask)
+    assert type(found) is type(own)
+    assert torch.allclose(found[0], own[0], atol=1e-5)
+
+
+def test_a_file_has_one_learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    text = "from quickstudy.learners.nearest import Nearest\n"
+    for name, more in (("none_at_all", ""), ("two_of_them", "class A(Nearest): pass\nclass B(Nearest): pass\n")):
+        (tmp_path / f"{name}.py").write_text(text + more)
+        with pytest.raises(UserError, match=f"{name}.py has {0 if not more else 2} learners"):
+            learner.named(f"{name}.py")
+    (tmp_path / "one_alone.py").write_text(text + "class A(Nearest): pass\n")
+    assert learners.learner_class(learner.named("one_alone.py")).__name__ == "A"
+
+
+def test_a_run_that_was_trained_on_what_is_asked_is_refused_and_the_classes_are_named(
+    small: Suite, blocks: list[Block], tmp_path: Path
+) -> None:
+    leaky = runs.Run(tmp_path / "leaky", "nearest", None, blocks[1].train.spec, {}, "1", frozenset({"?"}))
+    entry = Entry(name="leaky", form="run", command=("nobody",), run=leaky)
+    with pytest.raises(UserError, match="nobody cannot be started"):
+        run(small, blocks[1:], entry, 0, lambda line: None)
+    leaky = replace(leaky, members=frozenset({runs.digest("anna")}))
+    people: Any = SimpleNamespace(spec=blocks[1].test.spec, members=lambda split: frozenset({"anna", "ben"}))
+    with pytest.raises(UserError, match=r"was trained on 1 of the classes or units of glyphs:classes=20 \(anna"):
+        run(small, [blocks[1]._replace(test=people)], replace(entry, run=leaky), 0, lambda line: None)
