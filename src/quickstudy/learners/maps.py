@@ -1,0 +1,242 @@
+"""Gaussian processes over the gaits of a library: from scratch, on the average map, or with what tasks have in common.
+
+    y_o(x) = m_o(x) + sum over r of w_r L_or(x) + g_o(x) + e_o
+    w ~ N(0, I),   g_o ~ GP(0, s_o^2 k),   e_o ~ N(0, t_o^2),   k Matern 5/2 with one length l
+
+learner      m               L
+===========  ==============  ===========================================================================
+scratchgp    0               none
+averagemap   average map     none, and no g: nothing is taken from the support
+mapgp        average map     none: Cully, Clune, Tarapore, Mouret (2015), "Robots that can adapt like animals"
+taskgp       average map     the first principal components of training tasks over all gaits and outcomes together
+
+The average map is the mean of training tasks at each gait. With L what is felt of one gait says something of all
+outcomes of all others: the covariance between gaits is that of the training tasks. s, t, l, and how far L is to be
+trusted, are chosen in ``prepare``: of a grid, what makes the speed of other gaits most probable in training tasks,
+given a few strides; a task's own row has no part in the L that it is tried with. A gait that is not in the library is
+taken for the nearest that is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from quickstudy.errors import UserError
+from quickstudy.learners.base import Adapted, Gaussian, Learner, Traits, squared_distance
+from quickstudy.tasks import draw
+from quickstudy.tasks.base import Examples, Spec, WholeTasks
+
+PLACES = 2048
+"""Gaits that there is room for."""
+RANK = 40
+SHOTS = (3, 10)
+"""Strides that choose between settings: the mean over both."""
+ASKED = 64
+"""Gaits that are asked about then."""
+FOLDS = 4
+GRID = {"length": (1.0, 2.0, 4.0), "share": (0.3, 0.9), "noise": (0.3, 1.0), "trust": (1.0, 2.0)}
+"""Length l; share of what L leaves that is g, not e; times the size of what is left; times L."""
+LEAST = 1e-3
+"""Least variance of e, in standard units."""
+
+
+class Known(NamedTuple):
+    """What is known before the first stride."""
+
+    mean: Tensor
+    """[G, d] m."""
+    load: Tensor
+    """[G, d, rank] L."""
+    kernel: Tensor
+    """[d] s^2."""
+    noise: Tensor
+    """[d] t^2."""
+    length: Tensor
+    """[] l."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapConfig:
+    """Gaussian process over a library of gaits."""
+
+
+class TaskGP(Learner):
+    """What tasks have in common at every gait is the prior of a Gaussian process."""
+
+    traits: ClassVar[Traits] = Traits(kinds=("regression",), forms=("gaits",))
+    Config: ClassVar[type[Any]] = MapConfig
+    averages: ClassVar[bool] = True
+    rank: ClassVar[int] = RANK
+    adapts: ClassVar[bool] = True
+
+    def __init__(self, spec: Spec, config: MapConfig) -> None:
+        super().__init__(spec, config)
+        outputs = spec.outputs
+        self.register_buffer("places", torch.zeros(PLACES, math.prod(spec.shape)))
+        self.register_buffer("there", torch.zeros(PLACES, dtype=torch.bool))
+        self.register_buffer("mean", torch.zeros(PLACES, outputs))
+        self.register_buffer("load", torch.zeros(PLACES, outputs, self.rank))
+        self.register_buffer("kernel", torch.ones(outputs))
+        self.register_buffer("noise", torch.ones(outputs))
+        self.register_buffer("length", torch.ones(()))
+
+    def prepare(self, tasks: WholeTasks) -> None:
+        """Average map, components and settings, of training tasks that all have the same gaits."""
+        whole = list(tasks)
+        places = whole[0].x.flatten(1)
+        if any(one.x.shape != whole[0].x.shape or not torch.equal(one.x, whole[0].x) for one in whole):
+            raise UserError(f"{self.spec.name} has tasks of unlike gaits; maps need one library for all.")
+        if len(places) > PLACES:
+            raise UserError(f"{self.spec.name} has {len(places)} gaits; maps have room for {PLACES}.")
+        y = torch.stack([one.y for one in whole])
+        found = self._settled(places, y)
+        self.get_buffer("there").copy_(torch.arange(PLACES) < len(places))
+        for name, value in {"places": places, "mean": found.mean, "load": found.load}.items():
+            self.get_buffer(name).zero_()[: len(places)] = value
+        for name in ("kernel", "noise", "length"):
+            self.get_buffer(name).copy_(getattr(found, name))
+
+    def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
+        """The support's gaits and places, and the factorised covariance of all that was felt."""
+        return believe(self._known(), self._at(support.x), support)
+
+    def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Gaussian:
+        """Mean and std [n, d] for ``x`` [n, numbers]."""
+        return expect(self._known(), self._at(x), x.flatten(1), adapted)
+
+    @classmethod
+    def recipe(cls, spec: Spec) -> dict[str, Any]:
+        """Nothing is learnt by steps."""
+        return {"shot": 5, "query": 10, "tasks_per_step": 1, "steps": 0}
+
+    def _known(self) -> Known:
+        return Known(*(self.get_buffer(name) for name in Known._fields))
+
+    def _at(self, x: Tensor) -> Tensor:
+        """[n] places of the library's gaits that are nearest to ``x``."""
+        x = torch.nan_to_num(x.flatten(1))
+        far = squared_distance(x, self.get_buffer("places").to(x.dtype))
+        return torch.where(self.get_buffer("there"), far, torch.finfo(far.dtype).max).argmin(-1)
+
+    def _settled(self, places: Tensor, y: Tensor) -> Known:
+        """Of all settings the one with the most probable answers, with all tasks in its map."""
+        tries = list(self._tries(places, y))
+        chosen = min(tries, key=lambda tried: tried[0])[1] if tries else (1.0, 0.0, 1.0, 1.0)
+        return with_settings(*self._map(y), *chosen)
+
+    def _map(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """m [G, d], L [G, d, rank] and the variance [d] that both leave, of tasks ``y`` [C, G, d]."""
+        mean = y.mean(0) if self.averages else torch.zeros_like(y[0])
+        rest = (y - mean).flatten(1)
+        if self.rank == 0:
+            return mean, mean.new_zeros(*mean.shape, 0), rest.unflatten(1, mean.shape).square().mean((0, 1))
+        rank = min(self.rank, len(y) - 1)
+        _, size, right = torch.linalg.svd(rest.double(), full_matrices=False)
+        load = (right[:rank].T * size[:rank] / len(y) ** 0.5).float().unflatten(0, mean.shape)
+        load = torch.nn.functional.pad(load, (0, self.rank - rank))
+        # what other tasks' components leave of a task, which its own would hide
+        half = torch.arange(len(y)) % 2 == 0
+        other = torch.linalg.svd(rest[half].double(), full_matrices=False)[2][:rank].float()
+        gone = rest[~half] - rest[~half] @ other.T @ other
+        return mean, load, gone.unflatten(1, mean.shape).square().mean((0, 1))
+
+    def _tries(self, places: Tensor, y: Tensor) -> Iterator[tuple[float, tuple[float, ...]]]:
+        """Error and setting, for every setting of the grid that means anything here."""
+        if not self.adapts or len(y) < 2 * FOLDS:
+            return
+        grid = {**GRID, **({"trust": (1.0,)} if self.rank == 0 else {})}
+        folds = [torch.arange(len(y)) % FOLDS == fold for fold in range(FOLDS)]
+        maps = [self._map(y[~fold]) for fold in folds]
+        for setting in product(*grid.values()):
+            found = [tried(with_settings(*maps[at], *setting), places, y[fold]) for at, fold in enumerate(folds)]
+            yield float(torch.cat(found).mean()), setting
+
+
+class MapGP(TaskGP):
+    """A Gaussian process on the average map."""
+
+    rank = 0
+
+
+class ScratchGP(MapGP):
+    """A Gaussian process that knows nothing but how smooth outcomes are."""
+
+    averages = False
+
+
+class AverageMap(MapGP):
+    """What training tasks felt on average, whatever the support."""
+
+    adapts = False
+
+
+def with_settings(
+    mean: Tensor, load: Tensor, rest: Tensor, length: float, share: float, noise: float, trust: float
+) -> Known:
+    """Map and settings together; ``rest`` [d] is the variance that the map leaves."""
+    kernel = noise * share * rest
+    return Known(mean, trust * load, kernel, noise * (1 - share) * rest + LEAST, mean.new_tensor(length))
+
+
+def tried(known: Known, places: Tensor, y: Tensor) -> Tensor:
+    """[shots x C] negative log-likelihood of the first outcome of other gaits, of tasks ``y`` [C, G, d]."""
+    order = draw.order(torch.arange(len(y)), len(places), "map")
+    asked = order[:, -min(ASKED, len(places) // 2) :]
+
+    def one(support: Examples, at: Tensor, asked: Tensor, y: Tensor) -> Tensor:
+        found = expect(known, asked, places[asked], believe(known, at, support))
+        return Gaussian(found.mean[:, :1], found.std[:, :1]).nll(y[:, :1]).mean()
+
+    task = torch.arange(len(y)).unsqueeze(1)
+    rows = []
+    for shot in SHOTS:
+        at = order[:, : min(shot, len(places) // 2)]
+        support = Examples(places[at], y[task, at], torch.ones(at.shape, dtype=torch.bool))
+        rows.append(vmap(one)(support, at, asked, y[task, asked]))
+    return torch.cat(rows)
+
+
+def believe(known: Known, at: Tensor, support: Examples) -> Adapted:
+    """State of a process that has felt ``support``, whose gaits are at places ``at`` [K] of the library."""
+    mask = support.mask
+    x = torch.where(mask.unsqueeze(-1), support.x.flatten(1), 0)
+    outputs = known.mean.shape[1]
+    here = mask.repeat_interleave(outputs)
+    load = torch.where(here.unsqueeze(-1), known.load[at].flatten(0, 1).to(x.dtype), 0)
+    alike = matern(x, x, known.length)
+    own = torch.eye(outputs, dtype=x.dtype, device=x.device) * known.kernel
+    covariance = load @ load.T + torch.kron(alike, own) * (here.unsqueeze(-1) & here)
+    covariance = covariance + torch.where(here, known.noise.repeat(len(x)), 1).diag()
+    rest = torch.where(mask.unsqueeze(-1), support.y - known.mean[at], 0).flatten()
+    factor, _ = torch.linalg.cholesky_ex(covariance)
+    weights = torch.cholesky_solve(rest.unsqueeze(-1), factor).squeeze(-1)
+    return {"x": x, "load": load, "factor": factor, "weights": weights, "mask": mask}
+
+
+def expect(known: Known, at: Tensor, x: Tensor, state: Adapted) -> Gaussian:
+    """Mean and std [n, d] of gaits ``x`` [n, numbers] at places ``at`` [n] of the library."""
+    x = torch.nan_to_num(x)
+    outputs = known.mean.shape[1]
+    load = known.load[at].to(x.dtype)
+    alike = matern(x, state["x"], known.length) * state["mask"]
+    own = torch.eye(outputs, dtype=x.dtype, device=x.device) * known.kernel
+    cross = (load @ state["load"].T).flatten(0, 1) + torch.kron(alike, own)
+    mean = known.mean[at] + (cross @ state["weights"]).unflatten(0, (len(x), outputs))
+    white = torch.linalg.solve_triangular(state["factor"], cross.T, upper=False)
+    before = load.square().sum(-1) + known.kernel
+    variance = before - white.square().sum(0).unflatten(0, (len(x), outputs))
+    return Gaussian(mean, (variance.clamp(min=0) + known.noise).sqrt())
+
+
+def matern(a: Tensor, b: Tensor, length: Tensor) -> Tensor:
+    """[n, m] Matern 5/2 of ``a`` [n, p] and ``b`` [m, p]."""
+    far = (5 * squared_distance(a, b).clamp(min=0)).sqrt() / length
+    return (1 + far + far.square() / 3) * torch.exp(-far)
