@@ -120,7 +120,7 @@ def test_numbers_are_standard_on_training_grounds_and_nothing_of_the_others_is_i
     torch.testing.assert_close(y.std(0), torch.ones(9), atol=1e-3, rtol=0)
     other = Strides(simulated=True)
     other.table.outcomes[other._grounds["test"]] *= 10
-    torch.testing.assert_close(other._units, twin._units)
+    torch.testing.assert_close(other.units, twin.units)
 
 
 def test_whoever_knows_everything_is_as_good_as_the_oracle(twin: Strides) -> None:

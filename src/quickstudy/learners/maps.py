@@ -31,6 +31,7 @@ from torch.func import vmap
 
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Adapted, Gaussian, Learner, Traits, squared_distance
+from quickstudy.learners.coupled import identity
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples, Spec, WholeTasks
 
@@ -46,6 +47,8 @@ GRID = {"length": (1.0, 2.0, 4.0), "share": (0.3, 0.9), "noise": (0.3, 1.0), "tr
 """Length l; share of what L leaves that is g, not e; times the size of what is left; times L."""
 LEAST = 1e-3
 """Least variance of e, in standard units."""
+LINES, NEAR = 3, 3
+"""Lines along which near gaits are looked for, and how many on either side."""
 
 
 class Known(NamedTuple):
@@ -121,10 +124,21 @@ class TaskGP(Learner):
         return Known(*(self.get_buffer(name) for name in Known._fields))
 
     def _at(self, x: Tensor) -> Tensor:
-        """[n] places of the library's gaits that are nearest to ``x``."""
-        x = torch.nan_to_num(x.flatten(1))
-        far = squared_distance(x, self.get_buffer("places").to(x.dtype))
-        return torch.where(self.get_buffer("there"), far, torch.finfo(far.dtype).max).argmin(-1)
+        """[n] places of the library's gaits that ``x`` are, or that are near to them.
+
+        Looked for among those that are next to them on some straight lines: all distances would be millions.
+        """
+        x, places = torch.nan_to_num(x.flatten(1)), self.get_buffer("places").to(x.dtype)
+        lines = draw.normal(torch.arange(x.shape[1], device=x.device), LINES, "lines").to(x.dtype)
+        along = torch.where(self.get_buffer("there").unsqueeze(-1), places @ lines, torch.finfo(x.dtype).max)
+        ordered, order = along.T.contiguous().sort(-1)
+        found = torch.searchsorted(ordered, (x @ lines).T.contiguous())
+        beside = torch.arange(-NEAR, NEAR, device=x.device)
+        near = order.unsqueeze(1).expand(-1, len(x), -1).gather(-1, (found.unsqueeze(-1) + beside).clamp(0, PLACES - 1))
+        near = near.transpose(0, 1).flatten(1)
+        far = (places[near] - x.unsqueeze(1)).square().sum(-1)
+        far = torch.where(self.get_buffer("there")[near], far, torch.finfo(x.dtype).max)
+        return near.gather(-1, far.argmin(-1, keepdim=True)).squeeze(-1)
 
     def _settled(self, places: Tensor, y: Tensor) -> Known:
         """Of all settings the one with the most probable answers, with all tasks in its map."""
@@ -205,35 +219,39 @@ def tried(known: Known, places: Tensor, y: Tensor) -> Tensor:
 
 
 def believe(known: Known, at: Tensor, support: Examples) -> Adapted:
-    """State of a process that has felt ``support``, whose gaits are at places ``at`` [K] of the library."""
+    """Posterior after ``support``, whose gaits are at places ``at`` [K] of the library.
+
+    Given w the outcomes are apart: ``factor`` [d, K, K] of the covariance of each, and what follows from it; ``common``
+    [rank] is the mean of w, ``root`` [rank, rank] the factor of its precision.
+    """
     mask = support.mask
     x = torch.where(mask.unsqueeze(-1), support.x.flatten(1), 0)
-    outputs = known.mean.shape[1]
-    here = mask.repeat_interleave(outputs)
-    load = torch.where(here.unsqueeze(-1), known.load[at].flatten(0, 1).to(x.dtype), 0)
-    alike = matern(x, x, known.length)
-    own = torch.eye(outputs, dtype=x.dtype, device=x.device) * known.kernel
-    covariance = load @ load.T + torch.kron(alike, own) * (here.unsqueeze(-1) & here)
-    covariance = covariance + torch.where(here, known.noise.repeat(len(x)), 1).diag()
-    rest = torch.where(mask.unsqueeze(-1), support.y - known.mean[at], 0).flatten()
-    factor, _ = torch.linalg.cholesky_ex(covariance)
-    weights = torch.cholesky_solve(rest.unsqueeze(-1), factor).squeeze(-1)
-    return {"x": x, "load": load, "factor": factor, "weights": weights, "mask": mask}
+    alike = matern(x, x, known.length) * (mask.unsqueeze(-1) & mask)
+    noise = torch.where(mask, known.noise.unsqueeze(-1), 1)
+    factor, _ = torch.linalg.cholesky_ex(known.kernel.view(-1, 1, 1) * alike + torch.diag_embed(noise))
+    rest = torch.where(mask.unsqueeze(-1), support.y - known.mean[at], 0).T.unsqueeze(-1)
+    load = torch.where(mask.view(-1, 1, 1), known.load[at].to(x.dtype), 0).transpose(0, 1)
+    white_rest = torch.linalg.solve_triangular(factor, rest, upper=False)
+    white_load = torch.linalg.solve_triangular(factor, load, upper=False)
+    precision = identity(load.shape[-1], x) + (white_load.mT @ white_load).sum(0)
+    root, _ = torch.linalg.cholesky_ex(precision)
+    common = torch.cholesky_solve((white_load.mT @ white_rest).sum(0), root)
+    own = torch.linalg.solve_triangular(factor.mT, white_rest - white_load @ common, upper=True)
+    state = {"x": x, "mask": mask, "factor": factor, "load": white_load, "root": root}
+    return state | {"common": common.squeeze(-1), "own": own.squeeze(-1)}
 
 
 def expect(known: Known, at: Tensor, x: Tensor, state: Adapted) -> Gaussian:
     """Mean and std [n, d] of gaits ``x`` [n, numbers] at places ``at`` [n] of the library."""
-    x = torch.nan_to_num(x)
-    outputs = known.mean.shape[1]
+    alike = matern(torch.nan_to_num(x), state["x"], known.length) * state["mask"]
     load = known.load[at].to(x.dtype)
-    alike = matern(x, state["x"], known.length) * state["mask"]
-    own = torch.eye(outputs, dtype=x.dtype, device=x.device) * known.kernel
-    cross = (load @ state["load"].T).flatten(0, 1) + torch.kron(alike, own)
-    mean = known.mean[at] + (cross @ state["weights"]).unflatten(0, (len(x), outputs))
-    white = torch.linalg.solve_triangular(state["factor"], cross.T, upper=False)
-    before = load.square().sum(-1) + known.kernel
-    variance = before - white.square().sum(0).unflatten(0, (len(x), outputs))
-    return Gaussian(mean, (variance.clamp(min=0) + known.noise).sqrt())
+    mean = known.mean[at] + load @ state["common"] + known.kernel * (alike @ state["own"].T)
+    cross = known.kernel.view(-1, 1, 1) * alike.T
+    white = torch.linalg.solve_triangular(state["factor"], cross, upper=False)
+    left = load.permute(1, 2, 0) - state["load"].mT @ white
+    wide = torch.linalg.solve_triangular(state["root"], left.transpose(0, 1).flatten(1), upper=False)
+    variance = known.kernel.unsqueeze(-1) - white.square().sum(1) + wide.square().sum(0).view(len(known.kernel), -1)
+    return Gaussian(mean, (variance.clamp(min=0).T + known.noise).sqrt())
 
 
 def matern(a: Tensor, b: Tensor, length: Tensor) -> Tensor:

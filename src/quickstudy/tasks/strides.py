@@ -54,6 +54,8 @@ class Choice(NamedTuple):
     """[T, G] in metres a second; 0 where the body falls."""
     cem: Tensor
     """[T, tries] best speed after each try of the cross-entropy method."""
+    still: Tensor
+    """[] a speed of 0, in standard units."""
 
 
 class Strides:
@@ -120,7 +122,7 @@ class Strides:
         return len(self.conditions.split("test", self.partition)) - len(self._grounds["test"])
 
     @cached_property
-    def _units(self) -> tuple[Tensor, Tensor]:
+    def units(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation [outcomes] over training grounds."""
         y = self.table.outcomes[self._grounds["train"]].flatten(0, 1).double()
         return y.mean(0).float(), y.std(0, correction=0).clamp(min=1e-6).float()
@@ -128,7 +130,7 @@ class Strides:
     @cached_property
     def _y(self) -> Tensor:
         """[C, G, outcomes] in standard units of the training grounds."""
-        mean, std = self._units
+        mean, std = self.units
         return (self.table.outcomes - mean) / std
 
     def sample(self, split: Split, index: Tensor, *, way: int, shot: int, query: int, seed: int) -> Task:
@@ -168,7 +170,13 @@ class Strides:
 
     def choice(self, units: Tensor) -> Choice:
         """What may be tried on grounds ``units`` [T]."""
-        return Choice(self.table.gaits, self._y[units], self.table.outcomes[units, :, 0], self.table.cem[units])
+        mean, std = self.units
+        speed = self.table.outcomes[units, :, 0]
+        return Choice(self.table.gaits, self._y[units], speed, self.table.cem[units], -mean[0] / std[0])
+
+    def grounds(self, split: Split) -> Tensor:
+        """Numbers of the grounds of a split, which are the units of its episodes."""
+        return self._grounds[check_split(self, split)]
 
     def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
         """Each [T]: ``speed_error``, in m/s, of the gaits that are chosen to go at ``COMMANDS``; ``nmse`` of the speed
@@ -193,7 +201,7 @@ class Strides:
         """[T] mean error of the speeds of the gaits that are chosen."""
         x = self.table.gaits.to(task.query.x).expand(len(task.unit), -1, -1)
         prediction = predict(x, x.new_ones(x.shape[:2], dtype=torch.bool))
-        mean, std = (value.to(x) for value in self._units)
+        mean, std = (value.to(x) for value in self.units)
         spread = prediction.std[..., 0] * std[0] if hasattr(prediction, "std") else torch.zeros_like(x[..., 0])
         speed, asked = self._asked(task)
         return _missed(prediction[0][..., 0] * std[0] + mean[0], spread, speed, asked)
