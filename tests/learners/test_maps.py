@@ -6,7 +6,18 @@ from torch import Tensor
 
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
-from quickstudy.learners.maps import AverageMap, Known, MapConfig, MapGP, ScratchGP, TaskGP, believe, expect, matern
+from quickstudy.learners.maps import (
+    LEAST,
+    AverageMap,
+    Known,
+    MapConfig,
+    MapGP,
+    ScratchGP,
+    TaskGP,
+    believe,
+    expect,
+    matern,
+)
 from quickstudy.tasks.base import Examples, WholeTasks
 
 SPEC = tasks.load("strides:simulated=true").spec
@@ -29,15 +40,17 @@ def test_without_components_it_is_a_gaussian_process() -> None:
     x, y = library().double(), torch.randn(40, 2, generator=torch.Generator().manual_seed(1)).double()
     zero = torch.zeros(40, 2, dtype=torch.float64)
     kernel, noise = torch.tensor([0.7, 1.5]).double(), torch.tensor([0.1, 0.3]).double()
-    known = Known(zero, zero.new_zeros(40, 2, 0), kernel, noise, torch.tensor(2.0).double())
+    known = Known(
+        zero, zero.new_zeros(40, 2, 0), kernel, noise, torch.tensor(2.0).double(), torch.tensor(1e12).double()
+    )
     state = believe(known, torch.arange(10), some(x[:10], y[:10]))
     found = expect(known, torch.arange(10, 40), x[10:], state)
     for o in range(2):
         own = gp.kernels.ConstantKernel(float(kernel[o]), "fixed") * gp.kernels.Matern(2.0, "fixed", nu=2.5)
-        theirs = gp.GaussianProcessRegressor(own, alpha=float(noise[o]), optimizer=None).fit(x[:10], y[:10, o])
+        theirs = gp.GaussianProcessRegressor(own, alpha=float(noise[o]) + LEAST, optimizer=None).fit(x[:10], y[:10, o])
         mean, std = theirs.predict(x[10:], return_std=True)
         torch.testing.assert_close(found.mean[:, o], torch.from_numpy(mean))
-        torch.testing.assert_close(found.std[:, o].square() - noise[o], torch.from_numpy(std**2))
+        torch.testing.assert_close(found.std[:, o].square() - noise[o] - LEAST, torch.from_numpy(std**2))
 
 
 def test_components_are_a_covariance_between_gaits_and_outcomes() -> None:
@@ -47,16 +60,30 @@ def test_components_are_a_covariance_between_gaits_and_outcomes() -> None:
     load = torch.randn(6, 2, 3, generator=generator).double()
     mean = torch.randn(6, 2, generator=generator).double()
     kernel, noise = torch.tensor([0.5, 0.2]).double(), torch.tensor([0.05, 0.1]).double()
-    known = Known(mean, load, kernel, noise, torch.tensor(1.5).double())
+    known = Known(mean, load, kernel, noise, torch.tensor(1.5).double(), torch.tensor(1e12).double())
     flat = load.flatten(0, 1)
     joint = flat @ flat.T + torch.kron(matern(x, x, known.length), kernel.diag())
-    felt = joint[:6, :6] + noise.repeat(3).diag()
+    felt = joint[:6, :6] + (noise + LEAST).repeat(3).diag()
     y = torch.randn(3, 2, generator=generator).double()
     gain = torch.linalg.solve(felt, joint[:6, 6:]).T
     found = expect(known, torch.arange(3, 6), x[3:], believe(known, torch.arange(3), some(x[:3], y)))
     torch.testing.assert_close(found.mean.flatten(), mean[3:].flatten() + gain @ (y - mean[:3]).flatten())
     left = joint[6:, 6:] - gain @ joint[:6, 6:]
-    torch.testing.assert_close(found.std.flatten().square(), left.diagonal() + noise.repeat(3))
+    torch.testing.assert_close(found.std.flatten().square(), left.diagonal() + (noise + LEAST).repeat(3))
+
+
+def test_a_gait_that_was_tried_is_known_and_a_surprising_task_is_known_less() -> None:
+    x, y = library(30), 0.3 * torch.randn(30, 30, SPEC.outputs, generator=torch.Generator().manual_seed(5))
+    learner = MapGP(SPEC, MapConfig())
+    learner.prepare(whole(x, y))
+    learner.get_buffer("degrees").fill_(4.0)
+    felt = y[0, :5]
+    state = learner.adapt(some(x[:5], felt))
+    again = learner.predict(state, x[:5], torch.ones(5))
+    torch.testing.assert_close(again.mean, felt, atol=0.05, rtol=0)
+    others = [learner.predict(learner.adapt(some(x[:5], far * felt)), x[5:], torch.ones(25)).std for far in (1, 5)]
+    assert again.std.mean() < 0.5 * others[0].mean()
+    assert (others[1] > 3 * others[0]).all()
 
 
 def test_what_tasks_have_in_common_is_found_again() -> None:

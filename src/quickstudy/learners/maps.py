@@ -1,7 +1,8 @@
 """Gaussian processes over the gaits of a library: from scratch, on the average map, or with what tasks have in common.
 
-    y_o(x) = m_o(x) + sum over r of w_r L_or(x) + g_o(x) + e_o
-    w ~ N(0, I),   g_o ~ GP(0, s_o^2 k),   e_o ~ N(0, t_o^2),   k Matern 5/2 with one length l
+    y_o(x) = m_o(x) + sum over r of w_r L_or(x) + g_o(x) + e_o(x)
+    w ~ N(0, v I),   g_o ~ GP(0, v s_o^2 k),   e_o(x) ~ N(0, v t_o^2),   k Matern 5/2 with one length l
+    v ~ inverse gamma of n degrees and mean near 1
 
 learner      m               L
 ===========  ==============  ===========================================================================
@@ -11,10 +12,14 @@ mapgp        average map     none: Cully, Clune, Tarapore, Mouret (2015), "Robot
 taskgp       average map     the first principal components of training tasks over all gaits and outcomes together
 
 The average map is the mean of training tasks at each gait. With L what is felt of one gait says something of all
-outcomes of all others: the covariance between gaits is that of the training tasks. s, t, l, and how far L is to be
-trusted, are chosen in ``prepare``: of a grid, what makes the speed of other gaits most probable in training tasks,
-given a few strides; a task's own row has no part in the L that it is tried with. A gait that is not in the library is
-taken for the nearest that is.
+outcomes of all others: the covariance between gaits is that of the training tasks. e is what a gait has for its own: a
+gait that is tried again feels the same. v is how much a task differs from the average at all, which its first strides
+tell (a Student-t process: Shah, Wilson, Ghahramani 2014, "Student-t Processes as Alternatives to Gaussian Processes");
+answers are given as normal, with that variance.
+
+s, t, l and n are chosen in ``prepare``: of a grid, what makes the speed of other gaits most probable in training tasks,
+given a few strides. The tasks that it is tried on have no part in its map, and are unlike those that have. A gait that
+is not in the library is taken for one near it that is.
 """
 
 from __future__ import annotations
@@ -43,10 +48,10 @@ SHOTS = (3, 10)
 ASKED = 64
 """Gaits that are asked about then."""
 FOLDS = 4
-GRID = {"length": (1.0, 2.0, 4.0), "share": (0.3, 0.9), "noise": (0.3, 1.0), "trust": (1.0, 2.0)}
-"""Length l; share of what L leaves that is g, not e; times the size of what is left; times L."""
+GRID = {"length": (2.0, 4.0, 8.0), "share": (0.3, 0.9), "noise": (0.3, 1.0, 3.0), "degrees": (4.0, 100.0)}
+"""Length l; share of what L leaves that is g, not e; times the size of what is left; degrees n."""
 LEAST = 1e-3
-"""Least variance of e, in standard units."""
+"""Variance of two strides of one gait, in standard units."""
 LINES, NEAR = 3, 3
 """Lines along which near gaits are looked for, and how many on either side."""
 
@@ -64,6 +69,8 @@ class Known(NamedTuple):
     """[d] t^2."""
     length: Tensor
     """[] l."""
+    degrees: Tensor
+    """[] n."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +97,7 @@ class TaskGP(Learner):
         self.register_buffer("kernel", torch.ones(outputs))
         self.register_buffer("noise", torch.ones(outputs))
         self.register_buffer("length", torch.ones(()))
+        self.register_buffer("degrees", torch.full((), 100.0))
 
     def prepare(self, tasks: WholeTasks) -> None:
         """Average map, components and settings, of training tasks that all have the same gaits."""
@@ -104,12 +112,13 @@ class TaskGP(Learner):
         self.get_buffer("there").copy_(torch.arange(PLACES) < len(places))
         for name, value in {"places": places, "mean": found.mean, "load": found.load}.items():
             self.get_buffer(name).zero_()[: len(places)] = value
-        for name in ("kernel", "noise", "length"):
+        for name in ("kernel", "noise", "length", "degrees"):
             self.get_buffer(name).copy_(getattr(found, name))
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """The support's gaits and places, and the factorised covariance of all that was felt."""
-        return believe(self._known(), self._at(support.x), support)
+        given = support if self.adapts else support._replace(mask=torch.zeros_like(support.mask))
+        return believe(self._known(), self._at(support.x), given)
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Gaussian:
         """Mean and std [n, d] for ``x`` [n, numbers]."""
@@ -130,12 +139,14 @@ class TaskGP(Learner):
         """
         x, places = torch.nan_to_num(x.flatten(1)), self.get_buffer("places").to(x.dtype)
         lines = draw.normal(torch.arange(x.shape[1], device=x.device), LINES, "lines").to(x.dtype)
-        along = torch.where(self.get_buffer("there").unsqueeze(-1), places @ lines, torch.finfo(x.dtype).max)
-        ordered, order = along.T.contiguous().sort(-1)
-        found = torch.searchsorted(ordered, (x @ lines).T.contiguous())
         beside = torch.arange(-NEAR, NEAR, device=x.device)
-        near = order.unsqueeze(1).expand(-1, len(x), -1).gather(-1, (found.unsqueeze(-1) + beside).clamp(0, PLACES - 1))
-        near = near.transpose(0, 1).flatten(1)
+        beside_them = []
+        for line in lines.unbind(1):
+            along = torch.where(self.get_buffer("there"), places @ line, torch.finfo(x.dtype).max)
+            ordered, order = along.sort()
+            found = torch.searchsorted(ordered, x @ line).unsqueeze(-1) + beside
+            beside_them.append(order[found.clamp(0, PLACES - 1)])
+        near = torch.cat(beside_them, -1)
         far = (places[near] - x.unsqueeze(1)).square().sum(-1)
         far = torch.where(self.get_buffer("there")[near], far, torch.finfo(x.dtype).max)
         return near.gather(-1, far.argmin(-1, keepdim=True)).squeeze(-1)
@@ -143,7 +154,7 @@ class TaskGP(Learner):
     def _settled(self, places: Tensor, y: Tensor) -> Known:
         """Of all settings the one with the most probable answers, with all tasks in its map."""
         tries = list(self._tries(places, y))
-        chosen = min(tries, key=lambda tried: tried[0])[1] if tries else (1.0, 0.0, 1.0, 1.0)
+        chosen = min(tries, key=lambda tried: tried[0])[1] if tries else (1.0, 0.0, 1.0, 1e6)
         return with_settings(*self._map(y), *chosen)
 
     def _map(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -166,10 +177,9 @@ class TaskGP(Learner):
         """Error and setting, for every setting of the grid that means anything here."""
         if not self.adapts or len(y) < 2 * FOLDS:
             return
-        grid = {**GRID, **({"trust": (1.0,)} if self.rank == 0 else {})}
-        folds = [torch.arange(len(y)) % FOLDS == fold for fold in range(FOLDS)]
+        folds = unlike(y)
         maps = [self._map(y[~fold]) for fold in folds]
-        for setting in product(*grid.values()):
+        for setting in product(*GRID.values()):
             found = [tried(with_settings(*maps[at], *setting), places, y[fold]) for at, fold in enumerate(folds)]
             yield float(torch.cat(found).mean()), setting
 
@@ -192,12 +202,22 @@ class AverageMap(MapGP):
     adapts = False
 
 
+def unlike(y: Tensor) -> list[Tensor]:
+    """Folds [C] bool of tasks ``y`` [C, G, d] that are as unlike the others as tasks to come may be: by where they are
+    along the two components in which tasks differ most."""
+    rest = (y - y.mean(0)).flatten(1)
+    along = torch.linalg.eigh((rest @ rest.T).double())[1][:, -2:]
+    rank = along.argsort(0).argsort(0) * FOLDS // len(y)
+    return [rank[:, which] == fold for which in range(2) for fold in range(FOLDS)]
+
+
 def with_settings(
-    mean: Tensor, load: Tensor, rest: Tensor, length: float, share: float, noise: float, trust: float
+    mean: Tensor, load: Tensor, rest: Tensor, length: float, share: float, noise: float, degrees: float
 ) -> Known:
     """Map and settings together; ``rest`` [d] is the variance that the map leaves."""
     kernel = noise * share * rest
-    return Known(mean, trust * load, kernel, noise * (1 - share) * rest + LEAST, mean.new_tensor(length))
+    own = noise * (1 - share) * rest
+    return Known(mean, load, kernel, own, mean.new_tensor(length), mean.new_tensor(degrees))
 
 
 def tried(known: Known, places: Tensor, y: Tensor) -> Tensor:
@@ -222,36 +242,44 @@ def believe(known: Known, at: Tensor, support: Examples) -> Adapted:
     """Posterior after ``support``, whose gaits are at places ``at`` [K] of the library.
 
     Given w the outcomes are apart: ``factor`` [d, K, K] of the covariance of each, and what follows from it; ``common``
-    [rank] is the mean of w, ``root`` [rank, rank] the factor of its precision.
+    [rank] is the mean of w, ``root`` [rank, rank] the factor of its precision, ``size`` is v.
     """
     mask = support.mask
     x = torch.where(mask.unsqueeze(-1), support.x.flatten(1), 0)
-    alike = matern(x, x, known.length) * (mask.unsqueeze(-1) & mask)
-    noise = torch.where(mask, known.noise.unsqueeze(-1), 1)
-    factor, _ = torch.linalg.cholesky_ex(known.kernel.view(-1, 1, 1) * alike + torch.diag_embed(noise))
+    alike = covariance(known, x, x, at, at) * (mask.unsqueeze(-1) & mask)
+    factor, _ = torch.linalg.cholesky_ex(alike + torch.where(mask, LEAST, 1.0).to(x.dtype).diag())
     rest = torch.where(mask.unsqueeze(-1), support.y - known.mean[at], 0).T.unsqueeze(-1)
     load = torch.where(mask.view(-1, 1, 1), known.load[at].to(x.dtype), 0).transpose(0, 1)
     white_rest = torch.linalg.solve_triangular(factor, rest, upper=False)
     white_load = torch.linalg.solve_triangular(factor, load, upper=False)
     precision = identity(load.shape[-1], x) + (white_load.mT @ white_load).sum(0)
     root, _ = torch.linalg.cholesky_ex(precision)
-    common = torch.cholesky_solve((white_load.mT @ white_rest).sum(0), root)
+    pull = (white_load.mT @ white_rest).sum(0)
+    common = torch.cholesky_solve(pull, root)
+    surprise = white_rest.square().sum() - (pull * common).sum()
+    size = (known.degrees + surprise) / (known.degrees + mask.sum() * len(factor))
     own = torch.linalg.solve_triangular(factor.mT, white_rest - white_load @ common, upper=True)
-    state = {"x": x, "mask": mask, "factor": factor, "load": white_load, "root": root}
-    return state | {"common": common.squeeze(-1), "own": own.squeeze(-1)}
+    state = {"x": x, "at": at, "mask": mask, "factor": factor, "load": white_load, "root": root}
+    return state | {"common": common.squeeze(-1), "own": own.squeeze(-1), "size": size}
 
 
 def expect(known: Known, at: Tensor, x: Tensor, state: Adapted) -> Gaussian:
     """Mean and std [n, d] of gaits ``x`` [n, numbers] at places ``at`` [n] of the library."""
-    alike = matern(torch.nan_to_num(x), state["x"], known.length) * state["mask"]
+    cross = covariance(known, state["x"], torch.nan_to_num(x), state["at"], at) * state["mask"].unsqueeze(-1)
     load = known.load[at].to(x.dtype)
-    mean = known.mean[at] + load @ state["common"] + known.kernel * (alike @ state["own"].T)
-    cross = known.kernel.view(-1, 1, 1) * alike.T
+    mean = known.mean[at] + load @ state["common"] + (cross * state["own"].unsqueeze(-1)).sum(1).T
     white = torch.linalg.solve_triangular(state["factor"], cross, upper=False)
     left = load.permute(1, 2, 0) - state["load"].mT @ white
     wide = torch.linalg.solve_triangular(state["root"], left.transpose(0, 1).flatten(1), upper=False)
-    variance = known.kernel.unsqueeze(-1) - white.square().sum(1) + wide.square().sum(0).view(len(known.kernel), -1)
-    return Gaussian(mean, (variance.clamp(min=0).T + known.noise).sqrt())
+    before = (known.kernel + known.noise).unsqueeze(-1)
+    variance = before - white.square().sum(1) + wide.square().sum(0).view(len(before), -1)
+    return Gaussian(mean, (state["size"] * (variance.clamp(min=0).T + LEAST)).sqrt())
+
+
+def covariance(known: Known, a: Tensor, b: Tensor, at: Tensor, other: Tensor) -> Tensor:
+    """[d, n, m] of g and e between gaits ``a`` [n, numbers] and ``b`` [m, numbers], at places ``at`` and ``other``."""
+    same = (at.unsqueeze(-1) == other).to(a.dtype)
+    return known.kernel.view(-1, 1, 1) * matern(a, b, known.length) + known.noise.view(-1, 1, 1) * same
 
 
 def matern(a: Tensor, b: Tensor, length: Tensor) -> Tensor:

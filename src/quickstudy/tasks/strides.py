@@ -144,11 +144,10 @@ class Strides:
         key = draw.keys(index, "strides", split, seed)
         turn = draw.bits(key, 1, "ground")[:, 0] if split == "train" else index.to(torch.int64)
         who = grounds[turn % len(grounds)]
-        order = draw.order(key, count, "gaits")
-        backwards = order.flip(-1)[:, : min(query, count - shot)]
+        rank = draw.bits(key, count, "gaits")  # from the front the support, from the back the query
         return Task(
-            support=self._examples(who, order[:, :shot]),
-            query=self._examples(who, backwards),
+            support=self._examples(who, rank.topk(shot, largest=False).indices),
+            query=self._examples(who, rank.topk(min(query, count - shot)).indices),
             classes=key.new_zeros((len(who), 0)),
             unit=who,
             key=key,
