@@ -48,6 +48,8 @@ SHOTS = (3, 10)
 ASKED = 64
 """Gaits that are asked about then."""
 FOLDS = 4
+KINDS = 12
+"""Components by which tasks are alike or not."""
 GRID = {"length": (2.0, 4.0, 8.0), "share": (0.3, 0.9), "noise": (0.3, 1.0, 3.0), "degrees": (4.0, 100.0)}
 """Length l; share of what L leaves that is g, not e; times the size of what is left; degrees n."""
 LEAST = 1e-3
@@ -181,7 +183,7 @@ class TaskGP(Learner):
         maps = [self._map(y[~fold]) for fold in folds]
         for setting in product(*GRID.values()):
             found = [tried(with_settings(*maps[at], *setting), places, y[fold]) for at, fold in enumerate(folds)]
-            yield float(torch.cat(found).mean()), setting
+            yield float(torch.stack([one.mean() for one in found]).mean()), setting  # each fold counts alike
 
 
 class MapGP(TaskGP):
@@ -203,12 +205,22 @@ class AverageMap(MapGP):
 
 
 def unlike(y: Tensor) -> list[Tensor]:
-    """Folds [C] bool of tasks ``y`` [C, G, d] that are as unlike the others as tasks to come may be: by where they are
-    along the two components in which tasks differ most."""
+    """Folds [C] bool of tasks ``y`` [C, G, d], each of tasks that are like one another and unlike the others.
+
+    Tasks to come are unlike those of training. Folds are the clusters of k-means on whitened principal components, so
+    that a rare difference counts as much as one that all have; the first centres are tasks far from one another.
+    """
     rest = (y - y.mean(0)).flatten(1)
-    along = torch.linalg.eigh((rest @ rest.T).double())[1][:, -2:]
-    rank = along.argsort(0).argsort(0) * FOLDS // len(y)
-    return [rank[:, which] == fold for which in range(2) for fold in range(FOLDS)]
+    size, along = torch.linalg.eigh((rest @ rest.T).double())
+    white = along[:, size.argsort(descending=True)[:KINDS]]
+    centres = white[white.square().sum(1).argmax()].unsqueeze(0)
+    while len(centres) < 2 * FOLDS:
+        centres = torch.cat([centres, white[torch.cdist(white, centres).amin(1).argmax()].unsqueeze(0)])
+    for _ in range(20):
+        nearest = torch.cdist(white, centres).argmin(1)
+        folds = [nearest == fold for fold in range(len(centres))]
+        centres = torch.stack([white[fold].mean(0) if fold.any() else centres[at] for at, fold in enumerate(folds)])
+    return [fold for fold in folds if fold.any() and (~fold).sum() > FOLDS]
 
 
 def with_settings(
