@@ -17,7 +17,7 @@ from quickstudy.control.trials import trials, tries_until
 from quickstudy.errors import UserError
 from quickstudy.learners import Learner
 from quickstudy.learners.base import Gaussian, Point
-from quickstudy.tasks.strides import Strides
+from quickstudy.tasks.robots.strides import Strides
 
 
 @pytest.fixture(scope="module")

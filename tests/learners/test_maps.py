@@ -6,7 +6,7 @@ from torch import Tensor
 
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
-from quickstudy.learners.maps import (
+from quickstudy.learners.robots.maps import (
     LEAST,
     AverageMap,
     Known,

@@ -10,11 +10,11 @@ from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Gaussian, Point
 from quickstudy.sim import bodies
-from quickstudy.tasks import strides_table
 from quickstudy.tasks.base import Predict, Task
-from quickstudy.tasks.strides import Strides
-from quickstudy.tasks.strides_conditions import OUTSIDE, TRAINED, held_joints, leaks
-from quickstudy.tasks.strides_table import SIZES, Size, all_conditions
+from quickstudy.tasks.robots import table as strides_table
+from quickstudy.tasks.robots.conditions import OUTSIDE, TRAINED, held_joints, leaks
+from quickstudy.tasks.robots.strides import Strides
+from quickstudy.tasks.robots.table import SIZES, Size, all_conditions
 
 TWIN = "strides:simulated=true"
 
@@ -82,7 +82,9 @@ def test_leaks_are_noticed() -> None:
 
 
 def test_a_family_with_a_leak_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quickstudy.tasks.strides.held_joints", lambda joints, partition: frozenset(range(joints)))
+    monkeypatch.setattr(
+        "quickstudy.tasks.robots.strides.held_joints", lambda joints, partition: frozenset(range(joints))
+    )
     with pytest.raises(AssertionError, match="breaks joint"):
         tasks.load(TWIN)
 
@@ -185,7 +187,7 @@ def test_strides_are_simulated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     pytest.importorskip("gymnasium", reason="the extra robots is not installed")
     monkeypatch.setenv("QUICKSTUDY_CACHE", str(tmp_path))
     tiny = Size(gaits=12, searches=1, tries=40, intact=12, damaged=2, outside=1, mixed=1, cem=40)
-    monkeypatch.setattr("quickstudy.tasks.strides.SMALL", tiny)
+    monkeypatch.setattr("quickstudy.tasks.robots.strides.SMALL", tiny)
     first = tasks.load("strides:small=true")
     assert isinstance(first, Strides)
     assert first.table.outcomes.shape == (12 + 12 + 3 + 6, 12, 9)

@@ -22,7 +22,7 @@ from quickstudy.control.acquisition import Rule
 from quickstudy.control.trials import trials, tries_until
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Learner
-from quickstudy.tasks.strides import Strides
+from quickstudy.tasks.robots.strides import Strides
 
 NEAR = 0.9
 """Share of what the cross-entropy method finds, for which tries are counted."""

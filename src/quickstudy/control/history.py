@@ -25,7 +25,7 @@ from quickstudy.errors import UserError, unknown
 from quickstudy.learners.base import Gaussian, Learner, Prediction
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples
-from quickstudy.tasks.strides import Strides
+from quickstudy.tasks.robots.strides import Strides
 
 FORMAT = 1
 

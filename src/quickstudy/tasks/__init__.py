@@ -69,7 +69,7 @@ FAMILIES = {
         "levels of a drug in one patient's blood after its doses (regression)",
     ),
     "strides": (
-        "quickstudy.tasks.strides:Strides",
+        "quickstudy.tasks.robots.strides:Strides",
         "a robot's strides on a ground it has not met: HalfCheetah, Ant, Go1 or your own body (regression)",
     ),
 }

@@ -3,8 +3,8 @@ feel like.
 
 An input is a gait, a few numbers from -1 to 1 (``sim/gaits.py``); the answer is what the body feels in one second of
 it, speed first (``sim/strides.py``), in standard units of the training grounds. Grounds are held out by what is wrong
-with them (``strides_conditions.py``), gaits come from one library, and everything was simulated once
-(``strides_table.py``). Held-out grounds on which no gait is known that goes forward are left out, and counted.
+with them (``conditions.py``), gaits come from one library, and everything was simulated once
+(``table.py``). Held-out grounds on which no gait is known that goes forward are left out, and counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 from quickstudy.errors import UserError, unknown
 from quickstudy.sim import bodies
 from quickstudy.sim.bodies import Body
-from quickstudy.tasks import draw, strides_twin
+from quickstudy.tasks import draw
 from quickstudy.tasks.base import (
     NINETY,
     Examples,
@@ -34,8 +34,9 @@ from quickstudy.tasks.base import (
     masked_mean,
 )
 from quickstudy.tasks.places import find, held, notice
-from quickstudy.tasks.strides_conditions import held_joints, leaks
-from quickstudy.tasks.strides_table import SIZES, SMALL, Table, all_conditions, table
+from quickstudy.tasks.robots import twin
+from quickstudy.tasks.robots.conditions import held_joints, leaks
+from quickstudy.tasks.robots.table import SIZES, SMALL, Table, all_conditions, table
 
 SOLVED = 0.2
 """Metres a second that a gait must go on a held-out ground for it to be asked about."""
@@ -75,13 +76,13 @@ class Strides:
         self.partition = partition
         made = None if simulated else body_named(body)
         self.body: Body | None = made
-        joints = strides_twin.JOINTS if made is None else made.joints
+        joints = twin.JOINTS if made is None else made.joints
         size = SMALL if small or made is None else SIZES.get(made.name, SIZES["go1"])
         self.conditions = all_conditions(len(joints), size)
         self.table: Table = (
-            strides_twin.simulated(self.conditions) if made is None else table(made, self.conditions, size, small)
+            twin.simulated(self.conditions) if made is None else table(made, self.conditions, size, small)
         )
-        self.outcomes = strides_twin.OUTCOMES if made is None else made.outcomes
+        self.outcomes = twin.OUTCOMES if made is None else made.outcomes
         options = {"body": (quote(body, "/\\ "), "cheetah"), "partition": (str(partition), "0")}
         name = "strides" + "".join(f":{option}={value}" for option, (value, usual) in options.items() if value != usual)
         flags = {"small": small, "simulated": simulated}

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from quickstudy.tasks import draw
-from quickstudy.tasks.strides_conditions import TRAINED, Conditions, numbers
-from quickstudy.tasks.strides_table import SMALL, Table
+from quickstudy.tasks.robots.conditions import TRAINED, Conditions, numbers
+from quickstudy.tasks.robots.table import SMALL, Table
 
 JOINTS = ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
 OUTCOMES = ("speed", "tilt", "bounce", *(f"motion {joint}" for joint in JOINTS))

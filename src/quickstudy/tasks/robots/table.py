@@ -25,7 +25,7 @@ from quickstudy.sim.gaits import Array
 from quickstudy.sim.strides import Ground
 from quickstudy.tasks.cached import tensors
 from quickstudy.tasks.places import cache_folder, progress
-from quickstudy.tasks.strides_conditions import Conditions, conditions, for_search
+from quickstudy.tasks.robots.conditions import Conditions, conditions, for_search
 
 VERSION = "1"
 EACH = 20
