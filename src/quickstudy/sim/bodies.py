@@ -1,8 +1,8 @@
 """Bodies that walk, in MuJoCo: HalfCheetah and Ant of gymnasium, the Unitree Go1, or an MJCF file of one's own.
 
 Motors become position servos, torque = k (target - angle) - d (speed of the joint), within the motor's own limit. The
-model steps by a hundredth of a second (Go1: by a two-hundredth) with MuJoCo's implicit integrator; contacts,
-springs and masses are the file's.
+model steps by a hundredth of a second with MuJoCo's implicit integrator; contacts, springs and masses are the file's.
+Go1's legs do not touch its body.
 
 A condition changes ground and body: friction, slope, bumps, payload, damping, and the strength of every joint.
 """
@@ -23,6 +23,8 @@ import numpy as np
 from quickstudy.errors import UserError
 from quickstudy.sim.gaits import Array, Gait, each_joint
 
+STEP = 0.01
+"""Seconds."""
 BUMPS = 60
 """Rows and columns of bumpy ground."""
 GO1_LEGS = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (9, 10, 11))
@@ -152,7 +154,7 @@ def go1(folder: Path) -> Body:
             f"there is no {path}, which the body go1 needs. Put the MJCF of Unitree's Go1 into robot_go1 in the folder "
             "that QUICKSTUDY_DATA names, or use --tasks strides:body=cheetah."
         )
-    return assembled("go1", path, gait=gait, step=0.005, servo=(60.0, 2.0), touches_itself=False)
+    return assembled("go1", path, gait=gait, servo=(60.0, 2.0), touches_itself=False)
 
 
 def of_file(path: Path) -> Body:
@@ -173,7 +175,6 @@ def assembled(
     servo: tuple[float, float] | None = None,
     frequency: tuple[float, float] = (1.0, 4.0),
     gait: Gait | None = None,
-    step: float = 0.01,
     touches_itself: bool = True,
 ) -> Body:
     """The body in the file at ``path``, its motors made servos: k is ``servo``'s, or ``stiffness`` times the largest
@@ -200,7 +201,7 @@ def assembled(
         motor.set_to_position(kp=float(k), kv=float(d))
         motor.ctrllimited, motor.forcelimited = False, True
         motor.forcerange[:] = [-limit, limit]
-    spec.option.timestep = step
+    spec.option.timestep = STEP
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a simulation that blows up shows it
     flatten(spec)
