@@ -55,3 +55,14 @@ def test_a_list_for_you_changes_with_what_is_rated(capsys: pytest.CaptureFixture
     assert all(len(items) == 5 for items in lists)
     assert len({tuple(items) for items in lists}) > 2
     assert capsys.readouterr().out.count(" because of ") == 20
+
+
+def test_a_robot_of_ones_own_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = example("own_robot").main
+    first = main(history=tmp_path / "history.json", tries=4)
+    more = main(history=tmp_path / "history.json", tries=9)
+    assert more >= first > 0
+    told = capsys.readouterr().out
+    assert "best of 4 tries" in told
+    assert "best of 9 tries" in told
+    assert told.count("m/s, trunk") == 8  # of nine tries one was lost

@@ -25,6 +25,7 @@ FAMILIES = {
     "doses": "pk:simulated=true",
     "glucose": "glucose:simulated=true",
     "ratings": "ratings:simulated=true",
+    "gaits": "strides:simulated=true",
     "ranking": "ratings:simulated=true:judge=ranking",
 }
 """One of each kind, for learners that take any form of input, and one of each form that has learners of its own."""

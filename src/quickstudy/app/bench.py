@@ -10,6 +10,7 @@ BENCHMARKS = {
     "speed": ("quickstudy.app.bench_speed", "meta-gradients here and in other libraries, on the same work"),
     "ladder": ("quickstudy.app.bench_ladder", "every learner trained at one budget, judged on the same episodes"),
     "folds": ("quickstudy.app.bench_folds", "learners trained and judged over several partitions of the same people"),
+    "trials": ("quickstudy.app.bench_trials", "a robot that finds a gait by trial and error, on grounds held out"),
     "pictures": ("quickstudy.app.bench_pictures", "fit and predict on drawings with other pens, on other paper"),
     "photos": ("quickstudy.app.bench_photos", "photographs learnt and looked at: how fast, in how much memory"),
     "tables": ("quickstudy.app.bench_tables", "real tables from a few rows, beside what people use for tables now"),

@@ -43,6 +43,7 @@ LEARNERS = {
     "cnaps": ("quickstudy.learners.cnaps:CNAPS", "the support modulates the net; Mahalanobis distance to classes"),
     "finetune": ("quickstudy.learners.finetune:Finetune", "pre-train on every class, then gradient steps"),
     "pooled": ("quickstudy.learners.pooled:Pooled", "one net for all tasks, which the support does not change"),
+    "bias": ("quickstudy.learners.bias:Bias", "pooled, moved by what a task is off on average"),
     "baselinepp": ("quickstudy.learners.baselinepp:BaselinePP", "pre-train by cosine, then steps of a cosine head"),
     "simpleshot": ("quickstudy.learners.simpleshot:SimpleShot", "pre-train on every class, then centred class means"),
     "linear": ("quickstudy.learners.linear:Linear", "pre-train on every class, then logistic regression"),
@@ -65,6 +66,10 @@ LEARNERS = {
     "arx_own": ("quickstudy.learners.glucose.arx:OwnARX", "linear regression on the recent past of each task alone"),
     "persistence": ("quickstudy.learners.glucose.persistence:Persistence", "nothing changes; no training"),
     "nearest": ("quickstudy.learners.nearest:Nearest", "k nearest neighbours of the raw input; no training"),
+    "averagemap": ("quickstudy.learners.robots.maps:AverageMap", "gaits: what tasks felt on average; no training"),
+    "scratchgp": ("quickstudy.learners.robots.maps:ScratchGP", "gaits: a Gaussian process that knows nothing before"),
+    "mapgp": ("quickstudy.learners.robots.maps:MapGP", "gaits: a Gaussian process on the average map"),
+    "taskgp": ("quickstudy.learners.robots.maps:TaskGP", "gaits: a Gaussian process with the covariance of tasks"),
     "idf": (
         "quickstudy.learners.diseases.idf:Idf",
         "terms: cosine to the class, rare terms weighing more; no training",

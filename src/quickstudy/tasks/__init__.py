@@ -68,6 +68,10 @@ FAMILIES = {
         "quickstudy.tasks.doses.pk:PK",
         "levels of a drug in one patient's blood after its doses (regression)",
     ),
+    "strides": (
+        "quickstudy.tasks.robots.strides:Strides",
+        "a robot's strides on a ground it has not met: HalfCheetah, Ant, Go1 or your own body (regression)",
+    ),
 }
 WRAPPERS = {
     "warp": ("quickstudy.tasks.vision.warp:Warp", "random warps of training images; every image resized"),

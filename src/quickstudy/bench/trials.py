@@ -1,0 +1,113 @@
+"""Trial and error of learners on held-out grounds, over several partitions, beside the cross-entropy method.
+
+Learners are those of ``folds``: trained anew on every partition, runs that are there are taken. All try on the same
+grounds; a ground that several partitions hold out counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import quickstudy
+from quickstudy import runs
+from quickstudy.bench.folds import Folds, Say, cell
+from quickstudy.bench.ladder import trained
+from quickstudy.control.acquisition import Rule
+from quickstudy.control.trials import trials, tries_until
+from quickstudy.errors import UserError
+from quickstudy.learners.base import Learner
+from quickstudy.tasks.robots.strides import Strides
+
+NEAR = 0.9
+"""Share of what the cross-entropy method finds, for which tries are counted."""
+RANDOM = "random"
+"""Tries any gait: no learner."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """What is tried, and where it goes."""
+
+    folds: Folds
+    """Learners and partitions; its columns are not used."""
+    tries: int = 20
+    """Most tries on each ground."""
+    shown: Sequence[int] = (1, 3, 5, 10, 20)
+    """After how many tries the best speed is told."""
+    rule: Rule = "improvement"
+
+
+def measure(contest: Contest, say: Say) -> dict[str, Path]:
+    """Train what is missing, let everybody try, and write the rows: their files by learner."""
+    found: dict[str, list[dict[str, Tensor]]] = {}
+    for partition in contest.folds.partitions:
+        ladder = contest.folds.of(partition)
+        family = ladder.family
+        if not isinstance(family, Strides):
+            raise UserError(
+                f"{family.spec.name} has no trial and error. Use strides, for example strides:body=cheetah."
+            )
+        for name in (*ladder.learners, RANDOM):
+            run = None if name == RANDOM else trained(ladder, name, say)
+            learner = run if run is None or isinstance(run, Learner) else run.learner()
+            found.setdefault(name, []).append(tried(contest, family, learner, partition))
+            best = float(found[name][-1][f"best of {contest.shown[-1]}"].mean())
+            say(f"{family.spec.name}: {name}: {best:.3f} m/s after {contest.shown[-1]} tries")
+    scores = {
+        name: {key: torch.cat([part[key] for part in parts]) for key in parts[0]} for name, parts in found.items()
+    }
+    paths = {}
+    for name in scores:
+        paths[name] = contest.folds.ladder.out / f"{name}-trials.json"
+        runs.write_json(paths[name], row(contest, name, scores))
+    return paths
+
+
+def tried(contest: Contest, family: Strides, learner: Learner | None, seed: int) -> dict[str, Tensor]:
+    """Each [grounds]: best speeds after so many tries, tries until near the reference, and the reference itself."""
+    units = family.grounds("test")
+    choice = family.choice(units)
+    reference = choice.cem[:, -1].clamp(min=0)
+    rule: Rule = "random" if learner is None else contest.rule
+    # whoever tries at random needs no learner, but one has to be there
+    found = trials(learner or Learner(family.spec, None), choice, tries=contest.tries, rule=rule, seed=seed).best
+    return {
+        **{f"best of {many}": found[:, many - 1] for many in contest.shown},
+        "tries until near": tries_until(found, NEAR * reference).double(),
+        "near": (found[:, -1] >= NEAR * reference).double(),
+        "cem": reference,
+        "best of library": choice.speed.amax(-1),
+        "units": units,
+    }
+
+
+def row(contest: Contest, name: str, scores: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
+    """What the tries of ``name`` say, and beside those of others."""
+    mine = scores[name]
+    units = mine["units"]
+    told = {key: value for key, value in mine.items() if key != "units"}
+    others = [other for other in (*contest.folds.against, RANDOM) if other != name and other in scores]
+    return {
+        "learner": name,
+        "tasks": contest.folds.tasks,
+        "partitions": list(contest.folds.partitions),
+        "seed": contest.folds.ladder.seed,
+        "rule": "random" if name == RANDOM else contest.rule,
+        "tries": contest.tries,
+        "grounds": len(units.unique()),
+        "scores": {key: cell(value, units) for key, value in told.items()},
+        "share of cem": {
+            str(many): float(mine[f"best of {many}"].mean() / mine["cem"].mean()) for many in contest.shown
+        },
+        "median tries until near": float(mine["tries until near"].median()),
+        "minus": {
+            other: {key: cell(value - scores[other][key], units) for key, value in told.items()} for other in others
+        },
+        "version": quickstudy.__version__,
+    }

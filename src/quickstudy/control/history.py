@@ -1,0 +1,184 @@
+"""Trial and error on something real: ``suggest`` a gait, run it, ``tell`` what was felt.
+
+What was told is in a file before ``tell`` comes back, whole or not at all, so that a search goes on where it was cut
+off: the same suggestion is made again until its outcome is told. What a learner makes of the tries is computed anew
+each time, and nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from quickstudy import runs
+from quickstudy.control.acquisition import RULES, Rule, wanted
+from quickstudy.control.trials import predicted
+from quickstudy.errors import UserError, unknown
+from quickstudy.learners.base import Gaussian, Learner, Prediction
+from quickstudy.tasks import draw
+from quickstudy.tasks.base import Examples
+from quickstudy.tasks.robots.strides import Strides
+
+FORMAT = 1
+
+Environment = Callable[[Sequence[float]], "Sequence[float] | None"]
+"""One's own robot: parameters in, what was felt out, speed first; None where it fell or nothing could be measured."""
+
+
+class Try(NamedTuple):
+    """One try."""
+
+    gait: int
+    """Number of the candidate."""
+    outcome: tuple[float, ...]
+    """What was felt, in the body's units."""
+    fell: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """What may be tried, and the units of what is felt."""
+
+    x: Tensor
+    """[G, numbers]."""
+    outcomes: tuple[str, ...]
+    mean: Tensor
+    """[outcomes] of training grounds."""
+    std: Tensor
+
+    @classmethod
+    def of(cls, family: Strides) -> Candidates:
+        """The library of a family, and its units."""
+        mean, std = family.units
+        return cls(x=family.table.gaits, outcomes=family.outcomes, mean=mean, std=std)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the candidates, so that a history is not read with others."""
+        return hashlib.sha256(self.x.contiguous().numpy().tobytes()).hexdigest()[:16]
+
+
+class Search:
+    """Trial and error with a history on disk.
+
+    Raises UserError for a learner of other tasks, and for a history that is damaged or of another search.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        candidates: Candidates,
+        history: Path | str,
+        *,
+        rule: Rule = "improvement",
+        seed: int = 0,
+    ) -> None:
+        spec = learner.spec
+        asked = (candidates.x.shape[1],), len(candidates.outcomes)
+        if (spec.shape, spec.outputs) != asked:
+            raise UserError(
+                f"the learner ({spec.name}) takes {spec.shape} numbers and gives {spec.outputs}; these candidates "
+                f"have {asked[0]} and {asked[1]}. Use a run of the same body."
+            )
+        if rule not in RULES:
+            raise unknown("rule", rule, RULES)
+        self.learner, self.candidates, self.rule, self.path = learner.eval(), candidates, rule, Path(history)
+        self._chance = draw.uniform(draw.keys(torch.tensor([seed]), "search"), len(candidates.x), "ties")
+        self.tries: tuple[Try, ...] = self._read() if self.path.exists() else ()
+        self._suggested: int | None = None
+
+    def suggest(self) -> list[float]:
+        """The numbers of the gait to try next; UserError where all have been tried."""
+        if len(self.tries) == len(self.candidates.x):
+            raise UserError(f"all {len(self.tries)} candidates of {self.path} have been tried.")
+        still = (0.0 - self.candidates.mean[0]) / self.candidates.std[0]
+        best = torch.cat([still.reshape(1), self._support().y[0, :, 0]]).max()
+        value = wanted(self._predicted(), best.reshape(1), self.rule, self._chance)[0]
+        value[[one.gait for one in self.tries]] = -torch.inf
+        self._suggested = int(value.argmax())
+        return self._numbers(self._suggested)
+
+    def tell(self, outcome: Sequence[float] | None) -> None:
+        """What was felt of the gait that was suggested, in the order of ``candidates.outcomes``.
+
+        None, or a number that is none, counts as a fall: it got nowhere.
+        """
+        if self._suggested is None:
+            raise UserError("nothing has been suggested. Call suggest(), try that gait, then tell what was felt.")
+        names = self.candidates.outcomes
+        if outcome is not None and len(outcome) != len(names):
+            raise UserError(f"{len(outcome)} outcomes were told; expected {len(names)}: {', '.join(names)}.")
+        fell = outcome is None or not all(math.isfinite(value) for value in outcome)
+        felt = (0.0,) * len(names) if outcome is None or fell else tuple(float(value) for value in outcome)
+        if self.path.exists() and len(self._read()) != len(self.tries):
+            raise UserError(f"another process has told {self.path} something. Open the search again.")
+        tries = (*self.tries, Try(self._suggested, felt, fell))
+        self._write(tries)
+        self.tries, self._suggested = tries, None
+
+    @property
+    def best(self) -> Try | None:
+        """The fastest so far that did not fall."""
+        stood = [one for one in self.tries if not one.fell]
+        return max(stood, key=lambda one: one.outcome[0]) if stood else None
+
+    def at_speed(self, speed: float) -> list[float]:
+        """The numbers of the gait that is believed to go at ``speed``, in metres a second."""
+        prediction = self._predicted()
+        mean = prediction[0][0, :, 0] * self.candidates.std[0] + self.candidates.mean[0]
+        risk = (mean - speed).square()
+        if isinstance(prediction, Gaussian):
+            risk = risk + (prediction.std[0, :, 0] * self.candidates.std[0]).square()
+        return self._numbers(int(risk.argmin()))
+
+    def _numbers(self, which: int) -> list[float]:
+        found: list[float] = self.candidates.x[which].tolist()
+        return found
+
+    def _support(self) -> Examples:
+        """[1, tries] in standard units."""
+        which = torch.tensor([one.gait for one in self.tries], dtype=torch.int64)
+        felt = torch.tensor([one.outcome for one in self.tries]).reshape(-1, len(self.candidates.outcomes))
+        y = (felt - self.candidates.mean) / self.candidates.std
+        return Examples(self.candidates.x[which][None], y[None], torch.ones(1, len(which), dtype=torch.bool))
+
+    @torch.no_grad()
+    def _predicted(self) -> Prediction:
+        x = self.candidates.x[None]
+        return predicted(self.learner, self._support(), x, torch.ones(x.shape[:2], dtype=torch.bool), "vmap")
+
+    def _write(self, tries: Sequence[Try]) -> None:
+        told = [{"gait": one.gait, "outcome": list(one.outcome), "fell": one.fell} for one in tries]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            runs.write_json(self.path, {"format": FORMAT, "candidates": self.candidates.fingerprint, "tries": told})
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be written ({error}). The last outcome is not kept.") from error
+
+    def _read(self) -> tuple[Try, ...]:
+        try:
+            found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            version, candidates = found["format"], found["candidates"]
+            tries = tuple(Try(int(one["gait"]), tuple(one["outcome"]), bool(one["fell"])) for one in found["tries"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self.path} is no history of a search ({error}). Give another path.") from error
+        if version != FORMAT:
+            raise UserError(f"{self.path} is a history of format {version}; this version reads {FORMAT}.")
+        if candidates != self.candidates.fingerprint:
+            raise UserError(f"{self.path} is the history of another library of gaits. Give another path.")
+        return tries
+
+
+def go(search: Search, environment: Environment, tries: int) -> Try | None:
+    """Try until the history has ``tries`` tries; the best of them."""
+    while len(search.tries) < tries:
+        search.tell(environment(search.suggest()))
+    return search.best

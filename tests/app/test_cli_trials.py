@@ -1,0 +1,35 @@
+"""Trial and error on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from quickstudy.app.cli import main
+
+
+def test_trials_are_told_in_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["bench", "trials", "--tasks", "strides:simulated=true", "--learners", "averagemap,taskgp"]
+    code = main(
+        [*asked, "--partitions", "0,1", "--tries", "5", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path)]
+    )
+    assert code == 0
+    told = capsys.readouterr().out
+    assert told.strip().endswith(str(tmp_path))
+    rows = {
+        name: json.loads((tmp_path / f"{name}-trials.json").read_text()) for name in ("averagemap", "taskgp", "random")
+    }
+    scores = rows["taskgp"]["scores"]
+    assert scores["best of 1"]["mean"] <= scores["best of 3"]["mean"] <= scores["best of 5"]["mean"]
+    assert scores["best of 5"]["mean"] <= scores["best of library"]["mean"]
+    gain = rows["taskgp"]["minus"]["random"]["best of 5"]
+    expected = scores["best of 5"]["mean"] - rows["random"]["scores"]["best of 5"]["mean"]
+    assert gain["mean"] == pytest.approx(expected)
+    assert gain["mean"] > 0
+    assert f"mean over {rows['random']['grounds']} grounds" in told
+
+
+def test_other_tasks_have_no_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["bench", "trials", "--tasks", "pk:simulated=true", "--learners", "grandmean", "--runs", str(tmp_path)]
+    assert main(asked) == 2
+    assert "has no trial and error" in capsys.readouterr().err
