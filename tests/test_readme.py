@@ -153,7 +153,7 @@ def test_results_are_those_recorded() -> None:
 
 def is_told(row: dict[str, Any], mean: str, ci95: str) -> bool:
     """Whether some metric of a row over partitions is ``mean`` ± ``ci95``, as it is or in percent."""
-    assert len(row["partitions"]) >= 5
+    assert len(row["partitions"]) >= (3 if row["tasks"] == "heart" else 5), "hospitals are four, one with 8 healthy"
     digits = len(mean.partition(".")[2])
     told = [
         tuple(f"{scale * cell[name]:.{digits}f}" for name in ("mean", "ci95"))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from quickstudy import tasks
@@ -84,3 +85,17 @@ def test_recipes_ask_for_two_ways(name: str) -> None:
     assert resolve(TrainConfig(way=3), name, spec).way == 3, (
         "what is asked for stays, and the family says what it cannot"
     )
+
+
+def test_invented_hospitals_need_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QUICKSTUDY_DATA", raising=False)
+    family = tasks.load("heart:simulated=true:partition=1")
+    assert tasks.load(family.spec.name).spec == family.spec
+    task = family.sample("test", torch.arange(40), way=2, shot=20, query=30, seed=0)
+    run = LogisticRegression(max_iter=1000)
+    found = []
+    for one in range(40):
+        x, y = task.support.x[one].numpy(), task.support.y[one].argmax(-1).numpy()
+        chance = run.fit(x, y).predict_proba(task.query.x[one].numpy())[:, 1]
+        found.append(roc_auc_score(task.query.y[one, :, 1].numpy(), chance))
+    assert 0.75 < sum(found) / len(found) < 0.97

@@ -41,39 +41,26 @@ class Heart(Rows, PoolFamily):
 
     The next hospital is for validation, the other two are trained on. Values are standardised by the task's support
     alone. There are two ways, healthy and sick; Switzerland has 8 healthy patients, so that little can be said of it.
+    ``simulated`` needs no file: patients of four invented hospitals.
 
     Raises UserError where the data are not there, and for partitions that are none.
     """
 
-    def __init__(self, *, partition: int = 0, columns: int = COLUMNS) -> None:
+    def __init__(self, *, partition: int = 0, columns: int = COLUMNS, simulated: bool = False) -> None:
         if not 0 <= partition < len(HOSPITALS):
             raise UserError(f"heart: partition is {partition}; it is the hospital to be tested on, 0 to 3.")
         check_columns("heart", columns)
-        path = find(FILE)
-        if not path.is_file():
-            raise UserError(
-                f"there is no {FILE} in the folder that QUICKSTUDY_DATA names. It is the table of UCI Heart Disease "
-                "that Kaggle has as heart_disease_uci.csv (archive.ics.uci.edu/dataset/45); a table of your own is "
-                "csv:path=FILE:target=COLUMN."
-            )
-        header, cells = read(path)
-        if missing := [name for name in NOT_TOLD if name not in header]:
-            raise UserError(f"{path} has no column {missing[0]!r}; expected the table of all four hospitals.")
-        used = [name for name in header if name not in NOT_TOLD]
-        if len(used) > columns:
-            raise UserError(f"heart has {len(used)} columns, and there is room for {columns}.")
-        made = [numbers([line[header.index(name)] for line in cells], f"{path}, column {name}") for name in used]
-        values = torch.nn.functional.pad(torch.stack(made, -1), (0, columns - len(used)), value=math.nan)
-        if odd := {line[header.index("dataset")] for line in cells} - {*HOSPITALS}:
-            raise UserError(f"{path} has patients of {min(odd)!r}; expected those of {', '.join(HOSPITALS)}.")
-        sick = torch.tensor([line[header.index("num")] not in ("0", "0.0") for line in cells])
-        place = torch.tensor([HOSPITALS.index(line[header.index("dataset")]) for line in cells])
+        values, sick, place, fingerprint = invented() if simulated else recorded()
+        if values.shape[-1] > columns:
+            raise UserError(f"heart has {values.shape[-1]} columns, and there is room for {columns}.")
+        values = torch.nn.functional.pad(values, (0, columns - values.shape[-1]), value=math.nan)
         turn = [(partition + step) % len(HOSPITALS) for step in range(len(HOSPITALS))]
         parts: dict[Split, list[int]] = {"train": turn[2:], "val": turn[1:2], "test": turn[:1]}
         pools: dict[Split, Callable[[], Pool]] = {
             split: partial(pool_of, values, sick, place, chosen) for split, chosen in parts.items()
         }
         name = "heart" + f":partition={partition}" * bool(partition) + f":columns={columns}" * (columns != COLUMNS)
+        name += ":simulated=true" * simulated
         spec = Spec(
             name=name,
             kind="classification",
@@ -82,7 +69,7 @@ class Heart(Rows, PoolFamily):
             ways=len(LABELS),
             shot_unit="patient of each kind",
             form="rows",
-            fingerprint=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+            fingerprint=fingerprint,
         )
         self.columns = columns
         super().__init__(spec, pools)
@@ -106,6 +93,46 @@ class Heart(Rows, PoolFamily):
             "log_loss": masked_mean(-told.clamp(min=1e-6).log(), mask),
             "brier": masked_mean((1 - told).square(), mask),
         }
+
+
+def recorded() -> tuple[Tensor, Tensor, Tensor, str]:
+    """Values [n, c] with NaN for gaps, who is sick [n], hospitals [n], and the hash of the file."""
+    path = find(FILE)
+    if not path.is_file():
+        raise UserError(
+            f"there is no {FILE} in the folder that QUICKSTUDY_DATA names. It is the table of UCI Heart Disease that "
+            "Kaggle has as heart_disease_uci.csv (archive.ics.uci.edu/dataset/45); a table of your own is "
+            "csv:path=FILE:target=COLUMN, and heart:simulated=true needs none."
+        )
+    header, cells = read(path)
+    if missing := [name for name in NOT_TOLD if name not in header]:
+        raise UserError(f"{path} has no column {missing[0]!r}; expected the table of all four hospitals.")
+    used = [name for name in header if name not in NOT_TOLD]
+    made = [numbers([line[header.index(name)] for line in cells], f"{path}, column {name}") for name in used]
+    if odd := {line[header.index("dataset")] for line in cells} - {*HOSPITALS}:
+        raise UserError(f"{path} has patients of {min(odd)!r}; expected those of {', '.join(HOSPITALS)}.")
+    sick = torch.tensor([line[header.index("num")] not in ("0", "0.0") for line in cells])
+    place = torch.tensor([HOSPITALS.index(line[header.index("dataset")]) for line in cells])
+    return torch.stack(made, -1), sick, place, hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def invented(each: int = 150, columns: int = 13) -> tuple[Tensor, Tensor, Tensor, str]:
+    """The same of hospitals whose patients differ in their means, and hardly in what makes them sick."""
+    generator = torch.Generator().manual_seed(0)
+    place = torch.arange(len(HOSPITALS)).repeat_interleave(each)
+    x = torch.randn(len(place), columns, generator=generator) + torch.randn(4, columns, generator=generator)[place]
+    common = torch.randn(columns, generator=generator)
+    weights = common + 0.3 * torch.randn(4, columns, generator=generator)
+    odds = (standard(x, place) * weights[place]).sum(-1)
+    sick = torch.rand(len(place), generator=generator) < torch.sigmoid(odds)
+    gap = torch.rand(x.shape, generator=generator) < 0.1
+    return torch.where(gap, math.nan, x), sick, place, ""
+
+
+def standard(x: Tensor, place: Tensor) -> Tensor:
+    """``x`` [n, c] less the means of each one's ``place``."""
+    means = torch.stack([x[place == one].mean(0) for one in range(len(HOSPITALS))])
+    return x - means[place]
 
 
 def pool_of(values: Tensor, sick: Tensor, place: Tensor, chosen: list[int]) -> Hospitals:
