@@ -17,7 +17,7 @@ LAYERS = [
     {"evaluation", "training", "typicality"},
     {"contender", "recorder", "confidence"},
     {"trainer", "comparison", "packing"},
-    {"estimator"},
+    {"estimator", "control"},
     {"server"},
     {"bench", "challenge"},
     {"app"},

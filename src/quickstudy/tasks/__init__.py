@@ -68,6 +68,10 @@ FAMILIES = {
         "quickstudy.tasks.doses.pk:PK",
         "levels of a drug in one patient's blood after its doses (regression)",
     ),
+    "grips": (
+        "quickstudy.tasks.grips:Grips",
+        "objects between two fingers: the least force that holds, from a few test lifts (simulated, regression)",
+    ),
 }
 WRAPPERS = {
     "warp": ("quickstudy.tasks.vision.warp:Warp", "random warps of training images; every image resized"),
