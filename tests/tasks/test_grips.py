@@ -9,10 +9,11 @@ from torch import Tensor
 
 from quickstudy import tasks
 from quickstudy.errors import UserError
-from quickstudy.sim.gripper import GRAVITY, STRONGEST, coulomb_need
+from quickstudy.sim.gripper import GRAVITY, STRONGEST, Objects, coulomb_need
+from quickstudy.sim.gripper_formula import FormulaGripper
 from quickstudy.tasks import grips_objects, grips_rows
-from quickstudy.tasks.base import Task
-from quickstudy.tasks.grips import Grips
+from quickstudy.tasks.base import Examples, Task
+from quickstudy.tasks.grips import Grips, moved
 from quickstudy.tasks.grips_objects import FRICTION, MASS, WIDER_FRICTION, WIDER_MASS
 from quickstudy.tasks.grips_rows import SLIPPED, UNIT, Sensed
 
@@ -121,26 +122,43 @@ def test_more_lifts_are_the_same_and_some_more() -> None:
     assert sample(family, shot=0).support.x.shape == (480, 0, 2)
 
 
-def test_a_heavier_training_task_is_the_same_rows_moved_along_the_force() -> None:
+def test_a_changed_training_object_has_the_same_rows_moved() -> None:
     one, other = (sample(load(f":wider={wider}"), "train") for wider in (1, 8))
     assert torch.equal(one.unit, other.unit)
-    moved = (other.support.x - one.support.x)[..., 1]
-    by_chance = (moved - moved[:, :1]).abs().amax(-1) < 1e-4  # the others choose their forces by absolute ones
+    force, ratio = (other.support.x - one.support.x)[..., 1], (other.support.y - one.support.y)[..., 0]
+    by_chance = (force - force[:, :1]).abs().amax(-1) < 1e-4  # the others choose their forces by absolute ones
     assert by_chance.float().mean() > 0.4
-    torch.testing.assert_close(other.support.y[by_chance], one.support.y[by_chance], atol=1e-3, rtol=0)
-    assert moved[by_chance].abs().max() <= math.log2(8) + 1e-4
-    assert moved[:, 0].std() > 1
-    torch.testing.assert_close(other.query.y, one.query.y, atol=1e-4, rtol=0)
+    rougher, heavier = ratio[by_chance, :1], force[by_chance, :1] + ratio[by_chance, :1]
+    torch.testing.assert_close(ratio[by_chance], rougher.expand(-1, 4), atol=1e-3, rtol=0)
+    assert 2 * rougher.abs().max() <= math.log2(8) + 1e-3
+    assert heavier.abs().max() <= math.log2(8) + 1e-3
+    assert heavier.std() > 1
+    assert torch.equal(other.support.y[by_chance, :, 1], one.support.y[by_chance, :, 1])
+    torch.testing.assert_close(other.query.y[..., 1], one.query.y[..., 1], atol=1e-4, rtol=0)
     test = [sample(load(f":wider={wider}")).support.x for wider in (1, 8)]
     assert torch.equal(*test)
 
 
-def test_rows_of_scaled_objects_differ_in_the_force_alone() -> None:
-    felt = Sensed(torch.tensor([2.0]), torch.tensor([1.0]), torch.tensor([0.004]))
-    x, y = grips_rows.lifts(torch.tensor([2.0]), felt)
-    moved, same = grips_rows.lifts(torch.tensor([6.0]), Sensed(felt.touch * 3, felt.load * 3, felt.slip))
-    torch.testing.assert_close(y, same)
-    assert moved[0, 1] - x[0, 1] == pytest.approx(math.log2(3))
+def test_moved_rows_are_those_of_the_object_that_they_are_said_to_be_of() -> None:
+    one = Objects(np.array([0.3]), np.array([0.4]), np.zeros(1, np.int64))
+    changed = Objects(one.mass * 3, one.friction / 2, one.shape)
+
+    def rows(objects: Objects, force: np.ndarray) -> Examples:
+        hand = FormulaGripper(objects)
+        felt = Sensed(*(torch.from_numpy(leaf) for leaf in hand.lift(force)))
+        weight, need = (
+            torch.from_numpy(leaf).unsqueeze(-1) for leaf in (GRAVITY * objects.mass, coulomb_need(objects))
+        )
+        at = torch.from_numpy(force)
+        pairs = zip(grips_rows.lifts(at, felt), grips_rows.shakes(at, weight, need), strict=True)
+        x, y = (torch.cat(pair, 1) for pair in pairs)
+        return Examples(x, y, torch.ones(x.shape[:2], dtype=torch.bool))
+
+    force = np.array([[1.0, 3.0, 4.5, 20.0]])
+    three, half = (torch.tensor([[math.log2(number)]], dtype=torch.float64) for number in (3, 0.5))
+    found, expected = moved(rows(one, force), three, half), rows(changed, force * 3 * 2)
+    torch.testing.assert_close(found.x, expected.x)
+    torch.testing.assert_close(found.y, expected.y)
 
 
 @pytest.mark.parametrize(

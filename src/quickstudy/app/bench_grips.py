@@ -38,7 +38,7 @@ class Flags:
     lifts: int = 4
     """Test lifts before the grip."""
     wider: float = 4.0
-    """Factor by which training tasks are made heavier or lighter at most."""
+    """Factor by which objects are made heavier or lighter in training at most; slippery by its root."""
     simulated: bool = False
     """Coulomb's law in place of MuJoCo."""
     budget: float = 0.0

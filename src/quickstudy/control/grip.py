@@ -31,6 +31,9 @@ LEAP = 1.5
 """Doublings that a test lift goes further at least, until one has slipped and one has held."""
 UNSURE = 0.3
 """Doublings by which test lifts go further where a learner does not say how sure it is."""
+ENOUGH = 0.99
+"""Share of validation objects that a margin has to hold without crushing them; where none does, the most that one
+does."""
 MARGINS = torch.arange(0, 4.01, 0.05)
 
 
@@ -116,13 +119,13 @@ def grip(belief: Belief, margin: float | Tensor) -> Tensor:
 
 
 def settle(tries: Tries, need: Tensor) -> list[float]:
-    """The margin after each number of lifts, from objects whose ``need`` [N], in N, is known: of those with which most
-    succeed, the least."""
+    """The margin after each number of lifts, from objects whose ``need`` [N], in N, is known: the least with which
+    enough succeed."""
     found = []
     for belief in tries.beliefs:
         force = torch.stack([grip(belief, float(margin)) for margin in MARGINS])
         share = succeeds(force, need).double().mean(-1)
-        found.append(float(MARGINS[(share >= share.max() - 1e-9).nonzero()[0, 0]]))
+        found.append(float(MARGINS[(share >= share.max().clamp(max=ENOUGH) - 1e-9).nonzero()[0, 0]]))
     return found
 
 

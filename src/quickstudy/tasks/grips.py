@@ -1,9 +1,9 @@
 """How hard to grip: a task is an object between two fingers, its support a few test lifts, its query the least force
 that holds it through a lift and 2 s of shaking.
 
-Rows are those of ``grips_rows.py``; the objects and their tries come from ``grips_objects.py``. In training, forces
-and loads of a task are multiplied by one number (``wider``): by Coulomb's law that is what an object as many times
-heavier would give, so that learners meet more than was simulated.
+Rows are those of ``grips_rows.py``; the objects and their tries come from ``grips_objects.py``. In training the object
+of each task is made heavier or lighter by up to ``wider``, and more or less slippery by up to its root: by Coulomb's
+law its rows are then the same ones, moved (``moved``), so that learners meet more than was simulated.
 """
 
 from __future__ import annotations
@@ -100,31 +100,34 @@ class Grips:
         training = split == "train"
         turn = draw.bits(key, 1, "object")[:, 0] if training else index.to(torch.int64)
         who = able[turn % len(able)]
-        heavier = draw.uniform(key, 1, "wider", -1, 1) * (math.log2(self.wider) if training else 0.0)
-        support = self._lifts(who, key, heavier, shot, training)
+        change = draw.uniform(key, 2, "wider", -1, 1) * (math.log2(self.wider) if training else 0.0)
+        heavier, rougher = change[:, :1], change[:, 1:] / 2
+        support = self._lifts(who, key, (heavier, rougher), shot, training)
         asked = draw.uniform(key, query, "asked", math.log(WEAKEST), math.log(STRONGEST)).exp()
         return Task(
             support=support,
-            query=moved(self._shakes(who, asked), heavier),
+            query=moved(self._shakes(who, asked), heavier, rougher),
             classes=key.new_zeros((len(who), 0)),
             unit=who,
             key=key,
         )
 
-    def _lifts(self, who: Tensor, key: Tensor, heavier: Tensor, shot: int, training: bool) -> Examples:
-        """Test lifts one after the other [T, shot]."""
+    def _lifts(self, who: Tensor, key: Tensor, by: tuple[Tensor, Tensor], shot: int, training: bool) -> Examples:
+        """Test lifts one after the other [T, shot], of objects that are changed ``by`` so much (``moved``)."""
         rows: list[Examples] = []
         by_chance = (draw.uniform(key, 1, "by chance") < 0.5) & training
         anyhow = draw.bits(key, max(shot, 1), "which lift") % LIFTS
         for number in range(shot):
-            wanted = next_force(rows, like=heavier)
-            nearest = (self.kept.force[who].log() - (wanted / heavier.exp2()).log()).abs().argmin(-1, keepdim=True)
+            wanted = next_force(rows, like=by[0])
+            nearest = (
+                (self.kept.force[who].log() - (wanted * (by[1] - by[0]).exp2()).log()).abs().argmin(-1, keepdim=True)
+            )
             which = torch.where(by_chance, anyhow[:, number : number + 1], nearest)
             force = self.kept.force[who].gather(-1, which)
             felt = Sensed(*(leaf[who].gather(-1, which) for leaf in self.kept.felt))
             x, y = grips_rows.lifts(force, noisy(felt, key, f"lift {number}"))
             lift = Examples(x, y, torch.ones(x.shape[:2], dtype=torch.bool))
-            rows.append(moved(lift, heavier))
+            rows.append(moved(lift, *by))
         if not rows:
             none = torch.zeros(len(who), 0, 2)
             return Examples(none, none, torch.zeros(len(who), 0, dtype=torch.bool))
@@ -168,9 +171,14 @@ class Grips:
         return found
 
 
-def moved(rows: Examples, heavier: Tensor) -> Examples:
-    """Those of objects that are heavier by so many doublings [T, 1], and gripped as much harder."""
-    return rows._replace(x=torch.stack([rows.x[..., 0], rows.x[..., 1] + heavier], -1))
+def moved(rows: Examples, heavier: Tensor, rougher: Tensor) -> Examples:
+    """Those of objects heavier by so many doublings [T, 1], with a friction of so many more, gripped as much harder.
+
+    Of F, m g and mu only 2 mu F / m g decides what slips, and how far: with m and mu changed, and F so that this stays
+    the same, what is felt per force grows as mu does, and the force needed as F does.
+    """
+    x = torch.stack([rows.x[..., 0], rows.x[..., 1] + heavier - rougher], -1)
+    return rows._replace(x=x, y=torch.stack([rows.y[..., 0] + rougher, rows.y[..., 1]], -1))
 
 
 def next_force(lifts: list[Examples], like: Tensor) -> Tensor:

@@ -1,0 +1,49 @@
+"""The benchmark of grips: rows that say who was gripped how, made once."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ASKED = ("bench", "grips", "--simulated", "--partitions", "0,1", "--learners", "maxgrip,frictiongrip", "--runs", "r")
+
+
+def test_rows_of_learners_and_oracle_are_made_once(cli: Callable[..., Any]) -> None:
+    first = cli(*ASKED)
+    assert first.code == 0
+    assert first.out.rstrip().endswith("rows")
+    rows = {path.stem: json.loads(path.read_text()) for path in Path("r/rows").iterdir()}
+    assert {*rows} == {"maxgrip", "frictiongrip", "oracle"}
+    assert rows["oracle"]["scores"]["outside"]["success"] == {"mean": 1.0, "ci95": 0.0}
+    estimator, strongest = rows["frictiongrip"], rows["maxgrip"]
+    assert estimator["units"] == {"inside": 320, "outside": 156, "shapes": 160}
+    assert estimator["scores"]["inside"]["success"]["mean"] > 0.95
+    assert strongest["scores"]["inside"]["crushed"]["mean"] > 0.9
+    parts = [strongest["scores"]["inside"][metric]["mean"] for metric in ("success", "crushed", "dropped")]
+    assert sum(parts) == pytest.approx(1)
+    difference = strongest["minus"]["frictiongrip"]["inside"]["success"]["mean"]
+    scores = [row["scores"]["inside"]["success"]["mean"] for row in (strongest, estimator)]
+    assert difference == pytest.approx(scores[0] - scores[1])
+    again = cli(*ASKED)
+    assert "training" not in again.err
+    assert again.out == first.out
+    assert json.loads(cli(*ASKED, "--json").out)["frictiongrip"] == estimator
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--learners", "cpn"), "Did you mean cnp"),
+        (("--learners", "cnp"), "unknown learner of --against"),
+        (("--lifts", "0"), "at least 1"),
+        (("--wider", "0.1"), "from 1"),
+        (("--partitions", "x"), "--partitions is 'x'"),
+    ],
+)
+def test_what_makes_no_sense_is_said(cli: Callable[..., Any], flags: tuple[str, ...], words: str) -> None:
+    answer = cli("bench", "grips", "--simulated", *flags)
+    assert answer.code == 2
+    assert words in answer.err
+    assert not Path("runs").exists()
