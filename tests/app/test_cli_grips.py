@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 ASKED = ("bench", "grips", "--simulated", "--partitions", "0,1", "--learners", "maxgrip,frictiongrip", "--runs", "r")
+KINDS = {"inside": 320, "outside": 156, "shapes": 160}
+"""Objects of each kind in two partitions."""
 
 
 def test_rows_of_learners_and_oracle_are_made_once(cli: Callable[..., Any]) -> None:
@@ -15,21 +17,22 @@ def test_rows_of_learners_and_oracle_are_made_once(cli: Callable[..., Any]) -> N
     assert first.code == 0
     assert first.out.rstrip().endswith("rows")
     rows = {path.stem: json.loads(path.read_text()) for path in Path("r/rows").iterdir()}
-    assert {*rows} == {"maxgrip", "frictiongrip", "oracle"}
-    assert rows["oracle"]["scores"]["outside"]["success"] == {"mean": 1.0, "ci95": 0.0}
-    estimator, strongest = rows["frictiongrip"], rows["maxgrip"]
-    assert estimator["units"] == {"inside": 320, "outside": 156, "shapes": 160}
-    assert estimator["scores"]["inside"]["success"]["mean"] > 0.95
-    assert strongest["scores"]["inside"]["crushed"]["mean"] > 0.9
-    parts = [strongest["scores"]["inside"][metric]["mean"] for metric in ("success", "crushed", "dropped")]
+    assert {*rows} == {f"{name}-{kind}" for name in ("maxgrip", "frictiongrip", "oracle") for kind in KINDS}
+    assert rows["oracle-outside"]["scores"]["success"] == {"mean": 1.0, "ci95": 0.0}
+    assert {kind: rows[f"frictiongrip-{kind}"]["units"] for kind in KINDS} == KINDS
+    assert rows["frictiongrip-outside"]["left_out"] == 160 - KINDS["outside"]
+    estimator, strongest = rows["frictiongrip-inside"], rows["maxgrip-inside"]
+    assert estimator["scores"]["success"]["mean"] > 0.95
+    assert strongest["scores"]["crushed"]["mean"] > 0.9
+    parts = [strongest["scores"][metric]["mean"] for metric in ("success", "crushed", "dropped")]
     assert sum(parts) == pytest.approx(1)
-    difference = strongest["minus"]["frictiongrip"]["inside"]["success"]["mean"]
-    scores = [row["scores"]["inside"]["success"]["mean"] for row in (strongest, estimator)]
+    difference = strongest["minus"]["frictiongrip"]["success"]["mean"]
+    scores = [row["scores"]["success"]["mean"] for row in (strongest, estimator)]
     assert difference == pytest.approx(scores[0] - scores[1])
     again = cli(*ASKED)
     assert "training" not in again.err
     assert again.out == first.out
-    assert json.loads(cli(*ASKED, "--json").out)["frictiongrip"] == estimator
+    assert json.loads(cli(*ASKED, "--json").out)["frictiongrip-inside"] == estimator
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,23 +82,20 @@ def main(args: list[str]) -> int:
     if flags.json:
         output.print_json(rows)
     else:
-        show(rows)
+        show(list(rows.values()))
         print(plan.out)
     return 0
 
 
-def show(rows: dict[str, dict[str, Any]]) -> None:
+def show(rows: Sequence[dict[str, Any]]) -> None:
     """For each kind of objects one line a learner, the best on top."""
     for objects in SETS:
-        best_first = sorted(rows.values(), key=lambda row: -row["scores"][objects]["success"]["mean"])
-        lines = [
-            [row["learner"], *(said(row["scores"][objects].get(metric)) for metric in SHOWN)] for row in best_first
-        ]
+        mine = [row for row in rows if row["objects"] == objects]
+        mine.sort(key=lambda row: -row["scores"]["success"]["mean"])
+        lines = [[row["learner"], *(said(row["scores"].get(metric)) for metric in SHOWN)] for row in mine]
         output.print_table([objects, *SHOWN.values()], lines)
         print()
-    any_row = next(iter(rows.values()))
-    units = ", ".join(f"{count} {objects}" for objects, count in any_row["units"].items())
-    print(f"mean ± 95 % interval over objects ({units}), {len(any_row['partitions'])} partitions\n")
+        print(f"mean ± 95 % interval over {mine[0]['units']} objects, {len(mine[0]['partitions'])} partitions\n")
 
 
 def said(cell: dict[str, Any] | None) -> str:

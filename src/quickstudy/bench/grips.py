@@ -7,7 +7,7 @@ many partitions test it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Split
 from quickstudy.tasks.grips import Grips
 
+Read = tuple[dict[str, Tensor], list[dict[str, Any]]]
+"""Scores of all partitions, one after the other, and the note beside those of each."""
 ORACLE = "oracle"
 """Who knows what is needed."""
 SETS = {"inside": "", "outside": ":objects=outside", "shapes": ":objects=shapes"}
@@ -56,14 +58,14 @@ class Plan:
 
 
 def measure(plan: Plan, say: Say) -> list[Path]:
-    """Train and judge what is missing, then write a row for each learner and for the oracle."""
+    """Train and judge what is missing, then write the rows, of the oracle as well: one for each kind of objects."""
     for partition in plan.partitions:
         missing = [name for name in plan.learners if not scores_file(plan, partition, name).is_file()]
         if missing:
             judge(plan, partition, missing, say)
     read = {name: gathered(plan, name) for name in plan.learners}
     read[ORACLE] = gathered(plan, plan.learners[0], oracle=True)
-    return [write(plan, name, read) for name in read]
+    return [write(plan, name, objects, read) for name in read for objects in SETS]
 
 
 def judge(plan: Plan, partition: int, names: Sequence[str], say: Say) -> None:
@@ -88,6 +90,8 @@ def judge(plan: Plan, partition: int, names: Sequence[str], say: Say) -> None:
             scores |= {f"{objects}/{metric}": values for metric, values in found.items()}
             shares = ", ".join(f"{metric} {found[metric].mean():.3f}" for metric in ("success", "ratio"))
             say(f"partition {partition}: {name} {objects}: {shares}")
+        if not isinstance(run, Learner):
+            runs.write_json(run.path / grip.MARGINS_FILE, margins)
         note = {"margins": margins, "training": {} if isinstance(run, Learner) else run.trained()}
         note["left_out"] = {objects: family.kept.left_out for objects, family in families.items()}
         note["blown"] = {objects: family.kept.blown for objects, family in families.items()}
@@ -129,7 +133,7 @@ def scores_file(plan: Plan, partition: int, name: str) -> Path:
     return plan.runs / f"partition-{partition}" / "scores" / f"{name}.safetensors"
 
 
-def gathered(plan: Plan, name: str, oracle: bool = False) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+def gathered(plan: Plan, name: str, oracle: bool = False) -> Read:
     """Scores of a learner on all partitions, one after the other, and the notes beside them.
 
     The oracle's are those of a grip that is as strong as needed, on the same objects.
@@ -143,44 +147,43 @@ def gathered(plan: Plan, name: str, oracle: bool = False) -> tuple[dict[str, Ten
     return joined, [] if oracle else [note for _, note in read]
 
 
-def write(plan: Plan, name: str, read: Mapping[str, tuple[dict[str, Tensor], list[dict[str, Any]]]]) -> Path:
-    """The row of ``name``."""
+def write(plan: Plan, name: str, objects: str, read: Mapping[str, Read]) -> Path:
+    """The row of ``name`` on one kind of objects."""
     scores, notes = read[name]
+    units = scores[f"{objects}/units"]
+    mine = of_kind(scores, objects)
     minus = {}
     for other in plan.against if name in plan.learners else ():
         if other != name:
-            theirs = read[other][0]
-            minus[other] = by_set(scores, lambda metric, values: values - theirs[metric])  # noqa: B023 - used at once
+            theirs = of_kind(read[other][0], objects)
+            minus[other] = {metric: cell(values - theirs[metric], units) for metric, values in mine.items()}
     row = {
         "learner": name,
+        "objects": objects,
         "tasks": "grips" + plan.options,
         "partitions": list(plan.partitions),
         "lifts": plan.lifts,
         "seed": plan.seed,
-        "units": {objects: len(scores[f"{objects}/units"].unique()) for objects in SETS},
-        "scores": by_set(scores, lambda metric, values: values),
+        "episodes": len(units),
+        "units": len(units.unique()),
+        "left_out": read[plan.learners[0]][1][0]["left_out"][objects],
+        "blown": read[plan.learners[0]][1][0]["blown"][objects],
+        "scores": {metric: cell(values, units) for metric, values in mine.items()},
         "minus": minus,
         "margins": [note["margins"] for note in notes],
-        "left_out": notes[0]["left_out"] if notes else {},
-        "blown": notes[0]["blown"] if notes else {},
         "training": notes[0]["training"] if notes else {},
+        "cpu_s": [note["training"].get("cpu_s") for note in notes],
         "version": quickstudy.__version__,
     }
-    path = plan.out / f"{name}.json"
+    path = plan.out / f"{name}-{objects}.json"
     runs.write_json(path, row)
     return path
 
 
-def by_set(scores: Mapping[str, Tensor], of: Callable[[str, Tensor], Tensor]) -> dict[str, dict[str, Any]]:
-    """Mean and interval of each metric for each kind of objects."""
-    return {
-        objects: {
-            metric.partition("/")[2]: cell(of(metric, values), scores[f"{objects}/units"])
-            for metric, values in scores.items()
-            if metric.startswith(f"{objects}/") and not metric.endswith("/units")
-        }
-        for objects in SETS
-    }
+def of_kind(scores: Mapping[str, Tensor], objects: str) -> dict[str, Tensor]:
+    """Metrics on one kind of objects."""
+    pairs = ((key.partition("/"), values) for key, values in scores.items())
+    return {metric: values for (kind, _, metric), values in pairs if kind == objects and metric != "units"}
 
 
 def check_learners(names: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ where a learner tells none; how many, validation objects settle (``settle``).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,8 @@ UNSURE = 0.3
 ENOUGH = 0.99
 """Share of validation objects that a margin has to hold without crushing them; where none does, the most that one
 does."""
+MARGINS_FILE = "margins.json"
+"""In a run's folder: the margin after each number of lifts."""
 MARGINS = torch.arange(0, 4.01, 0.05)
 
 
@@ -61,9 +64,16 @@ class Tries(NamedTuple):
 
 def explore(learner: Learner, gripper: Gripper, key: Tensor, most: int = MOST) -> Tries:
     """``most`` test lifts of every object of ``gripper``; sensors' noise is hashed from ``key`` [N]."""
+    *_, last = trying(learner, gripper, key, most)
+    return last
+
+
+def trying(learner: Learner, gripper: Gripper, key: Tensor, most: int = MOST) -> Iterator[Tries]:
+    """The same, before the first lift and after each."""
     empty = torch.zeros(len(key), 0, 2)
     lifts = Examples(empty, empty, torch.zeros(len(key), 0, dtype=torch.bool))
-    beliefs = [believe(learner, lifts)]
+    beliefs: tuple[Belief, ...] = (believe(learner, lifts),)
+    yield Tries(lifts, beliefs)
     for number in range(most):
         force = next_force(lifts, beliefs[-1])
         felt = gripper.lift(force.double().numpy()[:, None])
@@ -71,8 +81,8 @@ def explore(learner: Learner, gripper: Gripper, key: Tensor, most: int = MOST) -
         x, y = grips_rows.lifts(force.unsqueeze(-1), told)
         there = torch.ones(len(key), 1, dtype=torch.bool)
         lifts = Examples(*(torch.cat(pair, 1) for pair in zip(lifts, (x, y, there), strict=True)))
-        beliefs.append(believe(learner, lifts))
-    return Tries(lifts, tuple(beliefs))
+        beliefs = (*beliefs, believe(learner, lifts))
+        yield Tries(lifts, beliefs)
 
 
 def noisy(felt: Sensed, key: Tensor, number: int) -> Sensed:

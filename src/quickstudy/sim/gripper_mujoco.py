@@ -21,10 +21,10 @@ MODEL = """
 <mujoco model="gripper">
  <option timestep="0.002" cone="elliptic" impratio="10" integrator="implicitfast"/>
  <default><geom solref="0.005 1" solimp="0.95 0.99 0.001" friction="0.01 0.002 0.0001"/></default>
- <visual><global offwidth="640" offheight="480"/></visual>
+ <asset><texture type="skybox" builtin="flat" rgb1="1 1 1" rgb2="1 1 1" width="32" height="32"/></asset>
  <worldbody>
-  <light pos="0.3 -0.6 0.8" dir="-0.3 0.6 -0.8"/>
-  <camera name="front" pos="0 -0.42 0.12" xyaxes="1 0 0 0 0.15 1"/>
+  <light pos="0.3 -0.6 0.8" dir="-0.3 0.6 -0.8" diffuse="0.9 0.9 0.9" ambient="0.3 0.3 0.3"/>
+  <camera name="front" pos="0 -0.38 0.11" xyaxes="1 0 0 0 0.1 1"/>
   <geom name="table" type="plane" size="0.5 0.5 0.01" rgba="0.8 0.8 0.82 1" contype="2" conaffinity="2"/>
   <body name="palm" pos="0 0 0.1">
    <joint name="lift" type="slide" axis="0 0 1"/>
@@ -134,14 +134,18 @@ def start(model: Any) -> Array:
     return state
 
 
+def described(shape: str) -> str:
+    """The gripper around an object of ``shape``, as MJCF."""
+    size, half = SIZES[shape]
+    return MODEL.format(shape=shape, size=size, reach=half + 0.0101)
+
+
 def models(objects: Objects) -> list[Any]:
     """A model of the gripper with each object."""
     library, made = mujoco(), []
     bases = {}
     for number in {*objects.shape.tolist()}:
-        size, half = SIZES[SHAPES[number]]
-        text = MODEL.format(shape=SHAPES[number], size=size, reach=half + 0.0101)
-        bases[number] = library.MjModel.from_xml_string(text)
+        bases[number] = library.MjModel.from_xml_string(described(SHAPES[number]))
     for mass, friction, shape in zip(*(leaf.tolist() for leaf in objects), strict=True):
         model = copy.copy(bases[shape])
         body, geom = model.body("object").id, model.geom("object").id
