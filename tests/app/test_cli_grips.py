@@ -41,6 +41,7 @@ def test_rows_of_learners_and_oracle_are_made_once(cli: Callable[..., Any]) -> N
         (("--learners", "cpn"), "Did you mean cnp"),
         (("--learners", "cnp"), "unknown learner of --against"),
         (("--lifts", "0"), "at least 1"),
+        (("--steps", "-1"), "--steps is -1"),
         (("--wider", "0.1"), "from 1"),
         (("--partitions", "x"), "--partitions is 'x'"),
     ],

@@ -42,8 +42,8 @@ class Flags:
     """Factor by which objects are made heavier or lighter in training at most; slippery by its root."""
     simulated: bool = False
     """Coulomb's law in place of MuJoCo."""
-    budget: float = 0.0
-    """CPU seconds of each training; 0 leaves it to the recipes."""
+    steps: int = 0
+    """Meta-steps of each training; 0 leaves it to the recipes."""
     seed: int = 0
     """Of weights, episodes and noise; each partition adds its number for the first two."""
     runs: Path | None = None
@@ -58,6 +58,7 @@ def main(args: list[str]) -> int:
     """Run the benchmark; the last line on stdout is the folder of the rows."""
     flags = parse(Flags, args, prog="quickstudy bench grips", description=DESCRIPTION)
     check_counts(lifts=flags.lifts)
+    check_counts(least=0, steps=flags.steps)
     names, against = (
         [part.strip() for part in text.split(",") if part.strip()] for text in (flags.learners, flags.against)
     )
@@ -71,7 +72,7 @@ def main(args: list[str]) -> int:
         partitions=numbers(flags.partitions),
         learners=names,
         against=against,
-        config=TrainConfig(shot=1, max_shot=flags.lifts, query=8, budget=flags.budget),
+        config=TrainConfig(shot=1, max_shot=flags.lifts, query=8, steps=flags.steps or None),
         runs=place,
         out=flags.out or place / "rows",
         seed=flags.seed,
