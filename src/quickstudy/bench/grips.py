@@ -60,12 +60,22 @@ class Plan:
 def measure(plan: Plan, say: Say) -> list[Path]:
     """Train and judge what is missing, then write the rows, of the oracle as well: one for each kind of objects."""
     for partition in plan.partitions:
-        missing = [name for name in plan.learners if not scores_file(plan, partition, name).is_file()]
-        if missing:
+        if missing := [name for name in plan.learners if not is_judged(plan, partition, name)]:
             judge(plan, partition, missing, say)
     read = {name: gathered(plan, name) for name in plan.learners}
     read[ORACLE] = gathered(plan, plan.learners[0], oracle=True)
     return [write(plan, name, objects, read) for name in read for objects in SETS]
+
+
+def is_judged(plan: Plan, partition: int, name: str) -> bool:
+    """Whether there are its scores after the tries that are asked for."""
+    path = scores_file(plan, partition, name)
+    return path.is_file() and runs.read_note(path).get("asked") == asked(plan)
+
+
+def asked(plan: Plan) -> dict[str, Any]:
+    """What decides the tries."""
+    return {"options": plan.options, "lifts": plan.lifts, "seed": plan.seed}
 
 
 def judge(plan: Plan, partition: int, names: Sequence[str], say: Say) -> None:
@@ -92,7 +102,8 @@ def judge(plan: Plan, partition: int, names: Sequence[str], say: Say) -> None:
             say(f"partition {partition}: {name} {objects}: {shares}")
         if not isinstance(run, Learner):
             runs.write_json(run.path / grip.MARGINS_FILE, margins)
-        note = {"margins": margins, "training": {} if isinstance(run, Learner) else run.trained()}
+        note: dict[str, Any] = {"margins": margins, "asked": asked(plan)}
+        note["training"] = {} if isinstance(run, Learner) else run.trained()
         note["left_out"] = {objects: family.kept.left_out for objects, family in families.items()}
         note["blown"] = {objects: family.kept.blown for objects, family in families.items()}
         runs.write_tensors(scores_file(plan, partition, name), scores, note)
