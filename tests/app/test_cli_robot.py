@@ -42,6 +42,18 @@ def test_an_unknown_object_is_held_after_four_lifts(hand: Callable[..., Any]) ->
         assert made.width > 3 * 200
 
 
+def test_the_weights_that_come_with_the_package_hold_what_they_have_not_met(cli: Callable[..., Any]) -> None:
+    pytest.importorskip("mujoco")
+    unlike = (("0.4", "0.3", "box"), ("0.1", "0.9", "sphere"), ("0.9", "0.6", "cylinder"))
+    for mass, friction, shape in unlike:
+        asked = ("--mass", mass, "--friction", friction, "--shape", shape, "--picture", "drawing", "--json")
+        told = json.loads(cli("robot", "grip", *asked).out)
+        assert {one["who"]: one["outcome"] for one in told["grips"]}["adapting"] == "held"
+        assert told["grips"][1]["force"] < 1.5 * told["object"]["need"]
+        assert told["believed"][0]["std_doublings"] > 3 * told["believed"][4]["std_doublings"]
+    assert "outside what it was trained on" in cli("robot", "grip", "--mass", "0.04", "--picture", "drawing").out
+
+
 def test_json_is_one_object_and_the_same_every_time(hand: Callable[..., Any]) -> None:
     one, same = (json.loads(hand("--json", "--out", out, "--shape", "sphere").out) for out in ("a", "b"))
     assert one.pop("folder") == "a"

@@ -135,7 +135,8 @@ def settle(tries: Tries, need: Tensor) -> list[float]:
     for belief in tries.beliefs:
         force = torch.stack([grip(belief, float(margin)) for margin in MARGINS])
         share = succeeds(force, need).double().mean(-1)
-        found.append(float(MARGINS[(share >= share.max().clamp(max=ENOUGH) - 1e-9).nonzero()[0, 0]]))
+        least = (share >= share.max().clamp(max=ENOUGH) - 1e-9).nonzero()[0, 0]
+        found.append(round(float(MARGINS[least]), 2))
     return found
 
 
