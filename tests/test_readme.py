@@ -41,6 +41,7 @@ BENCHMARKS = {
     "speed": "--works sine-1 --rounds 1",
     "ladder": "--episodes 2 --learners nearest",
     "tables": "--tables iris --shots 5 --episodes 2",
+    "grips": "--simulated --partitions 0 --learners maxgrip --against maxgrip",
     "pictures": "--tasks glyphs:size=105 --scenes clean --at 5w1s --episodes 2 --query 1",
 }
 """How each is made short."""
