@@ -11,7 +11,7 @@ from quickstudy.learners import Learner
 from quickstudy.sim.gripper import CRUSHED, STRONGEST, Objects, coulomb_need
 from quickstudy.sim.gripper_formula import FormulaGripper
 from quickstudy.tasks.base import Examples
-from quickstudy.tasks.grips_rows import UNIT, doublings
+from quickstudy.tasks.robots.grips_rows import UNIT, doublings
 
 FAMILY = tasks.load("grips:simulated=true")
 OBJECTS = Objects(np.geomspace(0.1, 1, 30), np.geomspace(0.9, 0.25, 30), np.zeros(30, np.int64))

@@ -7,9 +7,9 @@ from torch import Tensor
 from quickstudy import learners, tasks
 from quickstudy.learners import Learner
 from quickstudy.sim.gripper import CRUSHED, GRAVITY, SHAKING, STRONGEST
-from quickstudy.tasks import grips_rows
 from quickstudy.tasks.base import Examples
-from quickstudy.tasks.grips_rows import UNIT, Sensed
+from quickstudy.tasks.robots import grips_rows
+from quickstudy.tasks.robots.grips_rows import UNIT, Sensed
 
 FAMILY = tasks.load("grips:simulated=true")
 

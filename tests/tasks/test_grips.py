@@ -11,11 +11,11 @@ from quickstudy import tasks
 from quickstudy.errors import UserError
 from quickstudy.sim.gripper import GRAVITY, STRONGEST, Objects, coulomb_need
 from quickstudy.sim.gripper_formula import FormulaGripper
-from quickstudy.tasks import grips_objects, grips_rows
 from quickstudy.tasks.base import Examples, Task
-from quickstudy.tasks.grips import Grips, moved
-from quickstudy.tasks.grips_objects import FRICTION, MASS, WIDER_FRICTION, WIDER_MASS
-from quickstudy.tasks.grips_rows import SLIPPED, UNIT, Sensed
+from quickstudy.tasks.robots import grips_objects, grips_rows
+from quickstudy.tasks.robots.grips import Grips, moved
+from quickstudy.tasks.robots.grips_objects import FRICTION, MASS, WIDER_FRICTION, WIDER_MASS
+from quickstudy.tasks.robots.grips_rows import SLIPPED, UNIT, Sensed
 
 MANY = torch.arange(480)
 

@@ -26,9 +26,9 @@ from quickstudy.sim.gripper import CRUSHED, DROPPED, SHAPES, STRONGEST, Objects,
 from quickstudy.sim.gripper_mujoco import MuJoCoGripper
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import NINETY, check_counts
-from quickstudy.tasks.grips import Grips
-from quickstudy.tasks.grips_objects import FRICTION, MASS
-from quickstudy.tasks.grips_rows import SLIPPED, newtons
+from quickstudy.tasks.robots.grips import Grips
+from quickstudy.tasks.robots.grips_objects import FRICTION, MASS
+from quickstudy.tasks.robots.grips_rows import SLIPPED, newtons
 
 DESCRIPTION = """An object of unknown weight and friction between two fingers: each test lift says something of both,
 and the grip that follows has to hold it through 2 s of shaking without crushing it. In the simulation of MuJoCo."""

@@ -26,7 +26,7 @@ from quickstudy.plan import TrainConfig
 from quickstudy.sim.gripper import CRUSHED
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import Split
-from quickstudy.tasks.grips import Grips
+from quickstudy.tasks.robots.grips import Grips
 
 Read = tuple[dict[str, Tensor], list[dict[str, Any]]]
 """Scores of all partitions, one after the other, and the note beside those of each."""

@@ -20,9 +20,10 @@ from torch import Tensor
 from quickstudy.inner import batch
 from quickstudy.learners.base import Gaussian, Learner, Prediction
 from quickstudy.sim.gripper import CRUSHED, DROPPED, GRAVITY, SHAKING, Gripper
-from quickstudy.tasks import draw, grips_rows
+from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples
-from quickstudy.tasks.grips_rows import SLIPPED, UNIT, Sensed, doublings, newtons
+from quickstudy.tasks.robots import grips_rows
+from quickstudy.tasks.robots.grips_rows import SLIPPED, UNIT, Sensed, doublings, newtons
 
 MOST = 4
 """Test lifts before the grip."""

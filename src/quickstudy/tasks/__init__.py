@@ -69,7 +69,7 @@ FAMILIES = {
         "levels of a drug in one patient's blood after its doses (regression)",
     ),
     "grips": (
-        "quickstudy.tasks.grips:Grips",
+        "quickstudy.tasks.robots.grips:Grips",
         "objects between two fingers: the least force that holds, from a few test lifts (simulated, regression)",
     ),
 }

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from quickstudy.learners.base import Adapted, Learner, Point, Traits
-from quickstudy.learners.griprules import needed
+from quickstudy.learners.robots.griprules import needed
 from quickstudy.sim.gripper import GRAVITY, SHAKING
 from quickstudy.tasks.base import Examples, Spec, WholeTasks, masked_mean
-from quickstudy.tasks.grips_rows import SLIPPED
+from quickstudy.tasks.robots.grips_rows import SLIPPED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from quickstudy.errors import UserError
 from quickstudy.sim.gripper import GRAVITY, STRONGEST, WEAKEST
 from quickstudy.sim.gripper_formula import FormulaGripper
 from quickstudy.sim.gripper_mujoco import MuJoCoGripper
-from quickstudy.tasks import draw, grips_rows
+from quickstudy.tasks import draw
 from quickstudy.tasks.base import (
     NINETY,
     Examples,
@@ -33,8 +33,9 @@ from quickstudy.tasks.base import (
     check_split,
     masked_mean,
 )
-from quickstudy.tasks.grips_objects import LIFTS, kept
-from quickstudy.tasks.grips_rows import SLIPPED, UNIT, Sensed, newtons, noisy
+from quickstudy.tasks.robots import grips_rows
+from quickstudy.tasks.robots.grips_objects import LIFTS, kept
+from quickstudy.tasks.robots.grips_rows import SLIPPED, UNIT, Sensed, newtons, noisy
 
 FOLDS = 5
 

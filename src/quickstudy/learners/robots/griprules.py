@@ -19,7 +19,7 @@ from torch import Tensor
 from quickstudy.learners.base import Adapted, Learner, Point, Traits
 from quickstudy.sim.gripper import CRUSHED, STRONGEST
 from quickstudy.tasks.base import Examples, Spec, WholeTasks
-from quickstudy.tasks.grips_rows import SLIPPED, doublings
+from quickstudy.tasks.robots.grips_rows import SLIPPED, doublings
 
 MARGIN = math.log2(1.5)
 """Doublings above a force that held: the shaking asks for more than a lift does."""

@@ -18,8 +18,8 @@ from torch import Tensor
 from quickstudy.sim.gripper import SHAPES, STRONGEST, WEAKEST, Gripper, Objects, needed
 from quickstudy.tasks import draw
 from quickstudy.tasks.cached import tensors
-from quickstudy.tasks.grips_rows import Sensed
 from quickstudy.tasks.places import cache_folder, progress
+from quickstudy.tasks.robots.grips_rows import Sensed
 
 VERSION = "1"
 MASS, FRICTION = (0.06, 1.2), (0.2, 1.0)

@@ -1,0 +1,1 @@
+"""What a robot feels, and what it holds."""
