@@ -42,6 +42,7 @@ BENCHMARKS = {
     "ladder": "--episodes 2 --learners nearest",
     "tables": "--tables iris --shots 5 --episodes 2",
     "trials": "--tasks strides:simulated=true --partitions 0 --tries 2 --learners averagemap --against averagemap",
+    "grips": "--simulated --partitions 0 --learners maxgrip --against maxgrip",
     "pictures": "--tasks glyphs:size=105 --scenes clean --at 5w1s --episodes 2 --query 1",
 }
 """How each is made short."""

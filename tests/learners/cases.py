@@ -27,6 +27,7 @@ FAMILIES = {
     "ratings": "ratings:simulated=true",
     "gaits": "strides:simulated=true",
     "ranking": "ratings:simulated=true:judge=ranking",
+    "lifts": "grips:simulated=true",
 }
 """One of each kind, for learners that take any form of input, and one of each form that has learners of its own."""
 NETS: dict[str, dict[str, Any]] = {"classification": {"backbone": "conv4", "width": 8}, "regression": {"width": 16}}

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "pictures": ("quickstudy.app.bench_pictures", "fit and predict on drawings with other pens, on other paper"),
     "photos": ("quickstudy.app.bench_photos", "photographs learnt and looked at: how fast, in how much memory"),
     "tables": ("quickstudy.app.bench_tables", "real tables from a few rows, beside what people use for tables now"),
+    "grips": ("quickstudy.app.bench_grips", "objects gripped after a few test lifts, in the true simulation"),
     "serve": ("quickstudy.app.bench_serve", "the server under load: answers a second, how soon, in how much memory"),
 }
 

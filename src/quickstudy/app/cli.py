@@ -30,6 +30,7 @@ VERBS = {
     "list": ("quickstudy.app.list", "learners, task families, backbones, or your runs"),
     "calibrate": ("quickstudy.app.calibrate", "how far a classifier's answers can be trusted, from held-out tasks"),
     "pack": ("quickstudy.app.pack", "a trained run in a few megabytes, to hand on"),
+    "robot": ("quickstudy.app.robot", "watch a robot adjust its grip after a few tries"),
     "play": ("quickstudy.app.play", "draw a few examples in the browser, then anything: it knows them again"),
     "serve": ("quickstudy.app.serve", "models that learn over HTTP, and a page to try them on"),
     "keys": ("quickstudy.app.keys", "who may use the server"),

@@ -119,6 +119,13 @@ LEARNERS = {
         "quickstudy.learners.tastes.rankhead:RankHead",
         "items: statistics weighed to rank, trained by a softmax",
     ),
+    "maxgrip": ("quickstudy.learners.robots.griprules:MaxGrip", "lifts: the strongest grip; no training"),
+    "fixedgrip": ("quickstudy.learners.robots.griprules:FixedGrip", "lifts: the one force that suits most objects"),
+    "reactivegrip": ("quickstudy.learners.robots.griprules:ReactiveGrip", "lifts: tighten where it slips; no training"),
+    "frictiongrip": (
+        "quickstudy.learners.robots.frictiongrip:FrictionGrip",
+        "lifts: weight and friction, and Coulomb's law",
+    ),
 }
 
 

@@ -72,6 +72,10 @@ FAMILIES = {
         "quickstudy.tasks.robots.strides:Strides",
         "a robot's strides on a ground it has not met: HalfCheetah, Ant, Go1 or your own body (regression)",
     ),
+    "grips": (
+        "quickstudy.tasks.robots.grips:Grips",
+        "objects between two fingers: the least force that holds, from a few test lifts (simulated, regression)",
+    ),
 }
 WRAPPERS = {
     "warp": ("quickstudy.tasks.vision.warp:Warp", "random warps of training images; every image resized"),

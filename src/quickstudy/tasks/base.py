@@ -18,7 +18,7 @@ from quickstudy.devices import memory_bytes
 from quickstudy.errors import UserError
 
 Kind = Literal["classification", "regression"]
-Form = Literal["numbers", "rows", "drawings", "photographs", "terms", "doses", "glucose", "ratings", "gaits"]
+Form = Literal["numbers", "rows", "drawings", "photographs", "terms", "doses", "glucose", "ratings", "gaits", "lifts"]
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 HIGHER = ("accuracy", "top10", "mrr", "auroc", "ndcg10", "recall10")
@@ -83,7 +83,8 @@ class Spec:
     shot_unit: str = "example of each class"
     form: Form = "numbers"
     """What an input is: plain numbers, values and flags of a table's columns, ink of 1 on 0, light from 0 to 1, terms
-    of an ontology, doses before a reading, the glucose of the last hours, an item that is rated, or a robot's gait."""
+    of an ontology, doses before a reading, the glucose of the last hours, an item that is rated, a robot's gait, or
+    its lift."""
     names: tuple[str, ...] = ()
     """What each number of an input is, where it has a name."""
     parents: tuple[tuple[int, ...], ...] = ()

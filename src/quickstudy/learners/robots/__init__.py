@@ -1,1 +1,1 @@
-"""Learners of gaits."""
+"""Learners of gaits and grips."""

@@ -1,0 +1,114 @@
+"""Films of robots from poses: flat drawings of polygons, side by side, as a GIF that any browser plays.
+
+A scene is what there is to see at one moment, in metres, seen from the side: x to the right, z up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from quickstudy import runs
+
+BACKGROUND, INK, RULE = "#ffffff", "#22262b", "#c8ccd2"
+FINER = 2
+"""Drawings are made so many times as large, and then smoothed."""
+BAND = 22
+"""Height of a title, in pixels."""
+
+
+class Polygon(NamedTuple):
+    """A filled outline."""
+
+    points: Sequence[tuple[float, float]]
+    """x and z of its corners."""
+    colour: str
+
+
+class Window(NamedTuple):
+    """Which part of the world is seen."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+Scene = Sequence[Polygon]
+
+
+def box(x: float, z: float, half_width: float, half_height: float, colour: str, tilt: float = 0.0) -> Polygon:
+    """A rectangle around its middle, turned by ``tilt`` radians against the clock."""
+    c, s = math.cos(tilt), math.sin(tilt)
+    corners = [(-half_width, -half_height), (half_width, -half_height), (half_width, half_height)]
+    corners.append((-half_width, half_height))
+    return Polygon([(x + c * dx - s * dz, z + s * dx + c * dz) for dx, dz in corners], colour)
+
+
+def disc(x: float, z: float, radius: float, colour: str) -> Polygon:
+    """A circle."""
+    turns = [2 * math.pi * number / 40 for number in range(40)]
+    return Polygon([(x + radius * math.cos(turn), z + radius * math.sin(turn)) for turn in turns], colour)
+
+
+def limb(start: tuple[float, float], end: tuple[float, float], width: float, colour: str) -> Polygon:
+    """A bar from one joint to another."""
+    (x, z), (other_x, other_z) = start, end
+    length = math.hypot(other_x - x, other_z - z)
+    tilt = math.atan2(other_z - z, other_x - x)
+    return box((x + other_x) / 2, (z + other_z) / 2, length / 2 + width / 2, width / 2, colour, tilt)
+
+
+def draw(scene: Scene, window: Window, size: tuple[int, int]) -> Image.Image:
+    """A picture of ``size`` pixels; the first polygons lie behind the others."""
+    width, height = (FINER * pixels for pixels in size)
+    scale = min(width / (window.right - window.left), height / (window.top - window.bottom))
+    middle = (window.left + window.right) / 2
+    image = Image.new("RGB", (width, height), BACKGROUND)
+    pen = ImageDraw.Draw(image)
+    for polygon in scene:
+        corners = [(width / 2 + scale * (x - middle), height - scale * (z - window.bottom)) for x, z in polygon.points]
+        pen.polygon(corners, fill=polygon.colour)
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def titled(picture: Image.Image, title: str, note: str = "") -> Image.Image:
+    """``picture`` with a line above it, and another over its lower edge."""
+    image = Image.new("RGB", (picture.width, picture.height + BAND), BACKGROUND)
+    image.paste(picture, (0, BAND))
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(13)
+    pen.text((6, 3), title, fill=INK, font=font)
+    if note:
+        pen.text((6, image.height - 20), note, fill=INK, font=font)
+    return image
+
+
+def beside(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of the same height in a row, with a rule between them."""
+    image = Image.new("RGB", (sum(one.width for one in pictures) + len(pictures) - 1, pictures[0].height), RULE)
+    x = 0
+    for one in pictures:
+        image.paste(one, (x, 0))
+        x += one.width + 1
+    return image
+
+
+def from_pixels(pixels: np.ndarray) -> Image.Image:
+    """A picture of [height, width, 3] uint8."""
+    return Image.fromarray(pixels, "RGB")
+
+
+def write_gif(path: Path, frames: Sequence[Image.Image], seconds: float) -> None:
+    """``frames`` evenly over ``seconds``, again and again; whole or not at all (UserError)."""
+    few = [frame.quantize(64, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for frame in frames]
+
+    def write(temporary: Path) -> None:
+        each = max(20, round(1000 * seconds / len(few)))
+        few[0].save(temporary, "GIF", save_all=True, append_images=few[1:], duration=each, loop=0, optimize=True)
+
+    runs.write_atomic(path, write)
