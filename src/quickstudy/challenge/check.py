@@ -12,7 +12,7 @@ from quickstudy.scoring import Episodes, score
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import TaskFamily, check_split
 
-UNRANKED = ("coverage", "coverage90", "width", "zone_a", "zone_ab", "nll")
+UNRANKED = ("coverage90", "width", "zone_a", "zone_ab", "nll")
 """Metrics of which neither more nor less is better."""
 NAMED = 3
 """Members that an error names."""

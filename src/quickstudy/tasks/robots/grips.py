@@ -160,14 +160,14 @@ class Grips:
 
     def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
         """Each [T], of the force needed, in doublings: ``rmse`` and ``mse``; where there is an interval for 90 % of
-        them, the share ``coverage`` that it holds and its mean ``width``."""
+        them, the share ``coverage90`` that it holds and its mean ``width``."""
         prediction = predict(task.query.x, task.query.mask)
         error = (prediction[0] - task.query.y)[..., 1]
         mse = masked_mean(error.square(), task.query.mask)
         found = {"rmse": mse.sqrt(), "mse": mse}
         if hasattr(prediction, "std"):
             half = NINETY * prediction.std[..., 1]
-            found["coverage"] = masked_mean((error.abs() <= half).to(error.dtype), task.query.mask)
+            found["coverage90"] = masked_mean((error.abs() <= half).to(error.dtype), task.query.mask)
             found["width"] = masked_mean(2 * half, task.query.mask)
         return found
 

@@ -181,7 +181,7 @@ class Strides:
     def score(self, predict: Predict, task: Task) -> dict[str, Tensor]:
         """Each [T]: ``speed_error``, in m/s, of the gaits that are chosen to go at ``COMMANDS``; ``nmse`` of the speed
         of queries, 1 being the variance over training grounds and gaits; ``mse`` of all outcomes; where there is an
-        interval for 90 % of speeds, the share ``coverage`` that it holds.
+        interval for 90 % of speeds, the share ``coverage90`` that it holds.
 
         The gait chosen is the one whose expected squared error from the speed asked for is least.
         """
@@ -194,7 +194,7 @@ class Strides:
         }
         if hasattr(prediction, "std"):
             inside = error[..., 0].abs() <= NINETY * prediction.std[..., 0]
-            found["coverage"] = masked_mean(inside.to(error.dtype), task.query.mask)
+            found["coverage90"] = masked_mean(inside.to(error.dtype), task.query.mask)
         return found
 
     def _commanded(self, predict: Predict, task: Task) -> Tensor:
