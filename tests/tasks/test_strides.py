@@ -130,7 +130,7 @@ def test_whoever_knows_everything_is_as_good_as_the_oracle(twin: Strides) -> Non
     found = twin.score(knowing(twin, task.unit), task)
     torch.testing.assert_close(found["speed_error"], twin.oracle(task))
     assert not found["nmse"].any()
-    assert "coverage" not in found
+    assert "coverage90" not in found
     off = twin.score(knowing(twin, task.unit, off=1.0), task)
     torch.testing.assert_close(off["nmse"], torch.ones(10))
     assert (off["speed_error"] > found["speed_error"]).all()
@@ -151,7 +151,7 @@ def test_a_gait_that_is_not_known_well_is_not_chosen(twin: Strides) -> None:
 
     found = twin.score(predict, task)
     assert (found["speed_error"] < 0.1).all()
-    assert (found["coverage"] == 1).all()
+    assert (found["coverage90"] == 1).all()
 
 
 def test_grounds_that_cannot_be_solved_are_left_out_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
