@@ -133,12 +133,13 @@ def test_a_file_that_cannot_walk_is_refused(text: str, words: str, tmp_path: Pat
         bodies.of_file(path)
 
 
-def test_a_body_of_ones_own_walks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limits", ["range='-60 60' limited='true'", ""])
+def test_a_body_of_ones_own_walks(limits: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.xml"
     path.write_text(
         "<mujoco><worldbody><geom type='plane' size='9 9 1'/><body name='b' pos='0 0 .3'><freejoint/>"
         "<geom type='box' size='.2 .1 .05'/><body pos='.2 0 0'><joint name='leg' type='hinge' axis='0 1 0' "
-        "range='-60 60' limited='true'/><geom type='capsule' fromto='0 0 0 0 0 -.25' size='.03'/></body></body>"
+        f"{limits}/><geom type='capsule' fromto='0 0 0 0 0 -.25' size='.03'/></body></body>"
         "</worldbody><actuator><motor joint='leg' gear='5'/></actuator></mujoco>"
     )
     body = bodies.of_file(path)

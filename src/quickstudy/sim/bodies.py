@@ -27,6 +27,8 @@ STEP = 0.01
 """Seconds."""
 BUMPS = 60
 """Rows and columns of bumpy ground."""
+FREE = 0.6
+"""Radians to either side that a joint without limits is used for."""
 GO1_LEGS = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (9, 10, 11))
 
 
@@ -209,12 +211,14 @@ def assembled(
         for geom in spec.geoms:
             geom.conaffinity = int(geom.parent == spec.worldbody)
     angle_at = first.jnt_qposadr[driven]
+    free_range = np.stack([first.qpos0[angle_at] - FREE, first.qpos0[angle_at] + FREE], 1)
+    ranges = np.where(first.jnt_limited[driven].astype(bool)[:, None], first.jnt_range[driven], free_range)
     return Body(
         name=name,
         spec=spec,
         joints=tuple(first.joint(joint).name or f"joint {joint}" for joint in driven),
         angle_at=angle_at,
-        gait=gait or each_joint(first.qpos0[angle_at], first.jnt_range[driven], frequency),
+        gait=gait or each_joint(first.qpos0[angle_at], ranges, frequency),
         trunk=first.body(1).name,
         free=free,
         stamp=stamp(spec),

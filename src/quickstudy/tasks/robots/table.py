@@ -12,7 +12,7 @@ table as well: it is what trial and error is measured by.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -140,9 +140,8 @@ def best_so_far(ground: Ground, tries: int, seed: int) -> Tensor:
     return torch.from_numpy(np.maximum.accumulate(tried.worth)).float()
 
 
-def library(body: Body, size: Size, on: object = None) -> Array:
+def library(body: Body, size: Size, advance: Callable[[int], None]) -> Array:
     """[G, numbers] float32 exactly."""
-    advance = on if callable(on) else (lambda more: None)
     count, joints = len(body.gait.names), len(body.joints)
     still = [None, *range(joints)]
     drawn = for_search(joints, len(still) * size.searches)
