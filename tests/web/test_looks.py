@@ -14,7 +14,7 @@ def open_panel(page, name: str) -> None:
     page.locator(f"#panel-{name}").wait_for()
     if name == "table":
         page.get_by_role("button", name="Try the sample").click()
-        page.locator(".filled").first.wait_for()
+        page.locator("#panel-table .result[aria-busy='false'] .filled").first.wait_for()  # which is pale until then
     if name == "foryou":
         rate_something(page)
     page.wait_for_load_state("networkidle")
