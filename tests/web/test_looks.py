@@ -14,7 +14,7 @@ def open_panel(page, name: str) -> None:
     page.locator(f"#panel-{name}").wait_for()
     if name == "table":
         page.get_by_role("button", name="Try the sample").click()
-        page.locator("#panel-table .result[aria-busy='false'] .filled").first.wait_for()  # which is pale until then
+        page.locator(".filled").first.wait_for()
     if name == "foryou":
         rate_something(page)
     page.wait_for_load_state("networkidle")
@@ -42,12 +42,19 @@ def test_nothing_is_wider_than_a_phone(visit, drawings, width):
 def test_axe_finds_no_serious_barrier(visit, drawings, colours, rules):
     page = visit("draw", {"draw": drawings}, color_scheme=colours, reduced_motion="reduce")
     page.evaluate(AXE)
+    only = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
     for name in PANELS:
         open_panel(page, name)
-        only = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
-        found = page.evaluate("async (only) => (await axe.run(document, only)).violations", only)
-        bad = [(one["id"], one["nodes"][0]["html"][:120]) for one in found if one["impact"] in SERIOUS]
+        bad = barriers(page, only)
+        for _ in range(5 if bad else 0):  # an answer is pale while another one is on its way
+            page.wait_for_timeout(1000)
+            bad = barriers(page, only)
         assert not bad, (name, bad)
+
+
+def barriers(page, only: dict[str, object]) -> list[tuple[str, str]]:
+    found = page.evaluate("async (only) => (await axe.run(document, only)).violations", only)
+    return [(one["id"], one["nodes"][0]["html"][:120]) for one in found if one["impact"] in SERIOUS]
 
 
 def test_the_toggle_turns_colours_over_and_they_stay(visit):
