@@ -105,7 +105,8 @@ def shortened(command: str) -> list[str]:
         told = dict(zip(arguments[2::2], arguments[3::2], strict=True))
         first = told["--learners"].partition(",")[0]
         short = {"--tasks": told["--tasks"] + ":simulated=true", "--learners": first, "--against": first}
-        short |= {"--at": told["--at"].partition(",")[0].replace("240w", "20w"), "--partitions": "0", "--episodes": "2"}
+        at = told["--at"].partition(",")[0].replace("240w", "20w").replace("168s", "24s")  # as much as the twins have
+        short |= {"--at": at, "--partitions": "0", "--episodes": "2"}
         return ["bench", "folds", *itertools.chain(*(told | short | {"--query": "2"}).items())]
     if arguments[0] == "bench":
         return [*arguments, *BENCHMARKS[arguments[1]].split()]
