@@ -169,6 +169,7 @@ def test_what_is_wrong_with_a_submission_is_said_here_and_by_the_file_for_kaggle
         "unknown": ([*good, (other, "0")], f"are unknown: {other}"),
         "another": ([(hashlib.sha256(name.encode()).hexdigest()[:12], one) for name, one in good], "for other tasks"),
         "nan": ([(good[0][0], "nan"), *good[1:]], "expected finite numbers"),
+        "far": ([(good[0][0], "1e200"), *good[1:]], "expected finite numbers"),
         "empty": ([(good[0][0], ""), *good[1:]], "expected"),
         "text": ([(good[0][0], "cat"), *good[1:]], "'cat'; expected numbers"),
         "long": ([(good[0][0], "1 2 3"), *good[1:]], "has 3 numbers; expected 1"),

@@ -120,6 +120,7 @@ say(task=task, labels=[1] * asked)
         ("say(task=task)", "it has no scores"),
         ("say(task=task, scores=[[float('nan')] * message['way']] * asked)", "not finite"),
         ("say(task=task, scores=[[1e300] * message['way']] * asked)", "not finite"),
+        ("say(task=task, scores=[[1e20] * message['way']] * asked)", "not finite"),  # its square would be infinite
         ("say(task=task, scores={'dtype': 'object', 'shape': [1], 'base64': ''})", "no array of numbers"),
         ("say(task=task, failed='no idea')", "no idea"),
     ],

@@ -14,6 +14,8 @@ except ImportError:  # plain columns will do
     pd = None
 
 ANSWER = "answer"
+LARGEST = 1e15
+"""An answer that is further from 0 is no number."""
 NAMED = 3
 
 
@@ -103,7 +105,7 @@ def numbers(answer: object, name: str, count: int) -> list[float]:
         found = [float(word) for word in str(answer).split()]
     except ValueError:
         raise ParticipantVisibleError(f"The answer of {name} is {str(answer)[:40]!r}; expected numbers.") from None
-    if not found or not all(map(math.isfinite, found)):
+    if not found or not all(math.isfinite(value) and abs(value) <= LARGEST for value in found):
         raise ParticipantVisibleError(f"The answer of {name} is {str(answer)[:40]!r}; expected finite numbers.")
     if count and len(found) != count:
         raise ParticipantVisibleError(f"The answer of {name} has {len(found)} numbers; expected {count}.")
