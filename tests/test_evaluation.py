@@ -13,7 +13,7 @@ from torch import Tensor
 from quickstudy import cost, learners, scoring, tasks
 from quickstudy.errors import UserError
 from quickstudy.evaluation import CURVES, differences, evaluate
-from quickstudy.intervals import interval, student
+from quickstudy.intervals import cell, interval, student
 from quickstudy.learners.base import Gaussian, Learner, Logits, Traits
 from quickstudy.tasks.base import SHARES, Examples, Predict, Task
 from quickstudy.tasks.sinusoid import Sinusoid
@@ -37,6 +37,15 @@ def test_repeats_of_a_unit_count_once() -> None:
     mean, ci95 = interval(values, units)
     assert mean == pytest.approx(0.5)
     assert ci95 == pytest.approx(4.3027 * torch.tensor([1.0, 0.0, 0.5]).std().item() / math.sqrt(3), rel=1e-4)
+
+
+def test_a_row_says_nothing_where_there_is_no_finite_number() -> None:
+    units = torch.arange(3)
+    assert cell(torch.tensor([1.0, math.inf, 2.0]), units) == {"mean": None, "ci95": None}, (
+        "a failed learner has no mean"
+    )
+    assert cell(torch.tensor([math.nan, math.nan, math.nan]), units) == {"mean": None, "ci95": None}
+    assert cell(torch.tensor([1.0, math.nan, 2.0]), units)["mean"] == 1.5
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:

@@ -5,10 +5,14 @@ import ctypes
 import functools
 import math
 import os
+import platform
+from pathlib import Path
 
 import torch
 
 from quickstudy.errors import UserError
+
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def pick_device(name: str) -> torch.device:
@@ -23,6 +27,16 @@ def pick_device(name: str) -> torch.device:
     if kind not in there or (colon and not (number.isdecimal() and int(number) < count)):
         raise UserError(f"device {name!r} is not there. This machine has: {', '.join(there)}.")
     return torch.device(name)
+
+
+def processor() -> str:
+    """The processor's name, with its family and model where Linux tells them: a virtual one says little by its name."""
+    if not CPUINFO.exists():
+        return platform.processor() or platform.machine()
+    pairs = (line.partition(":") for line in CPUINFO.read_text().split("\n\n")[0].splitlines())
+    facts = {name.strip(): value.strip() for name, _, value in pairs}
+    name = facts.get("model name", platform.machine())
+    return f"{name}, family {facts['cpu family']} model {facts['model']}" if "cpu family" in facts else name
 
 
 def memory_bytes() -> float:

@@ -43,6 +43,12 @@ def where_told(values: Tensor, units: Tensor) -> Interval | None:
     return None if bool(values.isnan().all()) else interval(values, units)
 
 
+def cell(values: Tensor, units: Tensor) -> dict[str, float | None]:
+    """``interval`` as rows of results have it: None for what is no finite number."""
+    mean, ci95 = interval(values, units)
+    return {"mean": finite(mean), "ci95": finite(ci95)}
+
+
 def finite(value: float) -> float | None:
     """``value``, or None where it is none, as the interval of one unit: JSON knows no infinity."""
     return value if math.isfinite(value) else None

@@ -58,6 +58,11 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         raise UserError(f"cannot write {path}: {error}. {advice}") from error
 
 
+def now() -> str:
+    """The time, as runs and rows have it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     write_atomic(path, lambda temporary: write_text(temporary, text))
@@ -184,7 +189,7 @@ def write_card(run: Run) -> None:
     card = {
         "format": FORMAT,
         "version": run.version,
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "created": now(),
         "learner": run.learner_name,
         "config": dataclasses.asdict(run.config),
         "spec": dataclasses.asdict(run.spec),

@@ -66,11 +66,8 @@ def main(args: list[str]) -> int:
     check_counts(episodes=flags.episodes, query=flags.query)
     family = load_tasks(f"{flags.tasks}:partition={partitions[0]}")
     names = chosen(flags.learners, family)
-    against = [name.strip() for name in flags.against.split(",") if name.strip()] or names[:1]
-    for name in against:
-        if name not in names:
-            raise unknown("learner of --against, which are among --learners:", name, names)
-    place = flags.runs or Path("runs/folds") / re.sub(r"[^\w.+-]+", "-", flags.tasks.replace("=", ""))
+    against = rivals(flags.against, names) or names[:1]
+    place = flags.runs or place_of(flags.tasks)
     out = flags.out or place / "rows"
     ladder = Ladder(
         family=family,
@@ -94,6 +91,20 @@ def main(args: list[str]) -> int:
         show(folds, rows, refused)
         print(out)
     return 0
+
+
+def rivals(text: str, names: list[str]) -> list[str]:
+    """Those from whom differences are taken; UserError for one that is not among ``names``."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    for name in found:
+        if name not in names:
+            raise unknown("learner of --against, which are among --learners:", name, names)
+    return found
+
+
+def place_of(tasks: str) -> Path:
+    """Where the runs of a family over its partitions are, unless it is said."""
+    return Path("runs/folds") / re.sub(r"[^\w.+-]+", "-", tasks.replace("=", ""))
 
 
 def numbers(text: str) -> list[int]:

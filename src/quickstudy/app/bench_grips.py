@@ -12,10 +12,9 @@ from typing import Any
 import tyro
 
 from quickstudy.app import output
-from quickstudy.app.bench_folds import numbers
+from quickstudy.app.bench_folds import numbers, rivals
 from quickstudy.app.flags import parse
 from quickstudy.bench.grips import SETS, Plan, check_learners, measure
-from quickstudy.errors import unknown
 from quickstudy.plan import TrainConfig
 from quickstudy.tasks.base import check_counts
 
@@ -59,13 +58,9 @@ def main(args: list[str]) -> int:
     flags = parse(Flags, args, prog="quickstudy bench grips", description=DESCRIPTION)
     check_counts(lifts=flags.lifts)
     check_counts(least=0, steps=flags.steps)
-    names, against = (
-        [part.strip() for part in text.split(",") if part.strip()] for text in (flags.learners, flags.against)
-    )
+    names = [part.strip() for part in flags.learners.split(",") if part.strip()]
     check_learners(names)
-    for name in against:
-        if name not in names:
-            raise unknown("learner of --against, which are among --learners:", name, names)
+    against = rivals(flags.against, names)
     place = flags.runs or Path("runs/grips")
     plan = Plan(
         options=f":wider={flags.wider:g}" * (flags.wider != 4) + ":simulated=true" * flags.simulated,

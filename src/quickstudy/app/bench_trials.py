@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,14 @@ from typing import Any
 import tyro
 
 from quickstudy.app import output
-from quickstudy.app.bench_folds import numbers
+from quickstudy.app.bench_folds import numbers, place_of, rivals
 from quickstudy.app.bench_ladder import chosen
 from quickstudy.app.flags import parse
 from quickstudy.bench.folds import Folds
 from quickstudy.bench.ladder import Ladder
 from quickstudy.bench.trials import Contest, measure
 from quickstudy.control.acquisition import Rule
-from quickstudy.errors import UserError, unknown
+from quickstudy.errors import UserError
 from quickstudy.plan import TrainConfig
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import check_counts
@@ -64,11 +63,8 @@ def main(args: list[str]) -> int:
     check_counts(tries=flags.tries)
     family = load_tasks(f"{flags.tasks}:partition={partitions[0]}")
     names = chosen(flags.learners, family)
-    against = [name.strip() for name in flags.against.split(",") if name.strip()] or names[:1]
-    for name in against:
-        if name not in names:
-            raise unknown("learner of --against, which are among --learners:", name, names)
-    place = flags.runs or Path("runs/folds") / re.sub(r"[^\w.+-]+", "-", flags.tasks.replace("=", ""))
+    against = rivals(flags.against, names) or names[:1]
+    place = flags.runs or place_of(flags.tasks)
     out = flags.out or place / "rows"
     ladder = Ladder(
         family=family,

@@ -21,7 +21,7 @@ from quickstudy import runs
 from quickstudy.bench.ladder import Column, Ladder, Refused, judged, trained
 from quickstudy.errors import UserError
 from quickstudy.evaluation import Evaluation
-from quickstudy.intervals import finite, where_told
+from quickstudy.intervals import cell, finite
 from quickstudy.tasks import load as load_tasks
 
 Say = Callable[[str], None]
@@ -175,9 +175,3 @@ def differences(mine: Scores, theirs: Scores) -> Iterator[tuple[str, Cell]]:
             raise UserError("these learners were judged on different episodes. Delete the scores of one, and repeat.")
         if other is not None:
             yield metric, cell(values - other, theirs.units)
-
-
-def cell(values: Tensor, units: Tensor) -> Cell:
-    """Mean and interval over the units that have such a score."""
-    found = where_told(values, units)
-    return {"mean": found and finite(found.mean), "ci95": found and finite(found.ci95)}

@@ -17,10 +17,10 @@ from torch import Tensor
 
 import quickstudy
 from quickstudy import learners, runs
-from quickstudy.bench.folds import cell
 from quickstudy.bench.ladder import Ladder, Say, trained
 from quickstudy.control import grip
 from quickstudy.control.grip import Tries
+from quickstudy.intervals import cell
 from quickstudy.learners.base import Learner
 from quickstudy.plan import TrainConfig
 from quickstudy.sim.gripper import CRUSHED

@@ -19,9 +19,9 @@ from quickstudy.bench import libraries
 from quickstudy.bench.contest import Comparison, Standing
 from quickstudy.bench.libraries import OURS
 from quickstudy.bench.works import WORKS
+from quickstudy.devices import processor
 from quickstudy.errors import UserError
 
-CPUINFO = Path("/proc/cpuinfo")
 Row = dict[str, Any]
 
 
@@ -78,7 +78,7 @@ def ratio(ours: Standing, other: Standing | None, more_is_better: bool) -> dict[
 def machine(threads: int, device: str) -> dict[str, Any]:
     """What it was measured on."""
     found = {
-        "cpu": cpu(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "threads": threads,
         "system": platform.system(),
@@ -86,16 +86,6 @@ def machine(threads: int, device: str) -> dict[str, Any]:
         "device": device,
     }
     return found | ({"gpu": torch.cuda.get_device_name(device)} if device.startswith("cuda") else {})
-
-
-def cpu() -> str:
-    """The processor's name, with its family and model where Linux tells them: a virtual one says little by its name."""
-    if not CPUINFO.exists():
-        return platform.processor() or platform.machine()
-    pairs = (line.partition(":") for line in CPUINFO.read_text().split("\n\n")[0].splitlines())
-    facts = {name.strip(): value.strip() for name, _, value in pairs}
-    name = facts.get("model name", platform.machine())
-    return f"{name}, family {facts['cpu family']} model {facts['model']}" if "cpu family" in facts else name
 
 
 def versions(names: Sequence[str]) -> dict[str, str | None]:

@@ -16,11 +16,12 @@ from torch import Tensor
 
 import quickstudy
 from quickstudy import runs
-from quickstudy.bench.folds import Folds, Say, cell
+from quickstudy.bench.folds import Folds, Say
 from quickstudy.bench.ladder import trained
 from quickstudy.control.acquisition import Rule
 from quickstudy.control.trials import trials, tries_until
 from quickstudy.errors import UserError
+from quickstudy.intervals import cell
 from quickstudy.learners.base import Learner
 from quickstudy.tasks.robots.strides import Strides
 
@@ -74,9 +75,7 @@ def tried(contest: Contest, family: Strides, learner: Learner | None, seed: int)
     units = family.grounds("test")
     choice = family.choice(units)
     reference = choice.cem[:, -1].clamp(min=0)
-    rule: Rule = "random" if learner is None else contest.rule
-    # whoever tries at random needs no learner, but one has to be there
-    found = trials(learner or Learner(family.spec, None), choice, tries=contest.tries, rule=rule, seed=seed).best
+    found = trials(learner, choice, tries=contest.tries, rule=contest.rule, seed=seed).best
     return {
         **{f"best of {many}": found[:, many - 1] for many in contest.shown},
         "tries until near": tries_until(found, NEAR * reference).double(),

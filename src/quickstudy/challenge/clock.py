@@ -7,15 +7,15 @@ how far the entry's own times can be trusted.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import time
-from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import torch
+
+from quickstudy.devices import processor
 
 STANDARD = 0.0015
 """Seconds that the workload takes on the machine in whose seconds times are given."""
@@ -75,8 +75,4 @@ def _timed() -> float:
 
 def machine() -> dict[str, Any]:
     """What rows say of the machine."""
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform()}
+    return {"cpu": processor(), "cores": os.cpu_count(), "system": platform.platform()}

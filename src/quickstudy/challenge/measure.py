@@ -6,10 +6,9 @@ Every episode is drawn by its family and scored by ``scoring.score``, one after 
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +17,6 @@ from quickstudy.challenge import areas
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.stranger import Chance, NoConfig, Stranger
 from quickstudy.errors import UserError
-from quickstudy.intervals import finite, interval
 from quickstudy.learners.base import Learner
 from quickstudy.scoring import Episodes, Scored, score
 from quickstudy.tasks import draw
@@ -151,23 +149,9 @@ def curve(stranger: Stranger, block: Block, shots: Sequence[int], seed: int) -> 
     return points, torch.stack(rows) if rows else torch.zeros(0, len(first), dtype=torch.float64)
 
 
-def told(values: Tensor, units: Tensor) -> dict[str, Any]:
-    """Mean over units with its interval."""
-    there = values.isfinite()
-    if not bool(there.any()):
-        return {"mean": None, "ci95": None}
-    mean, ci95 = interval(values[there], units[there])
-    return {"mean": mean, "ci95": finite(ci95)}
-
-
 def listed(values: Tensor) -> list[float | None]:
     """Numbers as JSON has them."""
     return [float(f"{value:.7g}") if value == value else None for value in values.tolist()]
-
-
-def clock() -> str:
-    """Now, as rows have it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def joined(manifests: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import quickstudy
+from quickstudy import runs
 from quickstudy.challenge import areas, measure, neighbours
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.clock import STANDARD, Reference, machine, reference
@@ -19,7 +20,7 @@ from quickstudy.challenge.stranger import Stranger
 from quickstudy.challenge.suite import Suite
 from quickstudy.challenge.teach import Teacher, hello
 from quickstudy.errors import UserError
-from quickstudy.intervals import finite
+from quickstudy.intervals import cell, finite
 
 FORMAT = 1
 KEPT = 5
@@ -87,8 +88,8 @@ def described(block: Block, main: measure.Main) -> dict[str, Any]:
         "manifest": measure.joined(main.judged.manifests),
         "chance": float(main.scale.chance.mean()),
         "best": float(main.scale.best.mean()),
-        "raw": measure.told(main.judged.values, main.judged.units),
-        "score": measure.told(main.scaled, main.judged.units),
+        "raw": cell(main.judged.values, main.judged.units),
+        "score": cell(main.scaled, main.judged.units),
         "scores": measure.listed(main.scaled),
         "unit_ids": main.judged.units.tolist(),
     }
@@ -97,9 +98,9 @@ def described(block: Block, main: measure.Main) -> dict[str, Any]:
 def curve(block: Block, shots: list[int], values: Tensor, units: Tensor) -> dict[str, Any]:
     """Score by examples, and its area."""
     units = units[: values.shape[-1]]
-    points = [{"at": at} | measure.told(row, units) for at, row in zip(shots, values, strict=True)]
+    points = [{"at": at} | cell(row, units) for at, row in zip(shots, values, strict=True)]
     area = areas.by_examples(shots, values) if shots else torch.full((len(units),), torch.nan)
-    return {"points": points, "area": measure.told(area, units), "areas": measure.listed(area)}
+    return {"points": points, "area": cell(area, units), "areas": measure.listed(area)}
 
 
 def without(block: Block, seed: int, why: str) -> dict[str, Any]:
@@ -142,7 +143,7 @@ def with_times(told: dict[str, Any], reference: Reference, suite: Suite) -> dict
         "drift": reference.drift,
         "holds": reference.holds,
         "median_s": float(spent.median()) if len(spent) else None,
-        "area": measure.told(values, units) if reference.holds else {"mean": None, "ci95": None},
+        "area": cell(values, units) if reference.holds else {"mean": None, "ci95": None},
         "areas": measure.listed(values) if reference.holds else None,
     }
     return told | {"time": time}
@@ -160,7 +161,7 @@ def summed(suite: Suite, entry: Entry, seed: int, blocks: list[dict[str, Any]]) 
         "seed": seed,
         "version": quickstudy.__version__,
         "torch": torch.__version__,
-        "created": measure.clock(),
+        "created": runs.now(),
         "machine": machine(),
         "tasks": sum(block["episodes"] for block in blocks),
         "score": together([block["score"] for block in blocks]),
@@ -179,9 +180,9 @@ def summed(suite: Suite, entry: Entry, seed: int, blocks: list[dict[str, Any]]) 
 
 def together(cells: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean of the blocks' means with its interval; none where one block has none."""
-    if any(cell["mean"] is None for cell in cells):
+    if any(each["mean"] is None for each in cells):
         return {"mean": None, "ci95": None}
-    mean = sum(cell["mean"] for cell in cells) / len(cells)
-    if any(cell["ci95"] is None for cell in cells):
+    mean = sum(each["mean"] for each in cells) / len(cells)
+    if any(each["ci95"] is None for each in cells):
         return {"mean": mean, "ci95": None}
-    return {"mean": mean, "ci95": finite(sum(cell["ci95"] ** 2 for cell in cells) ** 0.5 / len(cells))}
+    return {"mean": mean, "ci95": finite(sum(each["ci95"] ** 2 for each in cells) ** 0.5 / len(cells))}

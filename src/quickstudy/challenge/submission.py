@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 import quickstudy
+from quickstudy import runs
 from quickstudy.challenge import measure, metric, run, seal
 from quickstudy.errors import UserError
+from quickstudy.intervals import cell
 
 ID = "id"
 
@@ -54,7 +56,7 @@ def judge(submission: Path, solution: Path, name: str = "") -> dict[str, Any]:
         "form": "csv",
         "seed": manifest["seed"],
         "version": quickstudy.__version__,
-        "created": measure.clock(),
+        "created": runs.now(),
         "tasks": sum(len(block["scores"]) for block in blocks),
         "score": run.together([block["score"] for block in blocks]),
         "breaks_the_rules": False,
@@ -73,8 +75,8 @@ def block_row(known: dict[str, Any], tasks: list[tuple[str, str, float, float]],
         "manifest": known["manifest"],
         "episodes": len(tasks),
         "units": len(units.unique()),
-        "raw": measure.told(raw, units),
-        "score": measure.told(scaled, units),
+        "raw": cell(raw, units),
+        "score": cell(scaled, units),
         "scores": measure.listed(scaled),
         "unit_ids": units.tolist(),
         "curve": {"points": [], "area": {"mean": None, "ci95": None}, "areas": None},

@@ -49,23 +49,25 @@ class Trials(NamedTuple):
 
 
 @torch.no_grad()
-def trials(learner: Learner, choices: Choices, *, tries: int, rule: Rule = "improvement", seed: int = 0) -> Trials:
-    """``tries`` tries on each of T grounds, none of them twice."""
+def trials(
+    learner: Learner | None, choices: Choices, *, tries: int, rule: Rule = "improvement", seed: int = 0
+) -> Trials:
+    """``tries`` tries on each of T grounds, none of them twice; without a learner any."""
     grounds, count = choices.speed.shape
     chance = draw.uniform(draw.keys(torch.arange(grounds), "trials", seed), count, "ties")
     row = torch.arange(grounds).unsqueeze(-1)
     which = torch.zeros(grounds, 0, dtype=torch.int64)
     x = choices.x.expand(grounds, -1, -1)
     there = torch.ones(grounds, count, dtype=torch.bool)
-    how = batch.usual(learner)
-    learner.eval()
+    if learner is not None:
+        learner.eval()
     for _ in range(tries):
         value = chance
-        if rule != "random":
+        if learner is not None and rule != "random":
             y = choices.y[row, which]
             support = Examples(choices.x[which], y, torch.ones(which.shape, dtype=torch.bool))
             best = torch.cat([choices.still.expand(grounds, 1), y[..., 0]], -1).amax(-1)
-            value = wanted(predicted(learner, support, x, there, how), best, rule, chance)
+            value = wanted(predicted(learner, support, x, there, batch.usual(learner)), best, rule, chance)
         value = value.scatter(-1, which, -torch.inf)
         which = torch.cat([which, value.argmax(-1, keepdim=True)], -1)
     return Trials(which, choices.speed.gather(-1, which))

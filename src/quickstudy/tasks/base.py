@@ -202,6 +202,11 @@ def check_room(spec: Spec, tasks: int, *, way: int, shot: int, query: int) -> No
         )
 
 
+def held90(error: Tensor, std: Tensor, mask: Tensor) -> Tensor:
+    """[T] share of ``error`` [T, n] within the intervals for 90 % of a normal answer with ``std``; see ``NINETY``."""
+    return masked_mean((error.abs() <= NINETY * std).to(error.dtype), mask)
+
+
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of ``values`` [..., n] where ``mask`` [..., n]; 0 where nothing is left."""
     kept = torch.where(mask, values, torch.zeros_like(values))

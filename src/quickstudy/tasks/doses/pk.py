@@ -25,6 +25,7 @@ from quickstudy.tasks.base import (
     WholeTasks,
     check_counts,
     check_split,
+    held90,
     masked_mean,
 )
 from quickstudy.tasks.doses import drugs
@@ -151,7 +152,7 @@ class PK:
         mse = masked_mean(error.square(), task.query.mask)
         found = {"rmse": mse.sqrt(), "mse": mse}
         if hasattr(prediction, "std"):
-            half = NINETY * prediction.std.squeeze(-1)
-            found["coverage90"] = masked_mean((error.abs() <= half).to(error.dtype), task.query.mask)
-            found["width"] = masked_mean(2 * half, task.query.mask)
+            std = prediction.std.squeeze(-1)
+            found["coverage90"] = held90(error, std, task.query.mask)
+            found["width"] = masked_mean(2 * NINETY * std, task.query.mask)
         return found

@@ -31,6 +31,7 @@ from quickstudy.tasks.base import (
     WholeTasks,
     check_counts,
     check_split,
+    held90,
     masked_mean,
 )
 from quickstudy.tasks.robots import grips_rows
@@ -166,9 +167,9 @@ class Grips:
         mse = masked_mean(error.square(), task.query.mask)
         found = {"rmse": mse.sqrt(), "mse": mse}
         if hasattr(prediction, "std"):
-            half = NINETY * prediction.std[..., 1]
-            found["coverage90"] = masked_mean((error.abs() <= half).to(error.dtype), task.query.mask)
-            found["width"] = masked_mean(2 * half, task.query.mask)
+            std = prediction.std[..., 1]
+            found["coverage90"] = held90(error, std, task.query.mask)
+            found["width"] = masked_mean(2 * NINETY * std, task.query.mask)
         return found
 
 

@@ -22,7 +22,6 @@ from quickstudy.sim import bodies
 from quickstudy.sim.bodies import Body
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import (
-    NINETY,
     Examples,
     Predict,
     Spec,
@@ -31,6 +30,7 @@ from quickstudy.tasks.base import (
     WholeTasks,
     check_counts,
     check_split,
+    held90,
     masked_mean,
 )
 from quickstudy.tasks.places import find, held, notice
@@ -193,8 +193,7 @@ class Strides:
             "mse": masked_mean(error.square().mean(-1), task.query.mask),
         }
         if hasattr(prediction, "std"):
-            inside = error[..., 0].abs() <= NINETY * prediction.std[..., 0]
-            found["coverage90"] = masked_mean(inside.to(error.dtype), task.query.mask)
+            found["coverage90"] = held90(error[..., 0], prediction.std[..., 0], task.query.mask)
         return found
 
     def _commanded(self, predict: Predict, task: Task) -> Tensor:
