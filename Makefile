@@ -1,10 +1,11 @@
 # make demo   installs into .venv and shows meta-learning at work in less than a minute
 # make test   installs the development tools too, then lint, format, types and tests
+# make docs   builds these pages as a site: site/index.html
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow check build-check clean
+.PHONY: demo test test-slow check docs build-check clean
 
 demo: .venv/installed
 	$(BIN)/quickstudy demo
@@ -21,6 +22,11 @@ check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Refuses links and anchors that lead nowhere.
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo site/index.html
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "quickstudy needs Python 3.11 or newer; found $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 2; }
@@ -35,7 +41,7 @@ check: .venv/installed-dev
 	@touch $@ .venv/installed
 
 clean:
-	rm -rf .venv dist build
+	rm -rf .venv dist build site
 
 # The wheel, built and imported on its own.
 build-check: .venv/installed-dev

@@ -1,0 +1,95 @@
+"""What MkDocs does beside the plain thing, called by its name for each event.
+
+Pages link to files of the repository that are not below docs/ (a row of results, an example). Those files go into the
+site, below files/, and the links with them. Pages of the menu that are not written yet are left out of it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"\]\((?P<target>[^()\s#:]+)(?P<rest>[^()]*)\)")
+INSTEAD = {"README.md": "docs/index.md"}
+"""The front door of the repository is not that of the site."""
+WEB = ROOT / "src/quickstudy/server/web"
+BORROWED = {
+    "assets/mark.svg": WEB / "icon.svg",
+    "assets/bricolage.woff2": WEB / "fonts/bricolage-latin.woff2",
+    "assets/bricolage-ext.woff2": WEB / "fonts/bricolage-latin-ext.woff2",
+    "assets/bricolage-licence.txt": WEB / "fonts/OFL.txt",
+}
+"""What the site shares with the playground: its mark and its letters."""
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    config.nav = written(config.nav or [], Path(config.docs_dir))
+    return config
+
+
+def written(entries: list[Any], folder: Path) -> list[Any]:
+    """Entries of the menu whose pages are there."""
+    kept: list[Any] = []
+    for entry in entries:
+        if isinstance(entry, str):
+            kept += [entry] * (folder / entry).is_file()
+            continue
+        ((title, below),) = entry.items()
+        below = written([below] if isinstance(below, str) else below, folder)
+        if below:
+            kept.append({title: below[0] if isinstance(entry[title], str) else below})
+    return kept
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    for name, path in BORROWED.items():
+        files.append(File.generated(config, name, abs_src_path=str(path)))
+    waiting = [file.src_uri for file in files.documentation_pages()]
+    while waiting:
+        page = waiting.pop()
+        for found in LINK.finditer(source(page).read_text(encoding="utf-8")):
+            path = repository_path(page, found["target"])
+            if path and not (there := files.src_uris.get(site_path(path))) and not path.startswith("docs/"):
+                there = File.generated(config, site_path(path), abs_src_path=str(ROOT / path))
+                files.append(there)
+                waiting += [there.src_uri] * there.is_documentation_page()
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    here = page.file.src_uri
+
+    def moved(found: re.Match[str]) -> str:
+        path = repository_path(here, found["target"])
+        if path is None:
+            return found[0]
+        there = posixpath.relpath(site_path(path), posixpath.dirname(here) or ".")
+        return f"]({there}{found['rest']})"
+
+    return LINK.sub(moved, markdown)
+
+
+def source(page: str) -> Path:
+    """The file that a page of the site is made from."""
+    return ROOT / (page.removeprefix("files/") if page.startswith("files/") else f"docs/{page}")
+
+
+def repository_path(page: str, target: str) -> str | None:
+    """Where in the repository a link of ``page`` points; None if to no file there."""
+    path = (source(page).parent / target).resolve()
+    if not path.is_relative_to(ROOT) or not path.is_file():
+        return None
+    found = path.relative_to(ROOT).as_posix()
+    return INSTEAD.get(found, found)
+
+
+def site_path(path: str) -> str:
+    """Where a file of the repository is in the site."""
+    return path.removeprefix("docs/") if path.startswith("docs/") else f"files/{path}"
