@@ -7,6 +7,7 @@ import importlib
 from quickstudy.errors import UserError, unknown
 
 BENCHMARKS = {
+    "run": ("quickstudy.app.bench_run", "every learner on a challenge, by one command that goes on where it stopped"),
     "speed": ("quickstudy.app.bench_speed", "meta-gradients here and in other libraries, on the same work"),
     "ladder": ("quickstudy.app.bench_ladder", "every learner trained at one budget, judged on the same episodes"),
     "folds": ("quickstudy.app.bench_folds", "learners trained and judged over several partitions of the same people"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,6 +73,7 @@ def main(part: str, args: list[str]) -> int:
 def take_part(found: Any, blocks: Sequence[Any], flags: Flags, seed: int, out: Path) -> tuple[dict[str, Any], int]:
     """The rows of all entries by name, and how many could not take part."""
     from quickstudy.challenge.entry import enter
+    from quickstudy.challenge.many import there
     from quickstudy.challenge.run import run
 
     rows: dict[str, Any] = {}
@@ -94,15 +94,6 @@ def take_part(found: Any, blocks: Sequence[Any], flags: Flags, seed: int, out: P
             failed += 1
             print(f"error: {text}: {error}", file=sys.stderr)
     return rows, failed
-
-
-def there(path: Path, suite: str, seed: int) -> dict[str, Any] | None:
-    """The row in a file, if it is of the same challenge."""
-    try:
-        row: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return row if (row["suite"], row["seed"]) == (suite, seed) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def show(rows: list[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import quickstudy
@@ -33,11 +33,17 @@ class Entry:
     """Copied into the entry's home."""
     run: runs.Run | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    """What it was entered by, as words of the command line."""
 
 
 def enter(text: str, name: str = "") -> Entry:
     """The entry that ``text`` describes: a file learner.py, a folder with model.py, a run folder, a learner of the
     registry, or a command line. UserError, with file and line, for what cannot take part."""
+    return replace(_entered(text, name), words=(text, *(("--name", name) if name else ())))
+
+
+def _entered(text: str, name: str) -> Entry:
     path = Path(text).expanduser()
     if path.is_dir():
         return _folder(path, name)

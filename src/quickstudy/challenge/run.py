@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,22 +24,35 @@ from quickstudy.errors import UserError
 from quickstudy.intervals import cell, finite
 
 FORMAT = 1
+PATIENCE = 4.0
+"""Times as long may take to be trained who is trained once more for so many steps, on a machine that is slower."""
 KEPT = 5
 """Of what was no answer, so much is kept in a row."""
 
 
-def run(suite: Suite, blocks: Sequence[Block], entry: Entry, seed: int, say: measure.Say) -> dict[str, Any]:
-    """The row of ``entry``. UserError for one that cannot take part in any of the tasks."""
+def run(
+    suite: Suite,
+    blocks: Sequence[Block],
+    entry: Entry,
+    seed: int,
+    say: measure.Say,
+    like: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The row of ``entry``, trained as long as the row ``like`` says, if there is one. UserError for one that cannot
+    take part in any of the tasks."""
     found, why = [], []
-    for block in blocks:
+    training = suite.training * (1.0 if like is None else PATIENCE)
+    for number, block in enumerate(blocks):
         say(f"{entry.name}: {block.test.spec.name} ...")
         if entry.run is not None:
             entry.run.check_unseen(block.test.members("test"), block.test.spec.name)
         before = reference()
         try:
-            with Process(entry.command, allowed(suite, block), entry.files, environment=entry.environment) as process:
+            most = allowed(suite, block, training)
+            with Process(entry.command, most, entry.files, environment=entry.environment) as process:
                 stranger = Stranger(block.test.spec, process, suite.cpu * before / STANDARD, suite.wall)
-                stranger.begin(hello(suite, block), suite.training, Teacher(block.train))
+                greeting = hello(suite, block) | ({} if like is None else {"again": again(like, number)})
+                stranger.begin(greeting, training, Teacher(block.train))
                 told = on_block(suite, block, stranger, seed)
                 told |= {"memory_mb": process.memory / 1e6, "isolation": process.isolation}
         except UserError as error:
@@ -52,10 +66,23 @@ def run(suite: Suite, blocks: Sequence[Block], entry: Entry, seed: int, say: mea
     return summed(suite, entry, seed, found)
 
 
-def allowed(suite: Suite, block: Block) -> Allowed:
+def again(like: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """How long the learner of a block was trained, and how its tasks were batched: it is trained so once more."""
+    about = like["blocks"][number].get("about", {})
+    if not about.get("steps"):
+        return {}
+    return {name: about[name] for name in ("steps", "batching") if name in about}
+
+
+def command(suite: Suite, entry: Entry, seed: int) -> str:
+    """What makes this row."""
+    return shlex.join(("quickstudy", "challenge", "run", suite.source, *entry.words, "--seed", str(seed)))
+
+
+def allowed(suite: Suite, block: Block, training: float) -> Allowed:
     """What the process of a block may use in all."""
     tasks = block.tasks.episodes + len(suite.examples) * block.tasks.curve + 50
-    cpu = suite.training + suite.cpu * tasks
+    cpu = training + suite.cpu * tasks
     return Allowed(cpu=cpu, memory=suite.memory, processes=suite.processes, disk=suite.disk)
 
 
@@ -71,6 +98,7 @@ def on_block(suite: Suite, block: Block, stranger: Stranger, seed: int) -> dict[
         "wrong": stranger.wrong[:KEPT],
         "wrong_answers": len(stranger.wrong),
         "training_s": stranger.trained,
+        "about": stranger.about,
         "inductive": verdict,
         "steps": main.steps,
         "before": measure.listed(main.before),
@@ -116,6 +144,7 @@ def without(block: Block, seed: int, why: str) -> dict[str, Any]:
         "wrong": [],
         "wrong_answers": 0,
         "training_s": 0.0,
+        "about": {},
         "inductive": "no answer",
         "before": measure.listed(scaled),
         "curve": curve(block, [1], few, chance.units),
@@ -158,6 +187,7 @@ def summed(suite: Suite, entry: Entry, seed: int, blocks: list[dict[str, Any]]) 
         "suite": suite.hash,
         "entry": entry.name,
         "form": entry.form,
+        "command": command(suite, entry, seed),
         "seed": seed,
         "version": quickstudy.__version__,
         "torch": torch.__version__,

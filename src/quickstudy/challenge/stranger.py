@@ -95,6 +95,8 @@ class Stranger(Learner):
         self._number, self._counted = 0, 0.0
         self.trained = 0.0
         """Seconds of the processors before it was ready."""
+        self.about: dict[str, Any] = {}
+        """What it says of itself; nobody checks it."""
 
     def begin(self, hello: dict[str, Any], training: float, answer: Answerer) -> None:
         """Let the entry learn to learn. UserError for one that says why it cannot; ``ended`` is set for one that is
@@ -117,6 +119,7 @@ class Stranger(Learner):
         else:
             self._counted = self.process.cpu
             self.trained = self._counted - start
+            self.about = wire.facts(message.get("about"))
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """The support itself: it is handed over with the questions."""

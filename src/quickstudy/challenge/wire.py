@@ -8,6 +8,7 @@ from 0, in classification, and rows of numbers in regression.
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from quickstudy.tasks.base import Examples, Kind, Task
 DTYPES = {"float32": torch.float32, "int64": torch.int64, "bool": torch.bool}
 DIGITS = 6
 """Of a number in a list."""
+MOST_FACTS, LONGEST_FACT = 64, 200
+"""Of what an entry says of itself, and letters of each."""
 LARGEST = 1e15
 """An answer that is further from 0 is no number: in float32 its squared error would be infinite."""
 
@@ -65,6 +68,17 @@ def examples(some: Examples, kind: Kind, binary: bool, labels: bool = True) -> d
         return {"x": x}
     y = some.y[some.mask]
     return {"x": x, "y": pack(y.argmax(-1) if kind == "classification" else y, binary)}
+
+
+def facts(value: Any) -> dict[str, Any]:
+    """What an entry says of itself, as far as it is short: a stranger's words go into a row, and onto a page."""
+    found = {}
+    for key, one in list(value.items())[:MOST_FACTS] if isinstance(value, dict) else ():
+        one = facts(one) if isinstance(one, dict) and key == "config" else one
+        short = isinstance(one, bool | int | float | dict | None) or (isinstance(one, str) and len(one) <= LONGEST_FACT)
+        if short and isinstance(key, str) and len(key) <= LONGEST_FACT:
+            found[key] = None if isinstance(one, float) and not math.isfinite(one) else one
+    return found
 
 
 def leaves(task: Task | Examples) -> list[Any]:

@@ -34,7 +34,7 @@ def main(form: str, what: str) -> int:
         traceback.print_exc()
         host.say({"failed": said(error)})
         return 1
-    host.say({"ready": True, "arrays": "base64"})
+    host.say({"ready": True, "arrays": "base64", "about": host.about})
     while (message := host.hear()) is not None:
         try:
             found = answer(message)

@@ -25,6 +25,8 @@ class Host:
         os.dup2(2, 1)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdout = sys.stderr
+        self.about: dict[str, Any] = {}
+        """What there is to say of the entry once it is ready: its learner, and how that was trained."""
 
     def say(self, message: dict[str, Any]) -> None:
         """Hand over a message."""

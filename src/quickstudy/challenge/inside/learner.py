@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,13 @@ RARELY = 50
 
 def prepare(host: Host, hello: dict[str, Any], form: str, what: str) -> Any:
     """Train, and give the function that answers a task."""
-    learner = read(what, hello) if form == "run" else trained(host, hello, named(what) if form == "file" else what)
+    if form == "run":
+        run = runs.load(what)
+        learner, name, training = read(run, hello), run.learner_name, run.training
+    else:
+        name = named(what) if form == "file" else what
+        learner, training = trained(host, hello, name)
+    host.about = about(learner, name, training)
     learner.eval()
 
     def answer(message: dict[str, Any]) -> dict[str, Any]:
@@ -39,14 +46,25 @@ def prepare(host: Host, hello: dict[str, Any], form: str, what: str) -> Any:
     return answer
 
 
-def read(folder: str, hello: dict[str, Any]) -> Learner:
-    """The learner of a run folder; UserError where it is none for such tasks."""
-    learner = runs.load(folder).learner()
+def about(learner: Learner, name: str, training: dict[str, Any]) -> dict[str, Any]:
+    """What the row says of a learner; with as many steps, batched so, its training can be repeated."""
+    return {
+        "learner": name,
+        "config": asdict(learner.config),
+        "parameters": sum(one.numel() for one in learner.parameters()),
+        "steps": int(training.get("steps") or 0),
+        "batching": training.get("batching", "auto"),
+    }
+
+
+def read(run: runs.Run, hello: dict[str, Any]) -> Learner:
+    """The learner of a run; UserError where it is none for such tasks."""
+    learner = run.learner()
     mine = learner.spec
     there = spec_of(hello["spec"])
     if (mine.kind, mine.shape, mine.outputs) != (there.kind, there.shape, there.outputs):
         raise UserError(
-            f"{folder} is for {mine.kind} of shape {mine.shape}, and these tasks are {there.kind} of {there.shape}"
+            f"{run.path} is for {mine.kind} of shape {mine.shape}, and these tasks are {there.kind} of {there.shape}"
         )
     return learner
 
@@ -67,18 +85,21 @@ def named(file: str) -> str:
     return f"{module.__name__}:{found[0]}"
 
 
-def trained(host: Host, hello: dict[str, Any], name: str) -> Learner:
-    """By the one loop, for as long as the budget says."""
+def trained(host: Host, hello: dict[str, Any], name: str) -> tuple[Learner, dict[str, Any]]:
+    """By the one loop, for as long as the budget says, or for as many steps as it had when a row is made again; the
+    learner, and what its run says of the training."""
     family = Streamed(host, hello)
     made = learners.build(name, family.spec, learners.configure(name, {}), seed=0)
     scoring.check_fits(made, family)
     if not made.learns:
-        return made
+        return made, {}
     seconds = SHARE * hello["budget"]["training"] - FIRST
     (least, most), (few, many) = hello["ways"], hello["shots"]
     few = max(few, 1) if family.spec.kind == "classification" else few
+    again = hello.get("again") or {}
+    length: dict[str, Any] = {"budget": seconds} if seconds > 0 else {"steps": 1}
     config = TrainConfig(
-        **({"budget": seconds} if seconds > 0 else {"steps": 1}),
+        **(again or length),
         way=max(least, 1),
         most_ways=most if most > least else 0,
         shot=few,
@@ -87,4 +108,5 @@ def trained(host: Host, hello: dict[str, Any], name: str) -> Learner:
         validate_episodes=RARELY,
         device="cpu",
     )
-    return trainer.train(name, family, config, out="run").learner()
+    run = trainer.train(name, family, config, out="run")
+    return run.learner(), run.training

@@ -1,0 +1,106 @@
+"""All rows of a challenge: which learners can take part, which rows are there already, and the making of one.
+
+A row is made by ``run.run``, wherever that happens: in this process, in others, or on another machine. What goes there
+is a ``Job``, which has the whole suite in it, so that nobody there needs its file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import quickstudy
+from quickstudy import learners
+from quickstudy.challenge import measure
+from quickstudy.challenge.check import Block, opened
+from quickstudy.challenge.entry import enter
+from quickstudy.challenge.run import run
+from quickstudy.challenge.suite import Suite
+from quickstudy.errors import UserError
+from quickstudy.tasks.base import Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A row to be made."""
+
+    suite: Suite
+    entry: str
+    """A learner of the registry, or what else ``enter`` takes."""
+    seed: int
+    version: str = quickstudy.__version__
+    """That of whoever asks: rows of two versions are not the same."""
+
+
+class Made(NamedTuple):
+    """What became of a job."""
+
+    entry: str
+    row: dict[str, Any] | None
+    why: str = ""
+    """Why there is no row."""
+
+
+Crew = Callable[[Sequence[Job], measure.Say], Iterator[Made]]
+"""Who makes rows: gives them as they come, in any order."""
+
+
+def able(blocks: Sequence[Block], names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
+    """Those of ``names``, by default of the whole registry, that do some of the tasks; of the others, why not."""
+    for name in names:
+        learners.learner_class(name)
+    fit, unfit = [], {}
+    specs = [block.test.spec for block in blocks]
+    for name in dict.fromkeys(names or learners.LEARNERS):
+        reasons = [why for spec in specs if (why := unable(name, spec))]
+        if len(reasons) < len(specs):
+            fit.append(name)
+        else:
+            unfit[name] = "; ".join(dict.fromkeys(reasons))
+    return fit, unfit
+
+
+def unable(name: str, spec: Spec) -> str:
+    """Why the learner ``name`` cannot do tasks of ``spec``; empty where it can."""
+    traits = learners.learner_class(name).traits
+    if traits.forms is not None and spec.form not in traits.forms:
+        return f"it is made for {' or '.join(traits.forms)}"
+    return "" if traits.takes(spec) else f"it does {' and '.join(traits.kinds)} alone"
+
+
+def there(path: Path, suite: str, seed: int, manifests: Sequence[str] = ()) -> dict[str, Any] | None:
+    """The row in a file, if it is of the same challenge, seed, and, where ``manifests`` say which, episodes and
+    version."""
+    try:
+        row: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        same = (row["suite"], row["seed"]) == (suite, seed)
+        if manifests:
+            same &= row["version"] == quickstudy.__version__
+            same &= [block["manifest"] for block in row["blocks"]] == list(manifests)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return row if same else None
+
+
+def manifests(blocks: Sequence[Block], seed: int) -> list[str]:
+    """The hash of each block's episodes as this version draws them."""
+    return [measure.joined(measure.scale_of(one, measure.plan(one, seed), seed)[1].manifests) for one in blocks]
+
+
+def make(job: Job, say: measure.Say) -> Made:
+    """The row of a job. What is wrong with one entry is said, so that the others go on."""
+    try:
+        if job.version != quickstudy.__version__:
+            raise UserError(f"it is quickstudy {quickstudy.__version__} there, and {job.version} here. Install one.")
+        return Made(job.entry, run(job.suite, opened(job.suite), enter(job.entry), job.seed, say))
+    except UserError as error:
+        return Made(job.entry, None, str(error))
+
+
+def one_by_one(jobs: Sequence[Job], say: measure.Say) -> Iterator[Made]:
+    """In this process."""
+    for job in jobs:
+        yield make(job, say)
