@@ -28,6 +28,7 @@ FAMILIES = {
     "gaits": "strides:simulated=true",
     "ranking": "ratings:simulated=true:judge=ranking",
     "lifts": "grips:simulated=true",
+    "motion": "dynamics:simulated=true",
 }
 """One of each kind, for learners that take any form of input, and one of each form that has learners of its own."""
 NETS: dict[str, dict[str, Any]] = {"classification": {"backbone": "conv4", "width": 8}, "regression": {"width": 16}}
@@ -50,6 +51,8 @@ VARIANTS = [
     ("feat", {"dropout": 0.0, "balance": 0.0, "norm": "group"}),
     ("dn4", {"k": 2, "norm": "task"}),
 ]
+ORDERED = ("gru",)
+"""Learners that the order of a support tells something, also tried where it is one of time."""
 FEW_STEPS = {
     "finetune": {"inner_steps": 5},
     "baselinepp": {"inner_steps": 5},
@@ -118,6 +121,7 @@ def learns(case: Case) -> bool:
 
 
 CASES = [Case(name, on) for name in LEARNERS for on in tried_on(learner_class(name).traits)]
+CASES += [Case(name, "motion") for name in ORDERED]
 CASES += [Case(name, "classification", tuple(settings.items())) for name, settings in VARIANTS]
 CLASSIFIERS = [case for case in CASES if case.kind == "classification"]
 RECORDED = [case for case in CASES if case.kind == "regression"]

@@ -16,6 +16,7 @@ BENCHMARKS = {
     "photos": ("quickstudy.app.bench_photos", "photographs learnt and looked at: how fast, in how much memory"),
     "tables": ("quickstudy.app.bench_tables", "real tables from a few rows, beside what people use for tables now"),
     "grips": ("quickstudy.app.bench_grips", "objects gripped after a few test lifts, in the true simulation"),
+    "returns": ("quickstudy.app.bench_returns", "damaged robots driven by a planner whose model adapts, or does not"),
     "serve": ("quickstudy.app.bench_serve", "the server under load: answers a second, how soon, in how much memory"),
 }
 

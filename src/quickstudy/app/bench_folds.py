@@ -6,12 +6,13 @@ import json
 import math
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import tyro
 
+from quickstudy import learners
 from quickstudy.app import output
 from quickstudy.app.bench_ladder import chosen, columns
 from quickstudy.app.flags import parse
@@ -47,6 +48,10 @@ class Flags:
     """Queries of each class, or of a task."""
     budget: float = 0.0
     """CPU seconds of each training; 0 leaves it to the recipes."""
+    shot: int = 0
+    """Support examples of training episodes; 0 leaves it to the recipes."""
+    settings: str = ""
+    """Of those learners that have them, with commas between them: gradient=first-order,inner_rate=0.1."""
     seed: int = 0
     """Of weights and episodes."""
     device: str = "auto"
@@ -73,7 +78,8 @@ def main(args: list[str]) -> int:
         family=family,
         learners=names,
         columns=columns(flags.at, family),
-        config=TrainConfig(budget=flags.budget, seed=flags.seed, device=flags.device),
+        config=TrainConfig(budget=flags.budget, shot=flags.shot or None, seed=flags.seed, device=flags.device),
+        settings=settings_of(flags.settings, names),
         episodes=flags.episodes,
         query=flags.query,
         seed=flags.seed,
@@ -100,6 +106,28 @@ def rivals(text: str, names: list[str]) -> list[str]:
         if name not in names:
             raise unknown("learner of --against, which are among --learners:", name, names)
     return found
+
+
+def settings_of(text: str, names: list[str]) -> dict[str, Any]:
+    """Settings as ``text`` has them; UserError for what is none, or no setting of any of the learners ``names``."""
+    found: dict[str, Any] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise UserError(f"--settings has {part!r}; expected for example gradient=first-order,inner_rate=0.1.")
+        known = {field.name for one in names for field in fields(learners.learner_class(one).Config)}
+        if name not in known:
+            raise unknown("setting of --settings", name, sorted(known))
+        found[name] = next((made for read in (int, float) if (made := read_as(read, value)) is not None), value)
+    return found
+
+
+def read_as(kind: type[int] | type[float], value: str) -> float | None:
+    """The number that ``value`` is; None where it is none."""
+    try:
+        return kind(value)
+    except ValueError:
+        return None
 
 
 def place_of(tasks: str) -> Path:

@@ -39,6 +39,7 @@ LEARNERS = {
     "leo": ("quickstudy.learners.leo:LEO", "steps in a small space of codes, from which output layers are decoded"),
     "cnp": ("quickstudy.learners.cnp:CNP", "the mean of the support's encodings, and a decoder of it"),
     "anp": ("quickstudy.learners.anp:ANP", "cnp whose queries attend to the support"),
+    "gru": ("quickstudy.learners.gru:GRU", "a recurrent net reads the support, the oldest example first"),
     "incontext": ("quickstudy.learners.incontext:InContext", "a transformer reads the support"),
     "cnaps": ("quickstudy.learners.cnaps:CNAPS", "the support modulates the net; Mahalanobis distance to classes"),
     "finetune": ("quickstudy.learners.finetune:Finetune", "pre-train on every class, then gradient steps"),

@@ -72,6 +72,10 @@ FAMILIES = {
         "quickstudy.tasks.robots.strides:Strides",
         "a robot's strides on a ground it has not met: HalfCheetah, Ant, Go1 or your own body (regression)",
     ),
+    "dynamics": (
+        "quickstudy.tasks.robots.dynamics:Dynamics",
+        "what a body does next, with motors dead, weak or reversed: HalfCheetah under torques (regression)",
+    ),
     "grips": (
         "quickstudy.tasks.robots.grips:Grips",
         "objects between two fingers: the least force that holds, from a few test lifts (simulated, regression)",

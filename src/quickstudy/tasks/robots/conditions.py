@@ -107,7 +107,7 @@ def _drawn(joints: int, joint: int, beyond: str, name: str) -> Condition:
     """A condition, drawn from its ``name`` alone."""
     chance = draw.uniform(torch.tensor(draw.salt("strides", name)), len(TRAINED) + 3, "condition").double().tolist()
     ranges = {**TRAINED, **({beyond: OUTSIDE[beyond]} if beyond else {})}
-    values = {field: _between(*ranges[field], chance[at], field) for at, field in enumerate(ranges)}
+    values = {field: between(*ranges[field], chance[at], field) for at, field in enumerate(ranges)}
     if chance[-1] >= BUMPY:
         values["bumps"] = 0.0
     strength = [1.0] * joints
@@ -116,7 +116,8 @@ def _drawn(joints: int, joint: int, beyond: str, name: str) -> Condition:
     return Condition(**{field: round(value, 4) for field, value in values.items()}, strength=tuple(strength))
 
 
-def _between(low: float, high: float, share: float, field: str) -> float:
+def between(low: float, high: float, share: float, field: str) -> float:
+    """The value of ``field`` at a ``share`` of the way from ``low`` to ``high``."""
     return low * (high / low) ** share if field in LOGARITHMIC else low + (high - low) * share
 
 
