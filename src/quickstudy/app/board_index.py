@@ -206,7 +206,7 @@ def shots(one: Table) -> list[str]:
     drawn = []
     for family in families:
         chosen = sorted(
-            (row for row in one.rows if row.curves.get(family)),
+            (row for row in one.rows if row.curves.get(family) and row.inductive),
             key=lambda row: row.curves[family][-1]["mean"] * (-1 if one.higher else 1),
         )[:BEST]
         lines = [Curve(row.name, one.rows.index(row), points(row.curves[family])) for row in chosen]

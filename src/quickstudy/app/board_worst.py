@@ -16,7 +16,8 @@ from quickstudy.app import board_plots, output
 from quickstudy.app.board_rows import Row
 from quickstudy.challenge import measure
 from quickstudy.challenge.check import Block
-from quickstudy.challenge.suite import Suite, load
+from quickstudy.challenge import suite as suites
+from quickstudy.challenge.suite import Suite
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
 from quickstudy.tasks import load as load_tasks
@@ -80,7 +81,7 @@ def blocks_of(row: Row) -> list[Block] | str:
 def named(row: Row) -> Suite:
     """The challenge by the name, or file, that the row's command has."""
     words = shlex.split(row.command)
-    return load(words[3] if len(words) > 3 else row.title)
+    return suites.load(words[3] if len(words) > 3 else row.title)
 
 
 def block(suite: Suite, number: int) -> Block:
