@@ -36,6 +36,7 @@ VERBS = {
     "keys": ("quickstudy.app.keys", "who may use the server"),
     "bench": ("quickstudy.app.bench", "meta-gradients beside other libraries; every learner at one budget"),
     "challenge": ("quickstudy.app.challenge", "compete on how fast learners adapt; hold a challenge of your own"),
+    "leaderboard": ("quickstudy.app.leaderboard", "results as pages that anyone can read; rows that anyone can re-run"),
     "doctor": ("quickstudy.app.doctor", "what there is on this machine: versions, devices, data, caches"),
 }
 EXAMPLES = """\
@@ -117,7 +118,7 @@ def _run(args: list[str]) -> int:
 
 def help_text() -> str:
     """What ``quickstudy --help`` prints."""
-    verbs = "".join(f"  {verb:10}{line}\n" for verb, (_, line) in VERBS.items())
+    verbs = "".join(f"  {verb:12}{line}\n" for verb, (_, line) in VERBS.items())
     return (
         "usage: quickstudy COMMAND ...\n\n"
         "Meta-learning: sample tasks; for each, adapt on its support set; be judged on its query set.\n\n"

@@ -1,0 +1,204 @@
+"""Plots of a leaderboard as SVG, written here: a few kB each, in the page's own colours and font."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+WIDTH, HEIGHT = 420.0, 300.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 14.0, 44.0
+COLOURS = 8
+"""Of lines, named --line-1 and so on; more lines than that begin anew."""
+LETTER, LINE = 7.0, 15.0
+"""Room that a label takes, for each letter and in height."""
+DIFFERENT = 1e-12
+ZERO = 0.5
+"""Where no examples are on a logarithmic axis."""
+
+
+class Dot(NamedTuple):
+    """An entry's cost and score."""
+
+    name: str
+    slug: str
+    cost: float
+    score: float
+
+
+class Curve(NamedTuple):
+    """Scores by the number of examples."""
+
+    name: str
+    number: int
+    """Of its colour."""
+    points: Sequence[tuple[float, float, float]]
+    """Where, score, and half the width of its interval."""
+
+
+class Axis(NamedTuple):
+    """From numbers to places."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool
+
+    def __call__(self, value: float) -> float:
+        low, high, value = (math.log10(one) if self.log else one for one in (self.low, self.high, value))
+        return self.start + (value - low) / (high - low) * (self.end - self.start)
+
+
+def axis(values: Sequence[float], start: float, end: float, log: bool = False) -> Axis:
+    """One with room for all ``values``."""
+    low, high = min(values), max(values)
+    if log:
+        room = max((high / low) ** 0.06, 1.3)
+        return Axis(low / room, high * room, start, end, True)
+    room = max(0.07 * (high - low), 1e-3 * max(abs(low), abs(high)), DIFFERENT)
+    return Axis(low - room, high + room, start, end, False)
+
+
+def front(dots: Sequence[Dot], cost: str, score: str, higher: bool) -> str:
+    """Score against a cost, on a logarithmic axis, with the Pareto front, whose entries are named; empty without dots.
+
+    Args:
+        dots: entries whose cost is more than 0.
+        cost, score: names of the axes.
+        higher: whether more is better.
+    """
+    if not dots:
+        return ""
+    x = axis([dot.cost for dot in dots], LEFT, WIDTH - RIGHT, log=True)
+    y = axis([dot.score for dot in dots], HEIGHT - BOTTOM, TOP)
+    best = pareto(dots, higher)
+    steps = "".join(
+        f"{'L' if number else 'M'}{x(dot.cost):.1f} {y(best[max(number - 1, 0)].score):.1f}V{y(dot.score):.1f}"
+        for number, dot in enumerate(best)
+    )
+    stairs = f'<path class="front" d="{steps}H{WIDTH - RIGHT:.0f}"/>'
+    marks = "".join(
+        f'<circle class="dot{" best" if dot in best else ""}" data-entry="{dot.slug}" cx="{x(dot.cost):.1f}" '
+        f'cy="{y(dot.score):.1f}" r="5"><title>{escape(dot.name)}: {dot.score:.3g} at {dot.cost:.3g}</title></circle>'
+        for dot in dots
+    )
+    names = labels([(dot.name, x(dot.cost), y(dot.score)) for dot in best])
+    told = f"{score} against {cost}. On the Pareto front: {', '.join(dot.name for dot in best)}."
+    return picture(told, axes(x, y, cost, score) + stairs + marks + names)
+
+
+def pareto(dots: Sequence[Dot], higher: bool) -> list[Dot]:
+    """Those than which no cheaper one is as good, from the cheapest on."""
+    found: list[Dot] = []
+    for dot in sorted(dots, key=lambda one: (one.cost, -one.score if higher else one.score)):
+        if not found or (dot.score > found[-1].score if higher else dot.score < found[-1].score):
+            found.append(dot)
+    return found
+
+
+def curves(lines: Sequence[Curve], what: str, score: str) -> str:
+    """Scores by examples, on a logarithmic axis, each with its interval and its name; empty without lines."""
+    lines = [line for line in lines if line.points]
+    if not lines:
+        return ""
+    at = sorted({max(point[0], ZERO) for line in lines for point in line.points})
+    x = axis([*at, at[-1] * 1.7], LEFT, WIDTH - RIGHT, log=True)
+    y = axis([point[1] for line in lines for point in line.points], HEIGHT - BOTTOM, TOP)
+    drawn = "".join(curve(line, x, y, bands=len(lines) < 4) for line in lines)
+    ends = [(line.name, x(max(line.points[-1][0], ZERO)), y(line.points[-1][1])) for line in lines]
+    told = f"{score} by {what}: " + "; ".join(
+        f"{line.name} from {line.points[0][1]:.2f} to {line.points[-1][1]:.2f}" for line in lines
+    )
+    return picture(told, axes(x, y, what, score, at) + drawn + labels(ends))
+
+
+def curve(line: Curve, x: Axis, y: Axis, bands: bool) -> str:
+    """One line, its points, and the band of its intervals."""
+    places = [(x(max(at, ZERO)), y(mean)) for at, mean, _ in line.points]
+    colour = f"var(--line-{line.number % COLOURS + 1})"
+    path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
+    dots = "".join(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3.5" fill="{colour}"/>' for a, b in places)
+    band = ""
+    if bands:
+        upper = [(x(max(at, ZERO)), clamped(y(mean + ci95))) for at, mean, ci95 in line.points]
+        lower = [(x(max(at, ZERO)), clamped(y(mean - ci95))) for at, mean, ci95 in reversed(line.points)]
+        outline = "L".join(f"{a:.1f} {b:.1f}" for a, b in (*upper, *lower))
+        band = f'<path d="M{outline}Z" fill="{colour}" opacity=".14"/>'
+    return f'{band}<path d="{path}" fill="none" stroke="{colour}" stroke-width="2.2"/>{dots}'
+
+
+def clamped(place: float) -> float:
+    """Within the plot."""
+    return min(max(place, TOP), HEIGHT - BOTTOM)
+
+
+def waves(support: Sequence[tuple[float, float]], query: Sequence[tuple[float, float]], told: str) -> str:
+    """A task of one input and one output: its examples as dots, what is asked as circles."""
+    x = axis([one for one, _ in (*support, *query)], LEFT, WIDTH - RIGHT)
+    y = axis([one for _, one in (*support, *query)], HEIGHT - BOTTOM, TOP)
+    asked = "".join(f'<circle class="asked" cx="{x(a):.1f}" cy="{y(b):.1f}" r="4"/>' for a, b in query)
+    given = "".join(f'<circle class="given" cx="{x(a):.1f}" cy="{y(b):.1f}" r="6"/>' for a, b in support)
+    return picture(told, axes(x, y, "input", "output") + asked + given)
+
+
+def labels(named: Sequence[tuple[str, float, float]]) -> str:
+    """Names beside places, as far as there is room."""
+    taken: list[tuple[float, float, float]] = []
+    drawn = []
+    for name, x, y in named:
+        width = LETTER * len(name)
+        left = x + 9 if x + 9 + width < WIDTH else x - 9 - width
+        for top in (y + 4, y - 10, y + 18):
+            if left > LEFT - 4 and TOP < top < HEIGHT - BOTTOM + 4 and not crowded(taken, left, top, width):
+                taken.append((left, top, width))
+                drawn.append(f'<text class="name" x="{left:.1f}" y="{top:.1f}">{escape(name)}</text>')
+                break
+    return "".join(drawn)
+
+
+def crowded(taken: Sequence[tuple[float, float, float]], left: float, top: float, width: float) -> bool:
+    """Whether a label there would lie on another."""
+    return any(abs(top - b) < LINE and left < a + wide and a < left + width for a, b, wide in taken)
+
+
+def axes(x: Axis, y: Axis, across: str, up: str, at: Sequence[float] = ()) -> str:
+    """Grid, numbers and names of both axes."""
+    drawn = []
+    for value in ticks(y):
+        place = y(value)
+        drawn.append(f'<path class="grid" d="M{LEFT:.0f} {place:.1f}H{WIDTH - RIGHT:.0f}"/>')
+        drawn.append(f'<text x="{LEFT - 7:.0f}" y="{place + 4:.1f}" text-anchor="end">{value:g}</text>')
+    for value in at or ticks(x):
+        place = x(value)
+        drawn.append(f'<path class="grid" d="M{place:.1f} {TOP:.0f}V{HEIGHT - BOTTOM:.0f}"/>')
+        said = "0" if at and value == ZERO else f"{value:g}"
+        drawn.append(f'<text x="{place:.1f}" y="{HEIGHT - BOTTOM + 17:.0f}" text-anchor="middle">{said}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    drawn.append(f'<text x="{middle:.0f}" y="{HEIGHT - 6:.0f}" text-anchor="middle">{escape(across)}</text>')
+    height = (TOP + HEIGHT - BOTTOM) / 2
+    drawn.append(f'<text transform="translate(12 {height:.0f}) rotate(-90)" text-anchor="middle">{escape(up)}</text>')
+    return "".join(drawn)
+
+
+def ticks(one: Axis) -> list[float]:
+    """Round numbers along an axis."""
+    if one.log:
+        decades = range(math.floor(math.log10(one.low)), math.ceil(math.log10(one.high)) + 1)
+        for digits in ((1,), (1, 3), (1, 2, 5)):
+            found = [digit * 10.0**decade for decade in decades for digit in digits]
+            found = [value for value in found if one.low <= value <= one.high]
+            if len(found) >= 3:
+                break
+        return [float(f"{value:.6g}") for value in found[:: math.ceil(len(found) / 7) or 1]]
+    span = one.high - one.low
+    step = 10.0 ** math.floor(math.log10(span / 3))
+    step *= next(times for times in (1, 2, 5, 10) if span / (step * times) <= 6)
+    first = math.ceil(one.low / step)
+    return [float(f"{step * number:.6g}") for number in range(first, math.floor(one.high / step) + 1)]
+
+
+def picture(told: str, body: str) -> str:
+    """The element, with what it shows in words."""
+    return f'<svg role="img" aria-label="{escape(told)}" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}">{body}</svg>'

@@ -1,0 +1,272 @@
+"""Rows of results as a leaderboard reads them: of challenges, ``evaluate``, ``bench ladder`` and ``bench folds``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import quickstudy
+from quickstudy.challenge.rank import NEEDED
+from quickstudy.challenge.rank import read as read_challenge
+from quickstudy.challenge.run import FORMAT
+from quickstudy.errors import UserError
+from quickstudy.intervals import finite
+from quickstudy.tasks.base import HIGHER
+
+JUDGED = ("learner", "tasks", "metric", "mean", "ci95", "manifest", "episodes", "shot", "version")
+FOLDED = ("learner", "tasks", "metric", "scores", "partitions", "manifests", "episodes", "shot", "version")
+NOTHING = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A mean with its interval; None where there is none."""
+
+    mean: float | None = None
+    ci95: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One entry on one table's tasks."""
+
+    path: Path
+    title: str
+    """Of the table."""
+    about: str
+    """What its tasks are, in words."""
+    same: tuple[Any, ...]
+    """What all rows of a table have in common: they were asked the same tasks."""
+    challenge: bool
+    name: str
+    """Of the entry."""
+    learner: str
+    """None of the registry where an entry is a stranger's."""
+    metric: str
+    score: Cell
+    by_examples: Cell = Cell()
+    by_time: Cell = Cell()
+    adapt_ms: float | None = None
+    """To learn a task and answer it; in a challenge in milliseconds of the standard machine."""
+    training_s: float | None = None
+    """Seconds of the processors."""
+    memory_mb: float | None = None
+    backbone: str = NOTHING
+    budget: str = NOTHING
+    inductive: bool = True
+    device: str = "cpu"
+    why_unranked: str = ""
+    command: str = ""
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Settings of the learner, by the tasks that it was trained for."""
+    curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Score by shots, by tasks."""
+    value: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The row as it is in its file."""
+
+    @property
+    def higher(self) -> bool:
+        """Whether more is better."""
+        return self.challenge or self.metric in HIGHER
+
+
+def collect(paths: Sequence[Path], say: Callable[[str], None]) -> list[Row]:
+    """The rows in files and folders, one name for each entry of a table.
+
+    A file that is asked for by name must be a row; in a folder what is none is named, by ``say``, and left out.
+    UserError for that, for a row of a newer version, and where there are no rows.
+    """
+    found = []
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(path.rglob("*.json")):
+                try:
+                    found.append(read(file))
+                except NoRowError as error:
+                    say(f"{error} It is left out.")
+        else:
+            found.append(read(path))
+    if not found:
+        where = ", ".join(map(str, paths))
+        raise UserError(f"there are no rows in {where}. `quickstudy bench run sprint` makes some.")
+    return list(named_apart(found))
+
+
+class NoRowError(UserError):
+    """A JSON file that holds no row."""
+
+
+def read(path: Path) -> Row:
+    """The row in a file."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise NoRowError(f"{path} is no JSON file that can be read ({error}).") from error
+    if not isinstance(value, dict):
+        raise NoRowError(f"{path} is a JSON file, and no row.")
+    check_version(path, value)
+    for needed, make in ((NEEDED, of_challenge), (JUDGED, of_evaluation), (FOLDED, of_folds)):
+        if all(name in value for name in needed):
+            try:
+                return make(path, value)
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+                raise NoRowError(f"{path} looks like a row and is damaged ({error!r}).") from error
+    raise NoRowError(f"{path} is a JSON file, and no row of a challenge, of evaluate, or of bench ladder or folds.")
+
+
+def check_version(path: Path, value: dict[str, Any]) -> None:
+    """UserError for a row of a version that is still to come here."""
+    said = value.get("version")
+    form = value.get("format", 0) if "challenge" in value else 0
+    newer = isinstance(said, str) and numbers(said) > numbers(quickstudy.__version__)
+    if newer or (isinstance(form, int) and form > FORMAT):
+        raise UserError(
+            f"{path} is of quickstudy {said}, and this is {quickstudy.__version__}. Upgrade it, or leave the row out."
+        )
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Those of a version, to be compared."""
+    return tuple(int(one) for one in re.findall(r"\d+", version)[:3])
+
+
+def of_challenge(path: Path, value: dict[str, Any]) -> Row:
+    """A row of ``challenge run``, ``challenge score`` or ``bench run``."""
+    value = read_challenge(path)
+    blocks = value["blocks"]
+    abouts = [block.get("about") or {} for block in blocks]
+    told = next((about for about in abouts if about.get("learner")), {})
+    configs = {
+        block["tasks"]: about["config"] for block, about in zip(blocks, abouts, strict=True) if "config" in about
+    }
+    seconds = [block["time"]["median_s"] for block in blocks if block["time"].get("median_s") is not None]
+    holds = all(block["time"]["holds"] for block in blocks)
+    training = value["budget"]["training"]
+    return Row(
+        path=path,
+        title=value["challenge"],
+        about=f"{value['tasks']:,} tasks of {', '.join(block['tasks'] for block in blocks)}, seed {value['seed']}",
+        same=(value["challenge"], value["suite"], value["seed"], *(block["manifest"] for block in blocks)),
+        challenge=True,
+        name=value["entry"],
+        learner=told.get("learner", value["form"] if value.get("form") in ("metadl", "program") else value["entry"]),
+        metric="score",
+        score=cell(value["score"]),
+        by_examples=cell(value["area_by_examples"]),
+        by_time=cell(value["area_by_time"]),
+        adapt_ms=1000 * mean(seconds) if seconds and holds else None,
+        training_s=value["training_s"],
+        memory_mb=value["memory_mb"],
+        backbone=backbone(configs.values()),
+        budget=f"{training:g} s a family",
+        inductive=not value["breaks_the_rules"],
+        device="cpu",
+        why_unranked="its answers depend on the other queries" if value["breaks_the_rules"] else "",
+        command=value.get("command", ""),
+        configs=configs,
+        curves={block["tasks"]: block["curve"]["points"] for block in blocks if block["answered"]},
+        value=value,
+    )
+
+
+def of_evaluation(path: Path, value: dict[str, Any]) -> Row:
+    """A row of ``evaluate`` or ``bench ladder``."""
+    training = value.get("training") or {}
+    size = f"{value['way']}-way {value['shot']}-shot" if value["way"] else f"{value['shot']}-shot"
+    seconds = value["adapt_ms"] + value["predict_ms"] if value.get("adapt_ms") is not None else None
+    return Row(
+        path=path,
+        title=f"{value['tasks']}, {size}",
+        about=f"{value['episodes']:,} episodes of {value['tasks']}, split {value['split']}, seed {value['seed']}",
+        same=tuple(value[name] for name in ("tasks", "split", "way", "shot", "query", "metric", "seed", "manifest")),
+        challenge=False,
+        name=value["learner"],
+        learner=value["learner"],
+        metric=value["metric"],
+        score=Cell(mean=finite(value["mean"]), ci95=None if value["ci95"] is None else finite(value["ci95"])),
+        adapt_ms=seconds,
+        training_s=training.get("cpu_s"),
+        memory_mb=value.get("adapt_peak_mb"),
+        backbone=backbone([training.get("config") or {}]),
+        budget=budget(training),
+        inductive=not value["transductive"],
+        device=value["device"],
+        command=command(value, training),
+        configs={value["tasks"]: training["config"]} if training.get("config") else {},
+        curves={value["tasks"]: value["curves"]["shots"]} if (value.get("curves") or {}).get("shots") else {},
+        value=value,
+    )
+
+
+def of_folds(path: Path, value: dict[str, Any]) -> Row:
+    """A row of ``bench folds``."""
+    training = value.get("training") or {}
+    training = training if isinstance(training, dict) else {}
+    size = f"{value['way']}-way {value['shot']}-shot" if value["way"] else f"{value['shot']}-shot"
+    count = len(value["partitions"])
+    spent = [seconds for seconds in value.get("cpu_s") or () if seconds is not None]
+    return Row(
+        path=path,
+        title=f"{value['tasks']}, {size}, {count} partitions",
+        about=f"{value['units']:,} units of {value['tasks']} over {count} partitions, seed {value['seed']}",
+        same=(value["tasks"], value["way"], value["shot"], value["metric"], value["seed"], str(value["manifests"])),
+        challenge=False,
+        name=value["learner"],
+        learner=value["learner"],
+        metric=value["metric"],
+        score=cell(value["scores"][value["metric"]]),
+        adapt_ms=value["adapt_ms"] + value["predict_ms"] if value.get("adapt_ms") is not None else None,
+        training_s=mean(spent) if spent else None,
+        backbone=backbone([training.get("config") or {}]),
+        budget=budget(training),
+        device=value.get("device", "cpu"),
+        command=f"quickstudy bench folds --tasks {value['tasks']} --learners {value['learner']}",
+        configs={value["tasks"]: training["config"]} if training.get("config") else {},
+        value=value,
+    )
+
+
+def cell(value: dict[str, Any]) -> Cell:
+    """A mean with its interval, as rows have it."""
+    return Cell(mean=value["mean"], ci95=value.get("ci95"))
+
+
+def backbone(configs: Any) -> str:
+    """Those of an entry's nets."""
+    names = {str(one["backbone"]) for one in configs if one.get("backbone")}
+    return ", ".join(sorted(names)) or NOTHING
+
+
+def budget(training: dict[str, Any]) -> str:
+    """How long was trained, in words."""
+    if not training:
+        return NOTHING
+    if training.get("budget"):
+        return f"{training['budget']:g} s"
+    steps = training.get("steps")
+    return f"{steps:,} steps" if steps else NOTHING
+
+
+def command(value: dict[str, Any], training: dict[str, Any]) -> str:
+    """What judges a run again, which has to be there or to be trained first."""
+    what = value.get("run") or value["learner"]
+    size = f"--way {value['way']} --shot {value['shot']}" if value["way"] else f"--shot {value['shot']}"
+    episodes = f"--query {value['query']} --episodes {value['episodes']} --seed {value['seed']}"
+    return f"quickstudy evaluate {what} --tasks {value['tasks']} {size} {episodes}"
+
+
+def named_apart(rows: Sequence[Row]) -> Iterator[Row]:
+    """``rows``, where those of one table that are called alike get the name of their folder, or file, too."""
+    for row in rows:
+        others = [one for one in rows if one.same == row.same and one.name == row.name and one.path != row.path]
+        if not others:
+            yield row
+        elif any(one.path.parent.name == row.path.parent.name for one in others):
+            yield replace(row, name=f"{row.name} ({row.path.parent.name}/{row.path.stem})")
+        else:
+            yield replace(row, name=f"{row.name} ({row.path.parent.name})")
