@@ -59,7 +59,7 @@ def played(module: nn.Module, params: Gradients, batch: Any, written: Written) -
     """Losses [T] and mean gradients by playing what was recorded; None if nothing was."""
     given = written.now.given
     found: tuple[Tensor, Gradients] | None = play((params, batch, *given), written.known, written.compiled)
-    if found is None and convolves_on_cpu(module):
+    if found is None and not written.compiled and convolves_on_cpu(module):
         return played_singly(params, batch, written)
     return found
 
