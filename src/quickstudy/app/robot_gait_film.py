@@ -119,9 +119,7 @@ def posed(ground: Ground, state: np.ndarray) -> Scene:
     model, data = ground.model, ground.data[0]
     mujoco.mj_setState(model, data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
     mujoco.mj_kinematics(model, data)
-    own = model.geom_bodyid > 0
-    solid = own & ((model.geom_contype != 0) | (model.geom_conaffinity != 0))
-    shown = np.flatnonzero(solid if solid.any() else own)
+    shown = solid(model)
     order = shown[np.argsort(-data.geom_xpos[shown, 1], kind="stable")]
     hurt = broken_bodies(ground)
     middle = data.geom_xpos[shown, 1].mean()
@@ -136,6 +134,13 @@ def posed(ground: Ground, state: np.ndarray) -> Scene:
         top, side = max([float(z), *above]), 0.3 * float(np.cbrt(ground.condition.payload)) * max(float(z), 0.1)
         scene.append(film.box(float(x), top + side / 2, side / 2, side / 2, LOAD))
     return scene
+
+
+def solid(model: Any) -> np.ndarray:
+    """Numbers of the geoms of a body that touch something; where none does, all."""
+    own = model.geom_bodyid > 0
+    touching = own & ((model.geom_contype != 0) | (model.geom_conaffinity != 0))
+    return np.flatnonzero(touching if touching.any() else own)
 
 
 def broken_bodies(ground: Ground) -> set[int]:
@@ -215,6 +220,8 @@ def rendered(ground: Ground, states: np.ndarray, window: Window, size: tuple[int
     model = compiled(made, ground.body.name)
     if bumps:
         model.hfield_size[0, 2] = bumps
+    model.geom_group[solid(model)] = 0  # files hide what only touches, but some have nothing else
+    model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = 0.3, 0.5
     hurt = np.isin(model.geom_bodyid, list(broken_bodies(ground)))
     model.geom_matid[hurt] = -1
     model.geom_rgba[hurt] = [0.75, 0.12, 0.27, 1.0]
