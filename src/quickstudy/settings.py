@@ -19,7 +19,7 @@ EXPECTED = {bool: "true or false", int: "a whole number", float: "a finite numbe
 
 def flag(field: str) -> str:
     """What a setting is called on the command line, and in every message."""
-    return f"--{field.replace('_', '-')}"
+    return f"--{field.rstrip('_').replace('_', '-')}"  # break_, for Python has a word break
 
 
 def checked(settings: T, name: Callable[[str], str] = flag) -> T:

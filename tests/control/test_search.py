@@ -157,6 +157,40 @@ def test_a_gait_for_a_speed_is_the_one_believed_to_go_at_it(family: Strides, lea
     assert sum(errors) / 2 < 0.25 * fastest
 
 
+def test_a_search_for_a_speed_tries_gaits_near_it(family: Strides, learner: Learner, tmp_path: Path) -> None:
+    ground = int(family.grounds("test")[2])
+    search = Search(learner, Candidates.of(family), tmp_path / "slow.json", speed=0.4)
+    go(search, robot(family, ground), 8)
+    speeds = family.table.outcomes[ground, :, 0]
+    tried = speeds[[one.gait for one in search.tries]]
+    assert (tried - 0.4).abs().mean() < 0.5 * (speeds - 0.4).abs().mean()
+    assert search.nearest(0.4, after=0) == search.tries[0].gait
+    before, after = (search.believed(many)[0] for many in (0, None))
+    assert (after - speeds).square().mean() < (before - speeds).square().mean()
+
+
+def test_what_was_felt_of_a_fall_may_be_told(family: Strides, learner: Learner, tmp_path: Path) -> None:
+    search = Search(learner, Candidates.of(family), tmp_path / "tries.json")
+    search.suggest()
+    search.tell([0.0, 1.5, *[0.2] * 7], fell=True)
+    assert search.best is None
+    again = Search(learner, Candidates.of(family), tmp_path / "tries.json")
+    assert again.tries == search.tries
+    assert again.tries[0].outcome[1] == 1.5
+
+
+def test_candidates_are_read_as_they_were_written(family: Strides, tmp_path: Path) -> None:
+    made = Candidates.of(family)
+    made.write(tmp_path / "library.safetensors")
+    found = Candidates.read(tmp_path / "library.safetensors")
+    assert found.fingerprint == made.fingerprint
+    assert found.outcomes == made.outcomes
+    torch.testing.assert_close((found.mean, found.std), (made.mean, made.std))
+    (tmp_path / "library.safetensors").write_bytes(b"no")
+    with pytest.raises(UserError, match="is damaged"):
+        Candidates.read(tmp_path / "library.safetensors")
+
+
 def test_what_is_told_wrongly_is_refused_and_nothing_is_written(
     family: Strides, learner: Learner, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from quickstudy.learners.robots.maps import (
     MapGP,
     ScratchGP,
     TaskGP,
+    TaskMapConfig,
     believe,
     expect,
     matern,
@@ -94,12 +95,23 @@ def test_what_tasks_have_in_common_is_found_again() -> None:
     y = torch.einsum("ch,hgo->cgo", hidden, load) + 0.01 * torch.randn(50, 60, SPEC.outputs, generator=generator)
     errors = {}
     for made in (ScratchGP, AverageMap, MapGP, TaskGP):
-        learner = made(SPEC, MapConfig())
+        learner = made(SPEC, made.Config())
         learner.prepare(whole(x, y[:40]))
         found = [learner.predict(learner.adapt(some(x[:2], one[:2])), x[2:], torch.ones(58)).mean for one in y[40:]]
         errors[made] = float((torch.stack(found) - y[40:, 2:]).square().mean())
     assert errors[TaskGP] < 0.02
     assert errors[TaskGP] < 0.1 * min(errors[ScratchGP], errors[MapGP], errors[AverageMap])
+
+
+def test_as_many_components_as_asked_for_are_kept() -> None:
+    x, y = library(20), torch.randn(12, 20, SPEC.outputs, generator=torch.Generator().manual_seed(4))
+    for rank in (0, 3):
+        learner = learners.build("taskgp", SPEC, learners.configure("taskgp", {"rank": rank}), 0)
+        learner.prepare(whole(x, y))
+        assert learner.get_buffer("load").shape[-1] == rank
+        assert learner.predict(learner.adapt(some(x[:3], y[0, :3])), x, torch.ones(20)).mean.isfinite().all()
+    with pytest.raises(UserError, match="--rank is -1"):
+        TaskGP(SPEC, TaskMapConfig(rank=-1))
 
 
 def test_the_average_map_is_the_average_and_the_support_says_nothing() -> None:
@@ -114,10 +126,10 @@ def test_a_map_needs_one_library() -> None:
     x, y = library(20), torch.randn(12, 20, SPEC.outputs)
     other = WholeTasks(12, lambda at: some(x + at, y[at]))
     with pytest.raises(UserError, match="one library for all"):
-        TaskGP(SPEC, MapConfig()).prepare(other)
+        TaskGP(SPEC, TaskMapConfig()).prepare(other)
     many = library(3000)
     with pytest.raises(UserError, match="have room for 2048"):
-        TaskGP(SPEC, MapConfig()).prepare(whole(many, torch.randn(3, 3000, SPEC.outputs)))
+        TaskGP(SPEC, TaskMapConfig()).prepare(whole(many, torch.randn(3, 3000, SPEC.outputs)))
 
 
 def test_bias_is_the_pooled_net_and_the_mean_residual() -> None:

@@ -24,8 +24,8 @@ from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import check_counts
 
 DESCRIPTION = """Let learners find the fastest stable gait on grounds that they have not met, try by try, beside the
-cross-entropy method with 500 tries: one JSON row for each learner, with paired differences. Learners are trained as by
-`quickstudy bench folds`, whose runs are taken where they are there."""
+cross-entropy method with hundreds of tries: one JSON row for each learner, with paired differences. Learners are
+trained as by `quickstudy bench folds`, whose runs are taken where they are there."""
 
 
 @dataclass(frozen=True, kw_only=True)

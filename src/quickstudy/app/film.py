@@ -98,6 +98,16 @@ def beside(pictures: Sequence[Image.Image]) -> Image.Image:
     return image
 
 
+def above(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of the same width one above the other."""
+    image = Image.new("RGB", (pictures[0].width, sum(one.height for one in pictures)), BACKGROUND)
+    y = 0
+    for one in pictures:
+        image.paste(one, (0, y))
+        y += one.height
+    return image
+
+
 def from_pixels(pixels: np.ndarray) -> Image.Image:
     """A picture of [height, width, 3] uint8."""
     return Image.fromarray(pixels, "RGB")

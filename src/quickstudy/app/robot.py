@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
+from quickstudy import runs
 from quickstudy.errors import UserError, unknown
 
 ROBOTS = {
     "grip": ("quickstudy.app.robot_grip", "two fingers find out how hard to hold an unfamiliar object"),
+    "gait": ("quickstudy.app.robot_gait", "a body finds out how to walk on ground that it has not met"),
 }
 
 
@@ -23,3 +26,14 @@ def main(args: list[str]) -> int:
     if args and not args[0].startswith("-"):
         raise unknown("robot", args[0], ROBOTS)
     raise UserError(f"say which robot, for example quickstudy robot grip. There are: {', '.join(ROBOTS)}.")
+
+
+def make_folder(robot: str, wanted: Path | None) -> Path:
+    """A folder for film and plot, by default runs/ROBOT-1 or the next; UserError where something is in it."""
+    number = 1
+    while wanted is None and (runs.RUNS / f"{robot}-{number}").exists():
+        number += 1
+    path = wanted or runs.RUNS / f"{robot}-{number}"
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path} is there already. Choose another --out, or leave it out.")
+    return path

@@ -1,15 +1,7 @@
-"""The film of a gripper, three times side by side: rendered by MuJoCo where there is EGL or OSMesa, else drawn.
-
-Rendering is another process's work: which OpenGL there is can be found out by trying alone, and a driver that fails
-takes its process with it.
-"""
+"""The film of a gripper, three times side by side: rendered by MuJoCo where there is EGL or OSMesa, else drawn."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from quickstudy import runs
-from quickstudy.app import film
+from quickstudy.app import film, render
 from quickstudy.app.film import Window
 from quickstudy.sim.gripper_mujoco import LEFT, OBJECT, PALM, RIGHT, SIZES, STEP, described
 
@@ -26,24 +18,7 @@ EVERY = 0.04
 """Seconds between two frames."""
 SIZE = (240, 220)
 WINDOW = Window(-0.13, 0.13, -0.012, 0.2)
-PATIENCE = 60.0
-"""Seconds that a rendering may take."""
 PALM_COLOUR, FINGER, THING, TABLE = "#4d5966", "#3373b3", "#d9802e", "#c8ccd2"
-RENDER = """
-import sys
-import mujoco, numpy as np
-given = np.load(sys.argv[1])
-model = mujoco.MjModel.from_xml_string(str(given["model"]))
-data, kind = mujoco.MjData(model), mujoco.mjtState.mjSTATE_FULLPHYSICS
-with mujoco.Renderer(model, int(given["height"]), int(given["width"])) as renderer:
-    frames = []
-    for state in given["states"]:
-        mujoco.mj_setState(model, data, state, kind)
-        mujoco.mj_forward(model, data)
-        renderer.update_scene(data, "front")
-        frames.append(renderer.render())
-np.save(sys.argv[2], np.stack(frames))
-"""
 
 
 class Film(NamedTuple):
@@ -74,21 +49,9 @@ def gripping(shape: str, grips: Sequence[tuple[str, str, np.ndarray]], picture: 
 
 def rendered(shape: str, states: np.ndarray) -> np.ndarray | None:
     """[frames, height, width, 3] uint8 by MuJoCo; None where it cannot."""
-    with tempfile.TemporaryDirectory() as folder:
-        given, made = Path(folder) / "given.npz", Path(folder) / "made.npy"
-        np.savez(given, model=described(shape), states=states, width=SIZE[0], height=SIZE[1])
-        for way in ("egl", "osmesa"):
-            command = [sys.executable, "-c", RENDER, str(given), str(made)]
-            try:
-                ran = subprocess.run(
-                    command, env=os.environ | {"MUJOCO_GL": way}, capture_output=True, timeout=PATIENCE, check=False
-                )
-            except (OSError, subprocess.TimeoutExpired):
-                continue
-            if ran.returncode == 0 and made.is_file():
-                found: np.ndarray = np.load(made)
-                return found
-    return None
+    import mujoco
+
+    return render.rendered(mujoco.MjModel.from_xml_string(described(shape)), states, "front", SIZE)
 
 
 def drawn(shape: str, state: np.ndarray) -> Image.Image:

@@ -18,6 +18,7 @@ import quickstudy
 from quickstudy import runs
 from quickstudy.app import film, output, robot_film
 from quickstudy.app.flags import parse
+from quickstudy.app.robot import make_folder
 from quickstudy.control import grip
 from quickstudy.control.grip import Belief, Tries
 from quickstudy.errors import UserError
@@ -85,7 +86,7 @@ def main(arguments: list[str]) -> int:
             f"a {flags.shape} of {flags.mass:g} kg with a friction of {flags.friction:g} is more than the gripper's "
             f"{STRONGEST:g} N can hold. Choose a lighter or a less slippery one."
         )
-    path = make_folder(flags.out)
+    path = make_folder("grip", flags.out)
 
     def show(text: str) -> None:
         if not flags.json:
@@ -215,14 +216,3 @@ def told(flags: Flags, tries: Tries, grips: list[Grip], need: float) -> dict[str
         "seed": flags.seed,
         "version": quickstudy.__version__,
     }
-
-
-def make_folder(wanted: Path | None) -> Path:
-    """A folder for film and plot; UserError where something is in it."""
-    number = 1
-    while wanted is None and (runs.RUNS / f"grip-{number}").exists():
-        number += 1
-    path = wanted or runs.RUNS / f"grip-{number}"
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path} is there already. Choose another --out, or leave it out.")
-    return path

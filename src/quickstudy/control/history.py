@@ -60,6 +60,21 @@ class Candidates:
         mean, std = family.units
         return cls(x=family.table.gaits, outcomes=family.outcomes, mean=mean, std=std)
 
+    @classmethod
+    def read(cls, path: Path) -> Candidates:
+        """Those that ``write`` wrote; UserError where the file is damaged."""
+        tensors, note = runs.read_tensors(path)
+        try:
+            told = {name: tensors[name].float() for name in ("x", "mean", "std")}
+            return cls(outcomes=tuple(note["outcomes"]), **told)
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path} is no library of gaits ({error}). Delete it, and it is made anew.") from error
+
+    def write(self, path: Path) -> None:
+        """To one file."""
+        tensors = {"x": self.x, "mean": self.mean, "std": self.std}
+        runs.write_tensors(path, tensors, {"outcomes": list(self.outcomes)})
+
     @property
     def fingerprint(self) -> str:
         """Hash of the candidates, so that a history is not read with others."""
@@ -67,7 +82,7 @@ class Candidates:
 
 
 class Search:
-    """Trial and error with a history on disk.
+    """Trial and error with a history on disk: for the fastest gait or, with ``speed``, one that goes at it (m/s).
 
     Raises UserError for a learner of other tasks, and for a history that is damaged or of another search.
     """
@@ -79,6 +94,7 @@ class Search:
         history: Path | str,
         *,
         rule: Rule = "improvement",
+        speed: float | None = None,
         seed: int = 0,
     ) -> None:
         spec = learner.spec
@@ -90,7 +106,8 @@ class Search:
             )
         if rule not in RULES:
             raise unknown("rule", rule, RULES)
-        self.learner, self.candidates, self.rule, self.path = learner.eval(), candidates, rule, Path(history)
+        self.learner, self.candidates, self.path = learner.eval(), candidates, Path(history)
+        self.rule, self.speed = rule, speed
         self._chance = draw.uniform(draw.keys(torch.tensor([seed]), "search"), len(candidates.x), "ties")
         self.tries: tuple[Try, ...] = self._read() if self.path.exists() else ()
         self._suggested: int | None = None
@@ -99,28 +116,31 @@ class Search:
         """The numbers of the gait to try next; UserError where all have been tried."""
         if len(self.tries) == len(self.candidates.x):
             raise UserError(f"all {len(self.tries)} candidates of {self.path} have been tried.")
-        still = (0.0 - self.candidates.mean[0]) / self.candidates.std[0]
-        best = torch.cat([still.reshape(1), self._support().y[0, :, 0]]).max()
-        value = wanted(self._predicted(), best.reshape(1), self.rule, self._chance)[0]
+        value = self._wanted() if self.speed is None else -self._risk(self.speed)
         value[[one.gait for one in self.tries]] = -torch.inf
         self._suggested = int(value.argmax())
         return self._numbers(self._suggested)
 
-    def tell(self, outcome: Sequence[float] | None) -> None:
+    @property
+    def suggested(self) -> int | None:
+        """Number of the candidate that was suggested and not told of."""
+        return self._suggested
+
+    def tell(self, outcome: Sequence[float] | None, fell: bool = False) -> None:
         """What was felt of the gait that was suggested, in the order of ``candidates.outcomes``.
 
-        None, or a number that is none, counts as a fall: it got nowhere.
+        None, or a number that is none, counts as a fall: it got nowhere. What was felt of another fall may be told.
         """
         if self._suggested is None:
             raise UserError("nothing has been suggested. Call suggest(), try that gait, then tell what was felt.")
         names = self.candidates.outcomes
         if outcome is not None and len(outcome) != len(names):
             raise UserError(f"{len(outcome)} outcomes were told; expected {len(names)}: {', '.join(names)}.")
-        fell = outcome is None or not all(math.isfinite(value) for value in outcome)
-        felt = (0.0,) * len(names) if outcome is None or fell else tuple(float(value) for value in outcome)
+        lost = outcome is None or not all(math.isfinite(value) for value in outcome)
+        felt = (0.0,) * len(names) if outcome is None or lost else tuple(float(value) for value in outcome)
         if self.path.exists() and len(self._read()) != len(self.tries):
             raise UserError(f"another process has told {self.path} something. Open the search again.")
-        tries = (*self.tries, Try(self._suggested, felt, fell))
+        tries = (*self.tries, Try(self._suggested, felt, fell or lost))
         self._write(tries)
         self.tries, self._suggested = tries, None
 
@@ -130,30 +150,49 @@ class Search:
         stood = [one for one in self.tries if not one.fell]
         return max(stood, key=lambda one: one.outcome[0]) if stood else None
 
+    def believed(self, after: int | None = None) -> tuple[Tensor, Tensor]:
+        """Speed [G] of every candidate, in metres a second, and its deviation, which is NaN where the learner tells
+        none: by all tries, or by the first ``after``."""
+        prediction = self._predicted(after)
+        scale = self.candidates.std[0]
+        mean = prediction[0][0, :, 0] * scale + self.candidates.mean[0]
+        std = prediction.std[0, :, 0] if isinstance(prediction, Gaussian) else torch.full_like(mean, torch.nan)
+        return mean, std * scale
+
+    def nearest(self, speed: float, after: int | None = None) -> int:
+        """Number of the candidate that is believed to go at ``speed``, in metres a second."""
+        return int(self._risk(speed, after).argmin())
+
     def at_speed(self, speed: float) -> list[float]:
-        """The numbers of the gait that is believed to go at ``speed``, in metres a second."""
-        prediction = self._predicted()
-        mean = prediction[0][0, :, 0] * self.candidates.std[0] + self.candidates.mean[0]
-        risk = (mean - speed).square()
-        if isinstance(prediction, Gaussian):
-            risk = risk + (prediction.std[0, :, 0] * self.candidates.std[0]).square()
-        return self._numbers(int(risk.argmin()))
+        """Its numbers."""
+        return self._numbers(self.nearest(speed))
+
+    def _wanted(self) -> Tensor:
+        """[G] how much each should be tried for the fastest."""
+        still = (0.0 - self.candidates.mean[0]) / self.candidates.std[0]
+        best = torch.cat([still.reshape(1), self._support().y[0, :, 0]]).max()
+        return wanted(self._predicted(), best.reshape(1), self.rule, self._chance)[0]
+
+    def _risk(self, speed: float, after: int | None = None) -> Tensor:
+        """[G] expected squared distance from ``speed``."""
+        mean, std = self.believed(after)
+        return (mean - speed).square() + std.nan_to_num(0.0).square()
 
     def _numbers(self, which: int) -> list[float]:
         found: list[float] = self.candidates.x[which].tolist()
         return found
 
-    def _support(self) -> Examples:
+    def _support(self, after: int | None = None) -> Examples:
         """[1, tries] in standard units."""
-        which = torch.tensor([one.gait for one in self.tries], dtype=torch.int64)
-        felt = torch.tensor([one.outcome for one in self.tries]).reshape(-1, len(self.candidates.outcomes))
+        which = torch.tensor([one.gait for one in self.tries[:after]], dtype=torch.int64)
+        felt = torch.tensor([one.outcome for one in self.tries[:after]]).reshape(-1, len(self.candidates.outcomes))
         y = (felt - self.candidates.mean) / self.candidates.std
         return Examples(self.candidates.x[which][None], y[None], torch.ones(1, len(which), dtype=torch.bool))
 
     @torch.no_grad()
-    def _predicted(self) -> Prediction:
+    def _predicted(self, after: int | None = None) -> Prediction:
         x = self.candidates.x[None]
-        return predicted(self.learner, self._support(), x, torch.ones(x.shape[:2], dtype=torch.bool), "vmap")
+        return predicted(self.learner, self._support(after), x, torch.ones(x.shape[:2], dtype=torch.bool), "vmap")
 
     def _write(self, tries: Sequence[Try]) -> None:
         told = [{"gait": one.gait, "outcome": list(one.outcome), "fell": one.fell} for one in tries]

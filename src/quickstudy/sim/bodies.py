@@ -154,7 +154,7 @@ def go1(folder: Path) -> Body:
     if not path.is_file():
         raise UserError(
             f"there is no {path}, which the body go1 needs. Put the MJCF of Unitree's Go1 into robot_go1 in the folder "
-            "that QUICKSTUDY_DATA names, or use --tasks strides:body=cheetah."
+            "that QUICKSTUDY_DATA names, or use another body, cheetah for example."
         )
     return assembled("go1", path, gait=gait, servo=(60.0, 2.0), touches_itself=False)
 
@@ -207,6 +207,8 @@ def assembled(
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a simulation that blows up shows it
     flatten(spec)
+    trunk = spec.worldbody.first_body()
+    trunk.name = trunk.name or "trunk"
     if not touches_itself:
         for geom in spec.geoms:
             geom.conaffinity = int(geom.parent == spec.worldbody)
@@ -219,7 +221,7 @@ def assembled(
         joints=tuple(first.joint(joint).name or f"joint {joint}" for joint in driven),
         angle_at=angle_at,
         gait=gait or each_joint(first.qpos0[angle_at], ranges, frequency),
-        trunk=first.body(1).name,
+        trunk=trunk.name,
         free=free,
         stamp=stamp(spec),
     )

@@ -68,11 +68,10 @@ class Ground:
             sum(part.blew_up for part in parts),
         )
 
-    def path(self, gait: Array) -> Array:
-        """[steps, positions] of one stride."""
-        state = self._states(gait[None])[0]
-        found: Array = state[:, 1 : 1 + self.model.nq]
-        return found
+    def film(self, gait: Array) -> Array:
+        """[steps, state] of one stride, without what comes after numbers that are none."""
+        states: Array = self._states(np.asarray(gait)[None])[0]
+        return states[: max(int(np.isfinite(states).all(1).argmin()) or len(states), 1)]
 
     def _walk(self, gaits: Array) -> Felt:
         state = self._states(gaits)

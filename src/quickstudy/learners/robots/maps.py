@@ -80,18 +80,27 @@ class MapConfig:
     """Gaussian process over a library of gaits."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TaskMapConfig(MapConfig):
+    """The same with what tasks have in common."""
+
+    rank: int = RANK
+    """Principal components of training tasks that are kept."""
+
+
 class TaskGP(Learner):
     """What tasks have in common at every gait is the prior of a Gaussian process."""
 
     traits: ClassVar[Traits] = Traits(kinds=("regression",), forms=("gaits",))
-    Config: ClassVar[type[Any]] = MapConfig
+    Config: ClassVar[type[Any]] = TaskMapConfig
     averages: ClassVar[bool] = True
-    rank: ClassVar[int] = RANK
     adapts: ClassVar[bool] = True
 
     def __init__(self, spec: Spec, config: MapConfig) -> None:
         super().__init__(spec, config)
-        outputs = spec.outputs
+        outputs, self.rank = spec.outputs, config.rank if isinstance(config, TaskMapConfig) else 0
+        if self.rank < 0:
+            raise UserError(f"--rank is {self.rank}; expected 0 or more components.")
         self.register_buffer("places", torch.zeros(PLACES, math.prod(spec.shape)))
         self.register_buffer("there", torch.zeros(PLACES, dtype=torch.bool))
         self.register_buffer("mean", torch.zeros(PLACES, outputs))
@@ -189,7 +198,7 @@ class TaskGP(Learner):
 class MapGP(TaskGP):
     """A Gaussian process on the average map."""
 
-    rank = 0
+    Config: ClassVar[type[Any]] = MapConfig
 
 
 class ScratchGP(MapGP):

@@ -58,7 +58,7 @@ class Size:
 SIZES = {
     "cheetah": Size(gaits=1680, searches=8, tries=1000, intact=100, damaged=16, outside=12, mixed=8),
     "ant": Size(gaits=720, searches=4, tries=600, intact=60, damaged=6, outside=8, mixed=3),
-    "go1": Size(gaits=300, searches=1, tries=300, intact=40, damaged=3, outside=5, mixed=1),
+    "go1": Size(gaits=160, searches=1, tries=100, intact=24, damaged=2, outside=3, mixed=1, cem=200),
 }
 SMALL = Size(gaits=48, searches=1, tries=100, intact=14, damaged=3, outside=2, mixed=1, cem=100)
 """Seconds of simulation, to try things out."""
