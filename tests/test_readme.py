@@ -108,6 +108,7 @@ def shortened(command: str) -> list[str]:
         short = {"--tasks": told["--tasks"] + ":simulated=true", "--learners": first, "--against": first}
         at = told["--at"].partition(",")[0].replace("240w", "20w").replace("168s", "24s")  # as much as the twins have
         short |= {"--at": at, "--partitions": "0", "--episodes": "2"}
+        short |= {"--budget": "1"} if "--budget" in told else {}
         return ["bench", "folds", *itertools.chain(*(told | short | {"--query": "2"}).items())]
     if arguments[0] == "bench":
         return [*arguments, *BENCHMARKS[arguments[1]].split()]

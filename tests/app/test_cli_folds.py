@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from quickstudy import tasks
+from quickstudy import runs, tasks
 from quickstudy.evaluation import evaluate
 from quickstudy.intervals import interval
 from quickstudy.tasks.base import Predict, Split, Task
@@ -88,6 +88,15 @@ def test_other_episodes_are_judged_anew(cli: Callable[..., Any]) -> None:
 
 
 @pytest.mark.usefixtures("people")
+def test_shots_of_training_and_settings_reach_those_that_have_them(cli: Callable[..., Any], tmp_path: Path) -> None:
+    answer = cli(*ASKED, *FEW, "--partitions", "0", "--shot", "3", "--settings", "width=16,k=2")
+    assert answer.code == 0, answer.err
+    run = runs.load(tmp_path / "runs/folds/people/partition-0/cnp")
+    assert run.learner().config.width == 16
+    assert run.training["shot"] == 3
+
+
+@pytest.mark.usefixtures("people")
 def test_a_learner_that_cannot_is_named_and_the_others_have_rows(cli: Callable[..., Any]) -> None:
     answer = cli(*ASKED, "--learners", "nearest,protonet")
     assert answer.code == 0
@@ -105,6 +114,9 @@ def test_a_learner_that_cannot_is_named_and_the_others_have_rows(cli: Callable[.
         (("--episodes", "0"), "--episodes is 0"),
         (("--learners", "protonet"), "no learner has a row. protonet: protonet does not do regression"),
         (("--learners", "nearest", "--against", "cnp"), "learner of --against"),
+        (("--learners", "maml", "--settings", "gradient"), "--settings has 'gradient'"),
+        (("--learners", "maml", "--settings", "gradients=exact"), "Did you mean gradient"),
+        (("--learners", "maml", "--settings", "inner_rate=fast"), "--inner-rate is 'fast'"),
         (("--tasks", "sinusoid"), "unknown option of sinusoid 'partition'"),
     ],
 )

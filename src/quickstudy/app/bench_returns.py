@@ -98,9 +98,9 @@ def show(rows: dict[str, dict[str, Any]]) -> None:
     for name, row in rows.items():
         other = row["minus"].get(name.replace("-adapting", "-unadapted"), {})
         cells = [row["scores"].get("return"), other.get("return"), row["scores"].get("error")]
-        hertz = sum(row["plans_a_second"]["alone"]) / len(row["plans_a_second"]["alone"])
+        hertz = sum(row["plans_in_a_cpu_second"]["alone"]) / len(row["plans_in_a_cpu_second"]["alone"])
         lines.append([name, *map(said, cells), str(row["blew_up"]), f"{hertz:.1f}"])
-    output.print_table(["", "return", "minus unadapted", "one-step error", "blew up", "plans a second"], lines)
+    output.print_table(["", "return", "minus unadapted", "one-step error", "blew up", "plans in a CPU second"], lines)
     first = next(iter(rows.values()))
     print(f"\nmean ± 95 % interval over {first['units']} bodies, {first['seeds']} episodes of each\n")
 

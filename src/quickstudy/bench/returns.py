@@ -30,7 +30,7 @@ ORACLE = "oracle"
 """Plans in the true simulation."""
 WAYS = {True: "adapting", False: "unadapted"}
 ALONE = 20
-"""Steps of one body for which plans a second are counted."""
+"""Steps of one body for which plans in a CPU second are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,10 @@ def row(
         "scores": {key: cell(mine[key], mine["units"]) for key in ("return", "error") if key in mine},
         "by_kind": {name: cell(mine["return"][at], mine["units"][at]) for name, at in kinds(mine).items()},
         "minus": {other: beside(mine, read[other][0]) for other in others},
-        "plans_a_second": {"together": [note["hertz"] for note in notes], "alone": [note["alone"] for note in notes]},
+        "plans_in_a_cpu_second": {
+            "together": [note["hertz"] for note in notes],
+            "alone": [note["alone"] for note in notes],
+        },
         "version": quickstudy.__version__,
     }
 

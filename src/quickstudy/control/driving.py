@@ -43,7 +43,7 @@ class Driven(NamedTuple):
     """[n] mean squared error, in standard units, of what the learner said of each step before it was taken; NaN of the
     oracle."""
     hertz: float
-    """Plans a second, of all bodies together."""
+    """Plans in a CPU second of the process, of all bodies together."""
 
 
 def nothing(count: int, units: Units, room: int = MEMORY) -> Examples:
@@ -84,11 +84,11 @@ def drive(
     memory: Memory | None = None
     exact = start
     for number in range(steps):
-        begin = time.perf_counter()
+        begin = time.process_time()
         adapted = None if learner is None else adapt(learner, past)
         worth = oracle(herd, exact) if adapted is None or learner is None else believed(learner, adapted, units)
         found = plan(how, worth, states[-1], draw.mix(key + number), len(JOINTS), memory)
-        spent += time.perf_counter() - begin
+        spent += time.process_time() - begin
         action, memory = found.action, found.memory
         moved = herd.move(exact, action.unsqueeze(1).double().numpy())
         exact = np.where(alive.numpy()[:, None], moved.states[:, -1], exact)
@@ -101,7 +101,7 @@ def drive(
         past = newest(past, x, y)
         states.append(after)
     known = errors if learner is not None else torch.full_like(errors, torch.nan)
-    return Driven(returns, ~alive, torch.stack(states, 1), known, len(seeds) * steps / spent)
+    return Driven(returns, ~alive, torch.stack(states, 1), known, len(seeds) * steps / max(spent, 1e-6))
 
 
 def adapt(learner: Learner, past: Examples) -> Adapted:
