@@ -21,6 +21,8 @@ from quickstudy.tasks.base import HIGHER
 JUDGED = ("learner", "tasks", "metric", "mean", "ci95", "manifest", "episodes", "shot", "version")
 FOLDED = ("learner", "tasks", "metric", "scores", "partitions", "manifests", "episodes", "shot", "version")
 NOTHING = "none"
+MARK = "board.css"
+"""A file by which a folder is known as a leaderboard's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,8 @@ def collect(paths: Sequence[Path], say: Callable[[str], None]) -> list[Row]:
     for path in paths:
         if path.is_dir():
             for file in sorted(path.rglob("*.json")):
+                if any((folder / MARK).is_file() for folder in (file.parent, file.parent.parent)):
+                    continue  # the numbers of a leaderboard that lies there
                 try:
                     found.append(read(file))
                 except NoRowError as error:
