@@ -36,11 +36,12 @@ def test_the_commands_of_the_page_run(
     shutil.copytree(ROOT / "examples/challenge", "examples/challenge")
     load = suite.load
     monkeypatch.setattr(suite, "load", lambda name: suite.read(SHORT, name) if name == "sprint" else load(name))
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 10
     for command in COMMANDS:
         if "submission.csv" in command:
             shutil.copy("sealed/public/sample_submission.csv", "submission.csv")
         assert command.startswith("quickstudy "), command
+        command += " --learners nearest" if "bench run" in command else ""
         assert main(shlex.split(command)[1:]) == 0, (command, capsys.readouterr().err)
     rows = {path.stem: json.loads(path.read_text()) for path in Path("runs/challenge/sprint").iterdir()}
     assert {name: row["form"] for name, row in rows.items()} == {
@@ -58,7 +59,9 @@ def test_the_commands_of_the_page_run(
     same = rows["nearest"], rows["neighbours"]
     assert same[0]["blocks"][0]["scores"] == same[1]["blocks"][0]["scores"], "one method in two ways"
     assert same[0]["blocks"][0]["manifest"] == rows["mean"]["blocks"][0]["manifest"]
+    assert {path.name for path in Path("leaderboard").iterdir()} >= {"index.html", "index.json", "entries", "badges"}
     told = capsys.readouterr().out
+    assert "reproduced: runs/challenge/sprint/nearest.json" in told
     assert "nearest and neighbours cannot be told apart" in told or "neighbours and nearest cannot" in told
     assert told.rstrip().endswith("0.000 ± 0.000")
     assert set(json.loads(Path("runs/challenge/mine/anna.json").read_text())) <= {*rows["mean"]}

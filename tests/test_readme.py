@@ -38,6 +38,7 @@ def is_recipe(command: str) -> bool:
 
 
 BENCHMARKS = {
+    "run": "--learners nearest",
     "speed": "--works sine-1 --rounds 1",
     "ladder": "--episodes 2 --learners nearest",
     "tables": "--tables iris --shots 5 --episodes 2",

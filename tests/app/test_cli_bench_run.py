@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from quickstudy.app.cli import main
 from quickstudy.challenge import cluster, many, processes, suite
 from quickstudy.challenge.check import opened
 from quickstudy.errors import UserError
@@ -31,6 +32,7 @@ query = 2
 episodes = 5
 """
 """Nine seconds are one step of training, however fast the machine is."""
+NAMES = "nearest,protonet,r2d2"
 TIMED = ("time", "training_s", "memory_mb", "created", "area_by_time", "machine")
 
 
@@ -70,17 +72,6 @@ def test_rows_are_made_once_and_those_who_cannot_are_named(cli: Cli, short: Path
     for change in ({"version": "0.0.1"}, {"blocks": [row["blocks"][0] | {"manifest": "other episodes"}]}):
         path.write_text(json.dumps(row | change))
         assert many.there(path, row["suite"], 0, episodes) is None
-
-
-@pytest.mark.slow
-def test_processes_make_the_same_rows(cli: Cli, short: Path) -> None:
-    chosen = ("bench", "run", "short.toml", "--learners", "nearest,protonet")
-    assert cli(*chosen, "--out", "serial").code == 0
-    answer = cli(*chosen, "--out", "parallel", "--parallel", "2")
-    assert answer.code == 0, answer.err
-    assert answer.out.endswith("parallel\n")
-    assert sorted(rows(short / "serial")) == ["nearest", "protonet"]
-    assert untimed(rows(short / "parallel")) == untimed(rows(short / "serial"))
 
 
 def test_a_row_whose_process_dies_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,38 +128,52 @@ def test_without_ray_it_says_what_to_install(cli: Cli, short: Path, monkeypatch:
         cluster.engine()
 
 
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Rows that were made one by one."""
+    folder = tmp_path_factory.mktemp("serial")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        (folder / "short.toml").write_text(SHORT)
+        assert main(["bench", "run", "short.toml", "--learners", NAMES, "--out", "rows"]) == 0
+    return rows(folder / "rows")
+
+
 @pytest.mark.slow
-def test_a_cluster_makes_the_same_rows_when_a_worker_is_killed(cli: Cli, short: Path) -> None:
-    pytest.importorskip("ray", reason="ray is not installed: pip install 'quickstudy[cluster]'")
-    names = "nearest,protonet,r2d2"
-    assert cli("bench", "run", "short.toml", "--learners", names, "--out", "serial").code == 0
-    command = [sys.executable, "-m", "quickstudy", "bench", "run", "short.toml", "--learners", names]
-    environment = os.environ | {"RAY_TMPDIR": "/tmp", "OMP_NUM_THREADS": "1"}
+@pytest.mark.parametrize(("crew", "worker"), [("--parallel 2", b"spawn_main"), ("--ray local", b"ray::made_there")])
+def test_others_make_the_same_rows_when_a_worker_is_killed(
+    short: Path, serial: dict[str, Any], crew: str, worker: bytes
+) -> None:
+    if "ray" in crew:
+        pytest.importorskip("ray", reason="ray is not installed: pip install 'quickstudy[cluster]'")
+    if not Path("/proc/self/stat").is_file():
+        pytest.skip("processes are looked for in /proc, which this system does not have")
+    command = [sys.executable, "-m", "quickstudy", "bench", "run", "short.toml", "--learners", NAMES, "--json"]
     with subprocess.Popen(
-        [*command, "--out", "cluster", "--ray", "local"], stderr=subprocess.PIPE, text=True, env=environment
+        [*command, "--out", "rows", *crew.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     ) as driver:
-        killed = kill_a_worker(driver.pid)
-        _, told = driver.communicate(timeout=600)  # seconds of a machine that others use too
-    assert driver.returncode == 0, told
-    assert killed, told
-    assert untimed(rows(short / "cluster")) == untimed(rows(short / "serial")), told
+        killed = kill_a_worker(driver.pid, worker)
+        told, heard = driver.communicate(timeout=600)  # seconds of a machine that others use too
+    assert driver.returncode == 0, heard
+    assert killed, heard
+    assert untimed(rows(short / "rows")) == untimed(serial), heard
+    assert sorted(json.loads(told)) == sorted(serial)
 
 
-def kill_a_worker(driver: int) -> bool:
-    """Kill the first process that makes a row; whether there was one."""
-    until = time.monotonic() + 60
+def kill_a_worker(driver: int, worker: bytes) -> bool:
+    """Kill the first process below the driver whose command line has ``worker``; whether there was one."""
+    until = time.monotonic() + 120
     while time.monotonic() < until:
-        for folder in Path("/proc").iterdir():
+        for pid in [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal()]:
             try:
-                name = (folder / "cmdline").read_bytes()
-                if (
-                    folder.name.isdecimal()
-                    and name.startswith(b"ray::made_there")
-                    and is_below(int(folder.name), driver)
-                ):
-                    os.kill(int(folder.name), signal.SIGKILL)
+                if worker in Path(f"/proc/{pid}/cmdline").read_bytes() and is_below(pid, driver):
+                    os.kill(pid, signal.SIGKILL)
                     return True
-            except (OSError, ValueError):
+            except OSError:
                 continue
         time.sleep(0.02)
     return False

@@ -1,8 +1,10 @@
 """Programs that speak JSON lines are judged by the one evaluator."""
 
 import json
+import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from quickstudy.challenge import measure, process, stranger
+from quickstudy.challenge import limits, measure, process, stranger
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.entry import Entry, enter
 from quickstudy.challenge.limits import PROC
@@ -181,6 +183,23 @@ def test_what_was_answered_before_a_deed_counts_and_all_are_gone_after_it(
     assert len(told["scores"]) == 4
     assert not told["home"].parent.exists()
     assert not [one for one in running() if str(told["home"]) in one or entry.command[-1] in one]
+
+
+def test_time_goes_on_while_it_sleeps_and_not_while_others_have_the_processors(
+    judge: Judge, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = program("import time; time.sleep(0.6)\nsay(task=task, mean=[[0.1]] * asked)")
+    assert judge(entry, wall=0.3)["ended"] == "its time was over"
+    monkeypatch.setattr(limits, "waits", lambda pid: {pid: time.monotonic()})
+    told = judge(entry, wall=0.3)
+    assert (told["answered"], told["ended"]) == (4, None)
+
+
+@pytest.mark.skipif(not (PROC / "self/schedstat").is_file(), reason="this system does not say what a process waits")
+def test_what_each_thread_waits_for_a_processor_is_known() -> None:
+    found = limits.waits(os.getpid())
+    assert threading.get_native_id() in found
+    assert all(seconds >= 0 for seconds in found.values())
 
 
 def running() -> list[str]:

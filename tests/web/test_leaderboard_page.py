@@ -1,4 +1,4 @@
-"""A leaderboard in a real browser, from files: sorted and filtered by keyboard, on a phone and a desk, light and dark."""
+"""A leaderboard in a real browser: sorted and filtered by keyboard, on a phone and a desk, light and dark."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -51,15 +51,31 @@ def index(tables: Sequence[Table], slugs: Mapping[str, str]) -> str:
 
 
 def headline(tables: Sequence[Table]) -> str:
-    """The best of the first tables."""
+    """The best of the first tables; of one alone, the best in each respect."""
+    if len(tables) == 1 and tables[0].challenge:
+        return f'<ul class="figures">{"".join(ahead(tables[0]))}</ul>'
     found = []
-    for one in [one for one in tables if one.rows][:4]:
+    for one in tables[:4]:
         best, place = one.rows[0], one.ranks[0]
         level = sum(rank is not None and rank[0] == 1 for rank in one.ranks) - 1
         beside = f", level with {output.count(level, 'other')}" if place and level > 0 else ""
         said = plain(one, best.score.mean)
         found.append(f"<li><b>{escape(best.name)}</b> {escape(one.title)}: {said}{beside}</li>")
     return f'<ul class="figures">{"".join(found)}</ul>'
+
+
+def ahead(one: Table) -> Iterator[str]:
+    """Who is ahead by score, by areas, and in time."""
+    for name, words in (("score", "score"), ("by_examples", "area by examples"), ("by_time", "area by time")):
+        told = [(getattr(row, name).mean, row.name) for row in one.rows if row.inductive]
+        known = [(mean, entry) for mean, entry in told if mean is not None]
+        if known:
+            mean, entry = max(known)
+            yield f"<li><b>{escape(entry)}</b> {escape(one.title)}, {words}: {mean:.3f}</li>"
+    times = [(row.adapt_ms, row.name) for row in one.rows if row.adapt_ms is not None and row.inductive]
+    if times:
+        spent, entry = min(times)
+        yield f"<li><b>{escape(entry)}</b> {escape(one.title)}, soonest: {number(spent)} ms a task</li>"
 
 
 def contents(challenges: Sequence[Table], others: Sequence[Table]) -> str:
@@ -110,6 +126,10 @@ def whole(one: Table, slugs: Mapping[str, str]) -> str:
     ties = f"{one.ties} A rank such as 1{TO}3 is what they leave open."
     reasons = [(row.name, row.why_unranked) for row in one.rows if row.why_unranked]
     unranked = "".join(f" {escape(name)} has no rank: {escape(why)}." for name, why in reasons)
+    untimed: dict[str, list[str]] = {}
+    for row in one.rows:
+        untimed.setdefault(row.why_untimed, []).append(row.name)
+    unranked += "".join(f" No times of {escape(', '.join(some))}: {why}." for why, some in untimed.items() if why)
     return grid(one, slugs) + f'<p class="note">{ties}{unranked}</p>' + plots(one, slugs)
 
 

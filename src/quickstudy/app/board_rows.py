@@ -21,6 +21,8 @@ from quickstudy.tasks.base import HIGHER
 JUDGED = ("learner", "tasks", "metric", "mean", "ci95", "manifest", "episodes", "shot", "version")
 FOLDED = ("learner", "tasks", "metric", "scores", "partitions", "manifests", "episodes", "shot", "version")
 NOTHING = "none"
+MARK = "board.css"
+"""A file by which a folder is known as a leaderboard's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,7 @@ class Row:
     inductive: bool = True
     device: str = "cpu"
     why_unranked: str = ""
+    why_untimed: str = ""
     command: str = ""
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Settings of the learner, by the tasks that it was trained for."""
@@ -85,6 +88,8 @@ def collect(paths: Sequence[Path], say: Callable[[str], None]) -> list[Row]:
     for path in paths:
         if path.is_dir():
             for file in sorted(path.rglob("*.json")):
+                if any((folder / MARK).is_file() for folder in (file.parent, file.parent.parent)):
+                    continue  # the numbers of a leaderboard that lies there
                 try:
                     found.append(read(file))
                 except NoRowError as error:
@@ -166,6 +171,7 @@ def of_challenge(path: Path, value: dict[str, Any]) -> Row:
         budget=f"{training:g} s a family",
         inductive=not value["breaks_the_rules"],
         device="cpu",
+        why_untimed="" if holds else "the reference workload drifted by more than 10 % meanwhile",
         why_unranked="its answers depend on the other queries" if value["breaks_the_rules"] else "",
         command=value.get("command", ""),
         configs=configs,

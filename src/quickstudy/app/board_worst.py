@@ -15,8 +15,8 @@ import quickstudy
 from quickstudy.app import board_plots, output
 from quickstudy.app.board_rows import Row
 from quickstudy.challenge import measure
-from quickstudy.challenge.check import Block
 from quickstudy.challenge import suite as suites
+from quickstudy.challenge.check import Block
 from quickstudy.challenge.suite import Suite
 from quickstudy.errors import UserError
 from quickstudy.inner import batch

@@ -21,8 +21,6 @@ A table for each set of tasks, sorted and filtered in the page; ranks with ties;
 by shots; a page for each entry with its citation, configuration, rows, commands and worst tasks; a badge; and a JSON
 file beside every page. RESULTS are rows of `challenge run`, `bench run`, `evaluate --json`, `bench ladder` and `bench
 folds`, or folders with them; what else lies in a folder is named and left out."""
-MARK = "board.css"
-"""A file by which a folder is known as a leaderboard's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +36,7 @@ class Flags:
 def main(args: list[str]) -> int:
     """Run the verb; the last line on stdout is the first page."""
     flags = parse(Flags, args, prog="quickstudy leaderboard build", description=DESCRIPTION)
-    from quickstudy.app.board_rows import collect
+    from quickstudy.app.board_rows import MARK, collect
     from quickstudy.app.board_tables import tables
 
     for path in flags.results:

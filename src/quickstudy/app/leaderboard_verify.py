@@ -78,7 +78,7 @@ def verified(path: Path) -> Any:
 def evaluated(value: Mapping[str, Any]) -> Any:
     """The verdict on a row of ``evaluate``."""
     from quickstudy import learners
-    from quickstudy.challenge.verify import Verified, check_version, is_within, said
+    from quickstudy.challenge.verify import Verdict, Verified, check_version, is_within, said
     from quickstudy.evaluation import evaluate
     from quickstudy.tasks import load as load_tasks
 
@@ -96,10 +96,8 @@ def evaluated(value: Mapping[str, Any]) -> Any:
     sizes = {name: value[name] for name in ("split", "shot", "query", "episodes", "seed")}
     fresh = evaluate(run, family, way=value["way"] or 5, device=value["device"], **sizes).to_json()
     if fresh["manifest"] != value["manifest"]:
-        raise UserError(
-            f"the episodes of {value['tasks']} are others here. Fetch the data that the row was made from."
-        )
+        raise UserError(f"the episodes of {value['tasks']} are others here. Fetch the data that the row was made from.")
     old, new = ({"score": {"mean": one["mean"], "ci95": one["ci95"]}} for one in (value, fresh))
     close = is_within(old["score"] | {"ci95": 0.0}, new["score"])
-    verdict = "within interval" if is_within(old["score"], new["score"]) else "not reproduced"
-    return Verified("reproduced" if close else verdict, said("score", old, new), fresh)
+    within: Verdict = "within interval" if is_within(old["score"], new["score"]) else "not reproduced"
+    return Verified("reproduced" if close else within, said("score", old, new), fresh)

@@ -6,6 +6,7 @@ has died once more, on whichever is left. Each machine needs this version of qui
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,22 +27,28 @@ def over(address: str) -> Crew:
     ray = engine()
 
     def crew(jobs: Sequence[Job], say: Say) -> Iterator[Made]:
-        join(ray, address)
-        try:
-            task = ray.remote(num_cpus=1, max_retries=RETRIES)(made_there)
-            waiting = {task.remote(job): job for job in jobs}
-            while waiting:
-                (done,), _ = ray.wait(list(waiting))
-                job = waiting.pop(done)
-                say(f"{job.entry}: done, {len(waiting)} to go")
-                try:
-                    yield ray.get(done)
-                except ray.exceptions.RayError as error:
-                    yield Made(job.entry, None, f"Ray gave it up ({str(error).strip().splitlines()[0]})")
-        finally:
-            ray.shutdown()
+        with contextlib.redirect_stdout(sys.stderr):  # where it also says what it has to say of workers that die
+            join(ray, address)
+            try:
+                yield from over_workers(ray, jobs, say)
+            finally:
+                ray.shutdown()
 
     return crew
+
+
+def over_workers(ray: Any, jobs: Sequence[Job], say: Say) -> Iterator[Made]:
+    """A task a row, as they are done."""
+    task = ray.remote(num_cpus=1, max_retries=RETRIES)(made_there)
+    waiting = {task.remote(job): job for job in jobs}
+    while waiting:
+        (done,), _ = ray.wait(list(waiting))
+        job = waiting.pop(done)
+        say(f"{job.entry}: done, {len(waiting)} to go")
+        try:
+            yield ray.get(done)
+        except ray.exceptions.RayError as error:
+            yield Made(job.entry, None, f"Ray gave it up ({str(error).strip().splitlines()[0]})")
 
 
 def engine() -> Any:

@@ -94,6 +94,17 @@ def used(pid: int) -> Used | None:
     return Used(cpu, sum(line.memory for line in found.values()), sum(not line.gone for line in found.values()))
 
 
+def waits(pid: int) -> dict[int, float]:
+    """Seconds that each thread of ``pid`` and all below it has waited for a processor that others had; those of threads
+    that sleep are none. Empty where the system does not say."""
+    found: dict[int, float] = {}
+    for one in tree(pid):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            for thread in (PROC / str(one) / "task").iterdir():
+                found[int(thread.name)] = int((thread / "schedstat").read_text().split()[1]) / 1e9
+    return found
+
+
 def end(pid: int) -> None:
     """Kill ``pid``, its process group and all that was ever started below it, and wait until they are gone."""
     until = time.monotonic() + ENDING

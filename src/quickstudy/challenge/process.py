@@ -1,7 +1,8 @@
 """The host's side of an entry's process: start it, exchange lines of JSON with it, and end it at its budget.
 
 Of every message the processor's seconds are counted, those of all that the entry has started with them; so other work
-on the machine does not make an entry slow, and more threads do not make it fast.
+on the machine does not make an entry slow, and more threads do not make it fast. Nor does its time by the clock go on
+while it waits for a processor that others have.
 """
 
 from __future__ import annotations
@@ -79,6 +80,9 @@ class Process:
         """Most bytes that were held at once."""
         self.isolation: dict[str, bool] = {"network": False, "files": False, "processes": False}
         self._noise, self._said, self._looked = 0, b"", 0.0
+        self._waits: dict[int, float] = {}
+        self._waited = 0.0
+        """Seconds that it waited for a processor."""
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self._letters: queue.Queue[bytes | None] = queue.Queue()
         try:
@@ -162,7 +166,8 @@ class Process:
 
     def receive(self, cpu: float, until: float) -> dict[str, Any]:
         """The next message. EndedError where the process ends, or ``cpu`` seconds of it in all or the time ``until``
-        (``time.monotonic``) pass before; the process is then gone."""
+        (of ``clock``) pass before; the process is then gone."""
+        self._looked, self._waits = time.monotonic(), limits.waits(self.process.pid)
         while True:
             try:
                 line = self._lines.get(timeout=LOOK)
@@ -193,8 +198,20 @@ class Process:
         found = limits.used(self.process.pid)
         return time.monotonic() if found is None else found.cpu
 
+    @property
+    def clock(self) -> float:
+        """Seconds of the clock, but for those in which it waited for a processor."""
+        return time.monotonic() - self._waited
+
+    def _wait(self) -> None:
+        """Count what any one of its threads has waited since the last look."""
+        now, waits = time.monotonic(), limits.waits(self.process.pid)
+        longest = max((waits[one] - self._waits.get(one, waits[one]) for one in waits), default=0.0)
+        self._waited += min(longest, now - self._looked)
+        self._looked, self._waits = now, waits
+
     def _look(self, cpu: float, until: float) -> None:
-        self._looked = time.monotonic()
+        self._wait()
         found = limits.used(self.process.pid)
         if found is not None:
             self.memory = max(self.memory, found.memory)
@@ -204,7 +221,7 @@ class Process:
                 self._end(f"it started {found.processes - 3} processes and may have {self.allowed.processes}")
             if found.cpu > cpu:
                 self._end("its time on the processors was over")
-        if self._looked > until:
+        if self.clock > until:
             self._end("its time was over")
         if size(self.home) > self.allowed.disk * 1e9:
             self._end(f"it filled its home with more than {self.allowed.disk:g} GB")

@@ -19,7 +19,6 @@ answered when its time was over counts.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -101,7 +100,7 @@ class Stranger(Learner):
     def begin(self, hello: dict[str, Any], training: float, answer: Answerer) -> None:
         """Let the entry learn to learn. UserError for one that says why it cannot; ``ended`` is set for one that is
         over before it is ready. That Python and torch are loaded first costs an entry nothing."""
-        start, until = self.process.cpu, time.monotonic() + 10 * (training + LOADING) + self.wall
+        start, until = self.process.cpu, self.process.clock + 10 * (training + LOADING) + self.wall
         most = start + training + LOADING
         try:
             self.process.send({"do": "begin"} | hello)
@@ -149,7 +148,7 @@ class Stranger(Learner):
         kind = self.spec.kind
         # what was done since the last answer, while nobody asked, is counted too
         start = self._counted if self.process.counts else self.process.cpu
-        until = time.monotonic() + self.wall
+        until = self.process.clock + self.wall
         asked = {
             "do": "task",
             "task": number,

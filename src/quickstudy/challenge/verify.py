@@ -45,9 +45,7 @@ def verify(row: Mapping[str, Any], suite: Suite, entry: Entry, say: Say) -> Veri
     fresh = run(suite, opened(suite), entry, row["seed"], say, like=row)
     pairs = list(zip(row["blocks"], fresh["blocks"], strict=True))
     if others := [old["tasks"] for old, new in pairs if old["manifest"] != new["manifest"]]:
-        raise UserError(
-            f"the tasks of {', '.join(others)} are others here. Fetch the data that the row was made from."
-        )
+        raise UserError(f"the tasks of {', '.join(others)} are others here. Fetch the data that the row was made from.")
     changed = sum(differing(old["scores"], new["scores"]) for old, new in pairs)
     return judged(row, fresh, changed, row["tasks"], JUDGED)
 
