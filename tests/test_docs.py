@@ -1,17 +1,23 @@
-"""Pages below docs/ and scripts below examples/ run."""
+"""Pages below docs/ and scripts below examples/ run.
+
+README.md and docs/results.md are run by test_readme.py, docs/people.md by test_people.py, docs/challenge.md by
+test_challenge_page.py, and what docs/server.md asks with curl by server/test_manual.py.
+"""
 
 import importlib.util
-import re
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pages import PAGES, ROOT, blocks, commands, name_of, run_command, run_python, stage, trained_alike
+from test_challenge_page import SHORT
 
-ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+from quickstudy.challenge import suite
+
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+ELSEWHERE = ("results", "people", "challenge")
+WITHIN_SECONDS = ("fit-and-predict", "from-higher-and-learn2learn", "robots", "several-machines")
 
 
 def example(name: str) -> ModuleType:
@@ -26,11 +32,42 @@ def example(name: str) -> ModuleType:
     return made
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def snippets() -> list[object]:
+    """Pages with Python; what takes longer is run by `make test-slow`, with the commands where there are any."""
+    found = []
+    for page in PAGES:
+        quick = name_of(page) in WITHIN_SECONDS
+        if blocks(page, "python") and (quick or not commands(page)):
+            found.append(pytest.param(page, marks=[] if quick else [pytest.mark.slow], id=name_of(page)))
+    return found
+
+
+@pytest.mark.parametrize("page", snippets())
 def test_the_snippets_of_a_page_run_one_after_the_other(page: Path, tmp_path: Path) -> None:
-    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S))
-    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+    run_python(page, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if commands(page) and name_of(page) not in ELSEWHERE],
+    ids=name_of,
+)
+def test_the_commands_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its Python, which makes files for them, and in order, for one leaves what the next one takes."""
+    stage(tmp_path)
+    run_python(page, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    load = suite.load
+    monkeypatch.setattr(suite, "load", lambda name: suite.read(SHORT, name) if name == "sprint" else load(name))
+    if any("runs/fewer" in command for command in commands(page)):
+        trained_alike(tmp_path)
+    for command in commands(page):
+        if "submission.csv" in command:
+            shutil.copy("sealed/public/sample_submission.csv", "submission.csv")
+        run_command(command, tmp_path)
 
 
 def test_learned_rates_are_learnt(capsys: pytest.CaptureFixture[str]) -> None:

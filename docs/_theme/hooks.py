@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -29,29 +31,25 @@ BORROWED = {
 """What the site shares with the playground: its mark and its letters."""
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    config.nav = written(config.nav or [], Path(config.docs_dir))
-    return config
-
-
-def written(entries: list[Any], folder: Path) -> list[Any]:
-    """Entries of the menu whose pages are there."""
+def written(entries: list[Any], pages: Collection[str]) -> list[Any]:
+    """Entries of the menu whose ``pages`` are there."""
     kept: list[Any] = []
     for entry in entries:
         if isinstance(entry, str):
-            kept += [entry] * (folder / entry).is_file()
+            kept += [entry] * (entry in pages)
             continue
         ((title, below),) = entry.items()
-        below = written([below] if isinstance(below, str) else below, folder)
+        below = written([below] if isinstance(below, str) else below, pages)
         if below:
             kept.append({title: below[0] if isinstance(entry[title], str) else below})
     return kept
 
 
+@event_priority(-50)  # after the pages that are made
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, path in BORROWED.items():
         files.append(File.generated(config, name, abs_src_path=str(path)))
-    waiting = [file.src_uri for file in files.documentation_pages()]
+    waiting = [file.src_uri for file in files.documentation_pages() if file.abs_src_path]
     while waiting:
         page = waiting.pop()
         for found in LINK.finditer(source(page).read_text(encoding="utf-8")):
@@ -60,6 +58,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 there = File.generated(config, site_path(path), abs_src_path=str(ROOT / path))
                 files.append(there)
                 waiting += [there.src_uri] * there.is_documentation_page()
+    config.nav = written(config.nav or [], files.src_uris)
     return files
 
 
