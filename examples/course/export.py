@@ -1,6 +1,6 @@
 """What the live pieces of the course compute with: small nets that are trained here, written as JSON.
 
-python examples/course/export.py docs/course/live      (six CPU minutes)
+python examples/course/export.py docs/course/live      (some minutes)
 """
 
 import json

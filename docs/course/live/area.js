@@ -20,6 +20,7 @@ export async function start() {
   const plot = new Plot({
     label: "Scores by the number of examples; yours can be moved", x: [XS[0], XS.at(-1)], y: [0, 1],
     marks: { x: SHOTS.map((shot, at) => [XS[at], String(shot)]), y: [[0, "chance"], 0.5, [1, "best"]] }, title: { x: "examples" }, ratio: 0.5,
+    margin: { left: 56, right: 16, top: 10, bottom: 34 },
   });
   let points;
   const show = () => {

@@ -18,7 +18,7 @@ export async function start() {
   const says = sentence();
   const plot = new Plot({
     label: "What the test says of each method", x: [0.3, 50.7], y: [0.3, 0.9],
-    marks: { y: [[0.3, "30 %"], [0.6, "60 %"], [0.9, "90 %"]] }, ratio: 0.42, title: { x: "methods that were tried" },
+    marks: { x: [1, 10, 20, 30, 40, 50], y: [[0.3, "30 %"], [0.6, "60 %"], [0.9, "90 %"]] }, ratio: 0.42, title: { x: "methods that were tried" },
   });
   let [methods, size, seed] = [20, 1, 1];
   const show = () => {

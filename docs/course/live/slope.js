@@ -23,7 +23,7 @@ export function after(tasks, w, rate) {
 
 export async function start() {
   const says = sentence();
-  const plot = new Plot({ label: "The query loss after one step, by where it starts", x: [-3, 3], y: [0, TOP], marks: { x: [-2, 0, 2], y: [0, 2, 4] }, title: { x: "start w", y: "query loss after one step" }, ratio: 0.5 });
+  const plot = new Plot({ label: "The query loss after one step, by where it starts", x: [-3, 3], y: [-1, TOP], marks: { x: [-2, 0, 2], y: [0, 2, 4] }, title: { x: "start w", y: "query loss after one step" }, ratio: 0.5 });
   const places = range(-3, 3, 121);
   let [w, rate] = [-0.8, 0.2];
   const show = () => {

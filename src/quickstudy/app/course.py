@@ -8,7 +8,6 @@ from pathlib import Path
 
 import tyro
 
-from quickstudy import runs
 from quickstudy.app.flags import parse
 from quickstudy.course import CHAPTERS, chapter
 from quickstudy.course.running import check_file
@@ -24,7 +23,7 @@ class Start:
     """Which chapter."""
 
     chapter: tyro.conf.Positional[int]
-    """Its number."""
+    """The chapter's number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,7 @@ class Check:
     """Which chapter, and where its file is."""
 
     chapter: tyro.conf.Positional[int]
-    """Its number."""
+    """The chapter's number."""
     file: tyro.conf.Positional[str] = ""
     """The file; exercises/N.py if none is named."""
 
@@ -68,7 +67,7 @@ def start(number: int) -> int:
     if path.exists():
         raise UserError(f"{path} is there already. Check it, or move it away to start anew.")
     path.parent.mkdir(exist_ok=True)
-    runs.write_atomic(path, lambda temporary: runs.write_text(temporary, one.text))
+    path.write_text(one.text, encoding="utf-8")
     print(f"Fill it in, then: quickstudy course check {number}", file=sys.stderr)
     print(path)
     return 0

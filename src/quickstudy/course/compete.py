@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from quickstudy.course.exercise import Exercise, must, same
 
 TEXT = '''
@@ -69,6 +67,8 @@ def check_area(area: Callable[..., Any]) -> None:
 
 
 def check_entry(entry: Callable[..., Any]) -> None:
+    import torch
+
     from quickstudy.tasks import load
 
     tasks = load("glyphs").sample("test", torch.arange(EPISODES), way=5, shot=1, query=QUERIES, seed=4)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:  # chapters without tensors do not wait for torch
+    from torch import Tensor
 
 CLOSE = 1e-4
 """How far a number may be off, relative to it or absolute."""
@@ -32,25 +33,31 @@ def same(found: object, wanted: object, hint: str) -> None:
     """WrongError with ``hint`` unless what was found is what was wanted, numbers to 1e-4."""
     if found is None and wanted is not None:
         raise WrongError("it gives nothing yet. Write it, and return what is asked for.")
-    if isinstance(wanted, Tensor):
+    if is_tensor(wanted):
         _same_tensor(found, wanted, hint)
     elif not _alike(found, wanted):
         raise WrongError(f"it gives {brief(found)} where {brief(wanted)} is right. {hint}")
 
 
+def is_tensor(value: object) -> TypeGuard[Tensor]:
+    """Whether it is a tensor: without torch nothing is."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
 def _same_tensor(found: object, wanted: Tensor, hint: str) -> None:
-    if not isinstance(found, Tensor):
+    if not is_tensor(found):
         raise WrongError(
             f"it gives {brief(found)}, which is no tensor; expected one of shape {list(wanted.shape)}. {hint}"
         )
     if found.shape != wanted.shape:
         raise WrongError(f"it gives a tensor of shape {list(found.shape)}; expected {list(wanted.shape)}. {hint}")
-    if not torch.allclose(found.double(), wanted.double(), rtol=CLOSE, atol=CLOSE):
+    if not found.double().allclose(wanted.double(), rtol=CLOSE, atol=CLOSE):
         raise WrongError(hint)
 
 
 def _alike(found: object, wanted: object) -> bool:
-    if isinstance(found, Tensor) and not found.dim():
+    if is_tensor(found) and not found.dim():
         found = found.item()
     if isinstance(wanted, bool | str) or wanted is None:
         return type(found) is type(wanted) and found == wanted
@@ -60,7 +67,7 @@ def _alike(found: object, wanted: object) -> bool:
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and {*found} == {*wanted} and all(_alike(found[k], wanted[k]) for k in wanted)
     if isinstance(wanted, Sequence):
-        if isinstance(found, Tensor):
+        if is_tensor(found):
             found = found.tolist()
         if isinstance(found, str) or not isinstance(found, Sequence) or len(found) != len(wanted):
             return False

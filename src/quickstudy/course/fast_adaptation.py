@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
-from quickstudy.course.exercise import Exercise, must, same
+from quickstudy.course.exercise import Exercise, is_tensor, must, same
 
 TEXT = '''
 import torch
@@ -60,11 +58,13 @@ def check_diverges(diverges: Callable[..., Any]) -> None:
         (10.0, 0.21),
     ):
         found = diverges(curvature, rate)
-        found = bool(found) if isinstance(found, bool | torch.Tensor) else found
+        found = bool(found) if is_tensor(found) else found
         same(found, rate * curvature > 2, f"That was for diverges({curvature:g}, {rate:g}). {hint}")
 
 
 def check_prototypes(prototypes: Callable[..., Any]) -> None:
+    import torch
+
     features = torch.tensor([[0.0, 0.0], [2.0, 4.0], [1.0, 1.0], [5.0, 5.0], [3.0, 0.0]])
     labels = torch.tensor([0, 0, 1, 2, 2])
     hint = "Row k is the mean of those features whose label is k; classes need not have equally many."

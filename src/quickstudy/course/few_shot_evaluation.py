@@ -59,7 +59,7 @@ def check_episode(episode: Callable[..., Any]) -> None:
             "The query must ask about the support's labels.",
         )
         everything = [value for _, value in [*support, *query]]
-        hint = "An example is there twice, in support and query perhaps: so remembering is enough. Draw shot + query at once."
+        hint = "An example is there twice, perhaps in support and query. Draw shot + query of a class at once."
         must(len({*everything}) == len(everything), hint)
         seen |= {frozenset(label for label, _ in support)}
     must(len(seen) > 5, "Twenty episodes have nearly the same labels: draw them at random with `chance`.")

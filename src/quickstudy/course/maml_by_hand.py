@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+from quickstudy.course.exercise import Exercise, is_tensor, must, same
 
-from quickstudy.course.exercise import Exercise, must, same
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TEXT = '''
 import torch
@@ -32,7 +32,7 @@ def meta_gradient(w, tasks, rate):
 def first_order(w, tasks, rate):
     """The same without second derivatives: the slope of each query loss at the adapted weights, averaged over tasks."""
 '''
-Loss = Callable[[Tensor], Tensor]
+Loss = Callable[["Tensor"], "Tensor"]
 
 
 def quartic(centre: float, scale: float) -> Loss:
@@ -45,6 +45,8 @@ TASKS = [(quartic(1.0, 0.5), quartic(1.5, 0.5)), (quartic(-2.0, 1.0), quartic(-1
 
 def wanted(w: Tensor, rate: float, exact: bool) -> Tensor:
     """The right answer, by autograd."""
+    import torch
+
     total = torch.zeros_like(w)
     for support, query in TASKS:
         (slope,) = torch.autograd.grad(support(w), w, create_graph=exact)
@@ -55,10 +57,14 @@ def wanted(w: Tensor, rate: float, exact: bool) -> Tensor:
 
 
 def start() -> Tensor:
+    import torch
+
     return torch.tensor([0.3, -0.4], requires_grad=True)
 
 
 def check_step(inner_step: Callable[..., Any]) -> None:
+    import torch
+
     w, (support, query) = start(), TASKS[0]
     found = inner_step(w, support, 0.1)
     (slope,) = torch.autograd.grad(support(w), w)
@@ -74,12 +80,12 @@ def check_step(inner_step: Callable[..., Any]) -> None:
 def check_meta(meta_gradient: Callable[..., Any]) -> None:
     w = start()
     found, right, first = meta_gradient(w, TASKS, 0.2), wanted(w, 0.2, True), wanted(w, 0.2, False)
-    if isinstance(found, Tensor) and found.shape == first.shape:
+    if is_tensor(found) and found.shape == first.shape:
         must(
-            not torch.allclose(found, first, atol=1e-4),
+            not found.allclose(first, atol=1e-4),
             "That is the one of first order: the inner step has lost its graph.",
         )
-        must(not torch.allclose(found, 2 * right, atol=1e-4), "That is the sum over tasks; expected is the mean.")
+        must(not found.allclose(2 * right, atol=1e-4), "That is the sum over tasks; expected is the mean.")
     same(
         found,
         right,
@@ -90,9 +96,9 @@ def check_meta(meta_gradient: Callable[..., Any]) -> None:
 def check_first(first_order: Callable[..., Any]) -> None:
     w = start()
     found, right, exact = first_order(w, TASKS, 0.2), wanted(w, 0.2, False), wanted(w, 0.2, True)
-    if isinstance(found, Tensor) and found.shape == exact.shape:
+    if is_tensor(found) and found.shape == exact.shape:
         must(
-            not torch.allclose(found, exact, atol=1e-4),
+            not found.allclose(exact, atol=1e-4),
             "That is the exact one. Hold the inner slope constant, e.g. by .detach().",
         )
     same(

@@ -24,7 +24,7 @@ import quickstudy
 from quickstudy.course import Chapter
 from quickstudy.errors import UserError
 
-SECONDS = 10.0
+SECONDS = 15.0
 """For loading the file, and for each exercise."""
 BEGIN = 120.0
 """Seconds until the process has loaded the library."""
