@@ -19,7 +19,7 @@ LAYERS = [
     {"trainer", "comparison", "packing"},
     {"estimator", "control"},
     {"server"},
-    {"bench", "challenge"},
+    {"bench", "challenge", "course"},
     {"app"},
     {"__main__"},
 ]

@@ -37,6 +37,7 @@ VERBS = {
     "bench": ("quickstudy.app.bench", "meta-gradients beside other libraries; every learner at one budget"),
     "challenge": ("quickstudy.app.challenge", "compete on how fast learners adapt; hold a challenge of your own"),
     "leaderboard": ("quickstudy.app.leaderboard", "results as pages that anyone can read; rows that anyone can re-run"),
+    "course": ("quickstudy.app.course", "exercises of the course, What is meta-learning?, and their checks"),
     "doctor": ("quickstudy.app.doctor", "what there is on this machine: versions, devices, data, caches"),
 }
 EXAMPLES = """\
