@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds that a rendering may take."""
 RENDER = """
 import sys
