@@ -25,7 +25,7 @@ check: .venv/installed-dev
 # Refuses links and anchors that lead nowhere.
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
-	@echo site/index.html
+	@echo 'site/index.html opens from the disk; with the live pieces of the course: python3 -m http.server -d site'
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

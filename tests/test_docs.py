@@ -6,11 +6,12 @@ test_challenge_page.py, and what docs/server.md asks with curl by server/test_ma
 
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from pages import PAGES, ROOT, blocks, commands, name_of, run_command, run_python, stage, trained_alike
+from pages import PAGES, ROOT, blocks, commands, name_of, run_command, run_python, stage
 from test_challenge_page import SHORT
 
 from quickstudy.challenge import suite
@@ -59,15 +60,16 @@ def test_the_commands_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pyt
     run_python(page, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("mine", None)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     load = suite.load
     monkeypatch.setattr(suite, "load", lambda name: suite.read(SHORT, name) if name == "sprint" else load(name))
-    if any("runs/fewer" in command for command in commands(page)):
-        trained_alike(tmp_path)
     for command in commands(page):
         if "submission.csv" in command:
             shutil.copy("sealed/public/sample_submission.csv", "submission.csv")
         run_command(command, tmp_path)
+        if command.startswith("quickstudy challenge new "):
+            Path(command.split()[-1]).write_text(SHORT.replace("sprint", "mine"))
 
 
 def test_learned_rates_are_learnt(capsys: pytest.CaptureFixture[str]) -> None:

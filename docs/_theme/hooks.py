@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\]\((?P<target>[^()\s#:]+)(?P<rest>[^()]*)\)")
 INSTEAD = {"README.md": "docs/index.md"}
 """The front door of the repository is not that of the site."""
+NAMELESS = 'data-md-component="search" role="dialog"'
 WEB = ROOT / "src/quickstudy/server/web"
 BORROWED = {
     "assets/mark.svg": WEB / "icon.svg",
@@ -92,3 +93,8 @@ def repository_path(page: str, target: str) -> str | None:
 def site_path(path: str) -> str:
     """Where a file of the repository is in the site."""
     return path.removeprefix("docs/") if path.startswith("docs/") else f"files/{path}"
+
+
+def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
+    """What the theme leaves without a name for those who hear the page."""
+    return output.replace(NAMELESS, f'{NAMELESS} aria-label="Search"')

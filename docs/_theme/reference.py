@@ -26,8 +26,8 @@ from mkdocs.structure.files import File, Files
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 WIDTH = "92"
 """Columns of the terminal that the help of a command is written for."""
-MADE_BY = {"bench": "BENCHMARKS", "challenge": "PARTS"}
-"""Commands of several parts, and where these are listed."""
+SEVERAL = ("BENCHMARKS", "PARTS")
+"""Where a command of several parts lists them."""
 MADE: dict[str, str] = {}
 """Pages that were made already: `mkdocs serve` asks for them again and again."""
 
@@ -133,9 +133,10 @@ def commands() -> Iterator[str]:
     for verb, (place, about) in VERBS.items():
         yield f"## {verb}\n\n*{sentence(about)}*\n"
         yield from helped(verb)
-        for part in getattr(importlib.import_module(place), MADE_BY.get(verb, ""), {}):
-            yield f"### {verb} {part}\n"
-            yield from helped(verb, part)
+        for listed in SEVERAL:
+            for part in getattr(importlib.import_module(place), listed, {}):
+                yield f"### {verb} {part}\n"
+                yield from helped(verb, part)
 
 
 def helped(*words: str) -> Iterator[str]:

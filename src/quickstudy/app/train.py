@@ -74,7 +74,7 @@ def run_verb(args: list[str]) -> int:
 
 def help_text() -> str:
     """What ``quickstudy train --help`` prints."""
-    known = "".join(f"  {name:10}{line}\n" for name, (_, line) in LEARNERS.items())
+    known = "".join(f"  {name:14}{line}\n" for name, (_, line) in LEARNERS.items())
     return (
         "usage: quickstudy train LEARNER [--tasks FAMILY] [--out FOLDER] ...\n"
         "       quickstudy train --resume RUN\n\n"
