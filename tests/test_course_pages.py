@@ -20,6 +20,7 @@ def text(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python" in text(page)], ids=lambda page: page.stem)
 def test_the_code_of_a_chapter_runs(page: Path, tmp_path: Path) -> None:
     code = "\n".join(re.findall(r"```python\n(.*?)```", text(page), re.S))
