@@ -104,6 +104,18 @@ def test_an_endless_loop_costs_one_exercise_and_a_crash_another(tmp_path: Path) 
     assert found[2].hint is None
 
 
+def test_what_prints_without_end_or_wants_all_memory_is_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "1.py"
+    loud = "def split(*given):\n    while True:\n        print('x' * 100_000)"
+    full = "def error(*given):\n    return bytearray(2**40)"
+    path.write_text("\n".join([loud, full, RIGHT[RIGHT.index("def learning_curve") :]]))
+    checked = check_file(chapter(1), path)
+    assert "File too large" in str(checked.found[0].hint)
+    assert "MemoryError" in str(checked.found[1].hint)
+    assert checked.found[2].hint is None
+    assert len(checked.printed) <= 2000
+
+
 def test_an_error_in_a_function_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "1.py"
     path.write_text(RIGHT.replace("    return examples[:shot]", "    return examples / 0, examples[:shot]"))

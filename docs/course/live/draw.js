@@ -100,7 +100,7 @@ export async function start() {
     }
   };
 
-  const side = (title, pad, below, ...buttons) => el("div", { class: "live-class" }, el("h4", {}, title), pad.canvas, row(...buttons), below);
+  const side = (title, pad, below, ...buttons) => el("div", { class: "live-class" }, el("p", { class: "live-name" }, title), pad.canvas, row(...buttons), below);
   fillIn();
   return [
     el("div", { class: "live-classes" },

@@ -78,7 +78,7 @@ export async function start() {
   show();
   return [
     columns(maps.narrow.figure, maps.wide.figure),
-    el("p", { class: "live-note" }, "The darker, the larger the error; a box is around the waves of its training. Move the circle: up for a higher wave, to the right for another phase."),
+    el("p", { class: "live-note" }, "The more colour, the larger the error; a box is around the waves of its training. Move the circle: up for a higher wave, to the right for another phase."),
     wave.node, legend(["truth", "the wave"], ["average", "learnt from waves that are alike"], ["meta", "learnt from waves of all kinds"]), ...says.nodes,
   ];
 }

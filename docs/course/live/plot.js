@@ -2,7 +2,7 @@
 
 import { svg } from "./parts.js";
 
-const MARGIN = { left: 40, right: 12, top: 10, bottom: 34 };
+const MARGIN = { left: 48, right: 12, top: 10, bottom: 34 };
 
 export class Plot {
   /**

@@ -20,7 +20,9 @@ from quickstudy.course.exercise import Exercise, WrongError, brief
 from quickstudy.errors import UserError
 
 MEMORY = 4 * 2**30
-"""Bytes of data that a file may hold."""
+"""Bytes of data that a reader's file may hold."""
+FILE = 2**24
+"""Bytes that it may print, or write into a file."""
 
 
 def main(number: int, path: str, first: int) -> None:
@@ -84,6 +86,7 @@ def limit() -> None:
     except ImportError:  # not on Windows
         return
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
 
 
 if __name__ == "__main__":
