@@ -17,7 +17,7 @@ import quickstudy as qs
 from quickstudy.app.cli import main
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "course")
 OF_SERVERS = ("play", "serve")
 REAL = {
     "--tasks grips ": "--tasks grips:simulated=true ",

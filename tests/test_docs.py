@@ -1,7 +1,8 @@
 """Pages below docs/ and scripts below examples/ run.
 
 README.md and docs/results.md are run by test_readme.py, docs/people.md by test_people.py, docs/challenge.md by
-test_challenge_page.py, and what docs/server.md asks with curl by server/test_manual.py.
+test_challenge_page.py, the course by test_course_pages.py, and what docs/server.md asks with curl by
+server/test_manual.py.
 """
 
 import importlib.util

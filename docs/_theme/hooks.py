@@ -6,6 +6,8 @@ site, below files/, and the links with them. Pages of the menu that are not writ
 
 from __future__ import annotations
 
+import contextlib
+import io
 import posixpath
 import re
 from collections.abc import Collection
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -21,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\]\((?P<target>[^()\s#:]+)(?P<rest>[^()]*)\)")
 INSTEAD = {"README.md": "docs/index.md"}
 """The front door of the repository is not that of the site."""
+ROWS = ROOT / "results/challenge"
+"""What the leaderboard of the site is made from."""
 NAMELESS = 'data-md-component="search" role="dialog"'
 WEB = ROOT / "src/quickstudy/server/web"
 BORROWED = {
@@ -98,3 +103,12 @@ def site_path(path: str) -> str:
 def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
     """What the theme leaves without a name for those who hear the page."""
     return output.replace(NAMELESS, f'{NAMELESS} aria-label="Search"')
+
+
+def on_post_build(*, config: MkDocsConfig) -> None:
+    """The leaderboard, beside its page."""
+    from quickstudy.app.cli import main
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        if main(["leaderboard", "build", str(ROWS), "--out", str(Path(config.site_dir) / "leaderboard")]):
+            raise PluginError("the leaderboard cannot be built; the line above says why.")
