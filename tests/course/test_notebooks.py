@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "docs/course/notebooks").glob("*.ipynb"))
-SECONDS = 120
+SECONDS = 300
 RUN = """
 import json, sys
 found = {}

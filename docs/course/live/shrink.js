@@ -26,7 +26,7 @@ export async function start() {
     for (const [name, kind] of [["own", "average"], ["crowd", "truth"], ["mixed", "meta"]]) {
       plot.line(name, ns.map((one) => [one, errors(one, spread)[name]]).map(([x, y]) => [x, y > 1.6 ? NaN : y]), kind);
     }
-    plot.line("here", [[n, 0], [n, 1.6]], "here");
+    plot.line("here", [[n, 0], [n, 1.42]], "here");
     const { own, crowd, mixed, share } = errors(n, spread);
     const alone = Number.isFinite(own) ? own.toFixed(2) : "nothing that could be said";
     says.say(`With ${n} ${n === 1 ? "measurement" : "measurements"}: the person's own mean alone has ${alone}, the crowd's mean ${crowd.toFixed(2)}, the mixture ${mixed.toFixed(2)}. In the mixture the person's own data have a weight of ${Math.round(100 * share)} %.`);

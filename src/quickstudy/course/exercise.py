@@ -80,10 +80,18 @@ def brief(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     try:
-        text = " ".join(repr(value).split())
+        text = " ".join((numbers(value) or repr(value)).split())
     except Exception:
         return f"a {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def numbers(value: object) -> str | None:
+    """A list or tuple of plain numbers with four digits each; None for anything else."""
+    if not isinstance(value, list | tuple) or not all(type(one) in (int, float) for one in value):
+        return None
+    left, right = "[]" if isinstance(value, list) else "()"
+    return left + ", ".join(f"{one:.4g}" if isinstance(one, float) else str(one) for one in value) + right
 
 
 def must(right: bool, hint: str) -> None:
