@@ -97,7 +97,7 @@ def test_an_endless_loop_costs_one_exercise_and_a_crash_another(tmp_path: Path) 
         "def error(*given):\n    import os\n    os._exit(1)",
     )
     path.write_text("\n".join([loop, crash, RIGHT[RIGHT.index("def learning_curve") :]]))
-    found = check_file(chapter(1), path, seconds=1.0).found
+    found = check_file(chapter(1), path, seconds=2.0).found
     assert [one.name for one in found] == ["split", "error", "learning_curve"]
     assert "did not come back" in str(found[0].hint)
     assert "ended its process" in str(found[1].hint)
