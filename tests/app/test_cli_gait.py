@@ -21,6 +21,7 @@ from quickstudy.control.history import Candidates, Search
 from quickstudy.sim import bodies
 from quickstudy.sim.bodies import Condition
 from quickstudy.sim.strides import Ground
+from quickstudy.tasks.places import held
 
 pytest.importorskip("mujoco", reason="the extra robots is not installed")
 pytest.importorskip("gymnasium", reason="the extra robots is not installed")
@@ -225,3 +226,13 @@ def test_rendered_or_drawn_the_film_is_as_long(grounds: dict[str, Ground], monke
     assert not drawn.rendered
     assert [one.size for one in drawn.pictures] == [one.size for one in made.pictures]
     assert len(drawn.pictures) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (held("robot_go1") / "go1_collision_terrain.xml").is_file(), reason="Go1's MJCF is not there")
+def test_go1_carries_a_load_on_three_legs(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robot_gait_film, "EVERY", 0.5)
+    asked = ("--body", "go1", "--ground", "payload", "--break", "FR_calf", "--picture", "drawing", "--json")
+    told = json.loads(cli("robot", "gait", *asked).out)
+    speeds = {one["who"]: one["speed"] for one in told["walks"]}
+    assert speeds["not adapting"] < 0 < 0.4 * speeds["oracle"] < speeds["adapting"]
