@@ -26,6 +26,8 @@ REAL = {
     "runs/grips/partition-0/cnp": "runs/grip",
 }
 """What needs data, or minutes of simulation, and what stands for it."""
+LIGHT = "--users 2 --models 4 --rate 5 --seconds 1 --times 2"
+"""The load of a benchmark of the server."""
 FEW = {"--steps": 2, "--width": 4, "--episodes": 20, "--validate-every": 0}
 
 
@@ -109,7 +111,11 @@ def run_command(command: str, folder: Path) -> None:
 def smaller(command: str) -> list[str]:
     """The arguments of a command, with a net that is hardly trained, and few episodes."""
     arguments = shlex.split(command)[1:]
-    if arguments[0] == "bench" and arguments[1] != "serve":
+    if arguments[0] == "keys":
+        return [*arguments, "--store", "store.db"]
+    if arguments[:2] == ["bench", "serve"]:
+        return [*arguments, *LIGHT.split()]
+    if arguments[0] == "bench":
         flags = shortened(f"quickstudy bench {arguments[1]}")
         return [*flags, *(word for word in arguments[2:] if "--json" in word)]
     least = {"train": ("--steps",), "evaluate": ("--episodes",), "calibrate": ("--episodes",)}.get(arguments[0], ())
@@ -137,6 +143,8 @@ def serve(words: list[str], folder: Path) -> None:
 
 def run_together(words: list[str], folder: Path) -> None:
     """torchrun, on this machine alone."""
+    if words[-1] == "mine.py":
+        shutil.rmtree(folder / "runs/script")  # of the page's Python, which is the same
     several = words.index("--nnodes") if "--nnodes" in words else None
     if several is not None:
         words = [*words[:several], "--standalone", "--nproc-per-node", "2", *words[words.index("-m") :]]

@@ -147,7 +147,7 @@ def test_the_site_is_used_with_the_keyboard_alone(home: str, browser) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
     page.goto(f"{home}/how-it-works.html")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "md-skip"
+    assert page.evaluate("document.activeElement.matches('.md-skip')")
     for _ in range(12):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.name") == "__palette":
@@ -159,7 +159,7 @@ def test_the_site_is_used_with_the_keyboard_alone(home: str, browser) -> None:
     page.locator(".md-search-result__link").first.wait_for()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile("[?]h=prototypical"))
+    page.wait_for_url(re.compile("[?]h="))
     assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"
     page.close()
 
