@@ -22,7 +22,7 @@ STORE = 100 * 2**20
 """Bytes of shared memory that a cluster of one's own reserves: rows are small."""
 RETRIES = 3
 NICENESS = "RAY_worker_niceness"
-"""By which workers stand back behind other programs; Ray's own choice is 15, with which they starve on a busy machine."""
+"""By which workers stand back behind other programs; 15, which Ray chooses, is to starve on a busy machine."""
 
 
 def over(address: str) -> Crew:
