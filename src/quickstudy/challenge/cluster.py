@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ LOCAL = "local"
 STORE = 100 * 2**20
 """Bytes of shared memory that a cluster of one's own reserves: rows are small."""
 RETRIES = 3
+NICENESS = "RAY_worker_niceness"
+"""By which workers stand back behind other programs; 15, which Ray chooses, is to starve on a busy machine."""
 
 
 def over(address: str) -> Crew:
@@ -65,6 +68,7 @@ def join(ray: Any, address: str) -> None:
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
         if address == LOCAL:
+            os.environ.setdefault(NICENESS, "0")
             ray.init(address=LOCAL, include_dashboard=False, object_store_memory=STORE, **quiet)
         else:
             ray.init(address=address, **quiet)
