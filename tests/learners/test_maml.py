@@ -1,5 +1,6 @@
 """MAML: ways, steps, orders, and its loss against a plain loop."""
 
+import dataclasses
 import math
 
 import pytest
@@ -49,6 +50,17 @@ def test_a_learned_head_knows_one_way_and_its_classes_by_number() -> None:
     order = torch.tensor([1, 2, 3, 0])
     turned = task._replace(support=task.support._replace(y=task.support.y[:, order]))
     assert not torch.allclose(answer(learner, turned), answer(learner, task)[:, order])
+
+
+def test_steps_on_pictures_in_colour_are_shorter_unless_said_otherwise() -> None:
+    colour = dataclasses.replace(GLYPHS.spec, shape=(3, 16, 16))
+    asked = {"usual": {}, "said": {"inner_rate": 0.4}}
+    rates = {
+        name: learners.build("maml", colour, learners.configure("maml", said), 0).config.inner_rate
+        for name, said in asked.items()
+    }
+    assert rates == {"usual": 0.03, "said": 0.4}
+    assert build().config.inner_rate == 0.4
 
 
 @pytest.mark.parametrize("family", [GLYPHS, SINE], ids=["glyphs", "sinusoid"])

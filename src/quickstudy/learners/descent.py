@@ -36,6 +36,8 @@ from quickstudy.nets.norm import NormKind
 from quickstudy.tasks.base import Examples, Spec, Task, WholeTasks, masked_mean
 
 Head = Literal["shared", "zero", "learned"]
+COLOURS = 3
+"""Channels of a picture in colour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,8 @@ class Descent(Learner):
     default_steps: tuple[int, int] = (2, 1)
     """Of classification and regression."""
     default_rate: tuple[float, float] = (0.4, 0.01)
+    colour_rate: float | None = None
+    """Of pictures in colour, where that is another one: a step that suits strokes is too long for photographs."""
     default_norm: NormKind = "group"
 
     def __init__(
@@ -71,11 +75,10 @@ class Descent(Learner):
     ) -> None:
         check_inner(config.inner_steps, config.inner_rate)
         regresses = spec.kind == "regression"
-        steps, rate = (
-            config.inner_steps or self.default_steps[regresses],
-            config.inner_rate or self.default_rate[regresses],
-        )
         shape = self._shape(spec)
+        steps = config.inner_steps or self.default_steps[regresses]
+        usual = self.colour_rate if len(spec.shape) == 3 and spec.shape[0] == COLOURS else None
+        rate = config.inner_rate or usual or self.default_rate[regresses]
         config = replace(nets.settled(config, shape, self.default_norm), inner_steps=steps, inner_rate=rate)
         super().__init__(spec, config)
         self.net = nets.build(config, shape)

@@ -39,6 +39,7 @@ class MAML(Descent):
 
     traits: ClassVar[Traits] = Traits(kinds=("classification", "regression"), gradient=True, transductive=True)
     Config: ClassVar[type[Any]] = MAMLConfig
+    colour_rate = 0.03
 
     def __init__(self, spec: Spec, config: MAMLConfig) -> None:
         super().__init__(spec, config, config.gradient, config.head, config.max_way)
