@@ -46,9 +46,9 @@ def commands(page: Path) -> list[str]:
     return [line for line in lines if line]
 
 
-def run_python(page: Path, folder: Path) -> None:
-    """Everything in Python, as one script; a learner is in mine.py as well, where its page wants it."""
-    code = blocks(page, "python")
+def run_python(page: Path, folder: Path, most: int | None = None) -> None:
+    """The first ``most`` blocks of Python, as one script; a learner is in mine.py too, where its page wants it."""
+    code = blocks(page, "python")[:most]
     own = [block for block in code if "(Learner):" in block]
     (folder / "mine.py").write_text("\n".join(own or code), encoding="utf-8")
     (folder / "page.py").write_text("\n".join(code), encoding="utf-8")

@@ -58,7 +58,7 @@ def test_the_snippets_of_a_page_run_one_after_the_other(page: Path, tmp_path: Pa
 def test_the_commands_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After its Python, which makes files for them, and in order, for one leaves what the next one takes."""
     stage(tmp_path)
-    run_python(page, tmp_path)
+    run_python(page, tmp_path, most=1 if name_of(page) in WITHIN_SECONDS else None)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     sys.modules.pop("mine", None)
