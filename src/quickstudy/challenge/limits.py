@@ -97,11 +97,15 @@ def used(pid: int) -> Used | None:
 def waits(pid: int) -> dict[int, float]:
     """Seconds that each thread of ``pid`` and all below it has waited for a processor that others had; those of threads
     that sleep are none. Empty where the system does not say."""
+    return {thread: waited for one in tree(pid) for thread, waited in waits_of(one).items()}
+
+
+def waits_of(pid: int) -> dict[int, float]:
+    """The same of one process alone."""
     found: dict[int, float] = {}
-    for one in tree(pid):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            for thread in (PROC / str(one) / "task").iterdir():
-                found[int(thread.name)] = int((thread / "schedstat").read_text().split()[1]) / 1e9
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for thread in (PROC / str(pid) / "task").iterdir():
+            found[int(thread.name)] = int((thread / "schedstat").read_text().split()[1]) / 1e9
     return found
 
 

@@ -80,7 +80,7 @@ class Process:
         """Most bytes that were held at once."""
         self.isolation: dict[str, bool] = {"network": False, "files": False, "processes": False}
         self._noise, self._said, self._looked = 0, b"", 0.0
-        self._waits: dict[int, float] = {}
+        self._waits: tuple[dict[int, float], dict[int, float]] = ({}, {})
         self._waited = 0.0
         """Seconds that it waited for a processor."""
         self._lines: queue.Queue[bytes | None] = queue.Queue()
@@ -167,7 +167,7 @@ class Process:
     def receive(self, cpu: float, until: float) -> dict[str, Any]:
         """The next message. EndedError where the process ends, or ``cpu`` seconds of it in all or the time ``until``
         (of ``clock``) pass before; the process is then gone."""
-        self._looked, self._waits = time.monotonic(), limits.waits(self.process.pid)
+        self._looked, self._waits = time.monotonic(), self._all_waits()
         while True:
             try:
                 line = self._lines.get(timeout=LOOK)
@@ -204,11 +204,18 @@ class Process:
         return time.monotonic() - self._waited
 
     def _wait(self) -> None:
-        """Count what any one of its threads has waited since the last look."""
-        now, waits = time.monotonic(), limits.waits(self.process.pid)
-        longest = max((waits[one] - self._waits.get(one, waits[one]) for one in waits), default=0.0)
-        self._waited += min(longest, now - self._looked)
+        """Count what any one of its threads, and then of the host's, has waited since the last look."""
+        now, waits = time.monotonic(), self._all_waits()
+        longest = [
+            max((one[thread] - old.get(thread, one[thread]) for thread in one), default=0.0)
+            for one, old in zip(waits, self._waits, strict=True)
+        ]
+        self._waited += min(sum(longest), now - self._looked)
         self._looked, self._waits = now, waits
+
+    def _all_waits(self) -> tuple[dict[int, float], dict[int, float]]:
+        """Of the entry's threads, and of this process's own."""
+        return limits.waits(self.process.pid), limits.waits_of(os.getpid())
 
     def _look(self, cpu: float, until: float) -> None:
         self._wait()

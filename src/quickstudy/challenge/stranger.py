@@ -111,7 +111,9 @@ class Stranger(Learner):
                 if "failed" in message:
                     raise UserError(str(message["failed"])[:500])
                 if "ask" in message:
+                    asked = self.process.clock
                     self.process.send(answer(message, message.get("arrays") == "base64"))
+                    until += self.process.clock - asked  # what the host takes is nobody's time
             self.binary = message.get("arrays") == "base64"
         except EndedError as error:
             self.ended = f"{error} (before it was ready)"
