@@ -31,7 +31,8 @@ def test_the_errors_of_the_page_are_those_that_people_meet(
         assert all(line.startswith("$ quickstudy ") for line in asked), block
         codes = [main(shlex.split(line)[2:]) for line in asked]
         assert codes == [0] * (len(asked) - 1) + [2], block
-        assert capsys.readouterr().err.rstrip().splitlines()[-1].replace(str(tmp_path), HOME) == said
+        found = capsys.readouterr().err.rstrip().splitlines()[-1].replace(str(tmp_path), HOME)
+        assert found == said or (said.endswith(", ...") and found.startswith(said.removesuffix("...")))
 
 
 def test_no_command_of_the_page_is_without_its_error() -> None:
