@@ -33,9 +33,6 @@ from quickstudy.tasks.base import Examples, Spec, Task, check_counts, masked_mea
 LATENT_RATE = 1.0
 LEAST = 0.1
 """Standard deviation of a code below which it cannot fall."""
-QUIET = 4.0
-"""Taken off what a standard deviation is computed from, so that codes begin near ``LEAST``. Where they begin with 0.8,
-noise drowns what the features of an untrained net say of photographs, and answers stay at chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +102,7 @@ class LEO(Descent):
         pairs = torch.cat([own.unsqueeze(1).expand(-1, count, -1), own.unsqueeze(0).expand(count, -1, -1)], -1)
         related = self.relation(pairs) * support.mask.view(1, -1, 1)
         mean, spread = class_means(related.sum(1) / support.mask.sum().clamp(min=1), support).chunk(2, -1)
-        return mean, LEAST + F.softplus(spread - QUIET)
+        return mean, LEAST + F.softplus(spread)
 
     def _walk(
         self, code: Tensor, features: Tensor, support: Examples, steps: int, kind: Gradient
