@@ -185,6 +185,7 @@ def test_what_was_answered_before_a_deed_counts_and_all_are_gone_after_it(
     assert not [one for one in running() if str(told["home"]) in one or entry.command[-1] in one]
 
 
+@pytest.mark.slow
 def test_time_goes_on_while_it_sleeps_and_not_while_others_have_the_processors(
     judge: Judge, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,7 +107,7 @@ def test_a_real_table_is_learnt_from_ten_rows_of_each_class(name: str) -> None:
 
 def test_all_that_is_bundled_is_small() -> None:
     folder = Path(weights.__file__).parent
-    assert sum(file.stat().st_size for file in folder.rglob("*")) < 5_000_000
+    assert sum(file.stat().st_size for file in folder.rglob("*")) < 8_000_000
     assert all((folder / name / runs.WEIGHTS).is_file() for name in weights.BUNDLED)
 
 
