@@ -131,7 +131,7 @@ def test_a_board_is_renewed_and_nothing_else_is_written_over(cli: Cli, tmp_path:
     ("changed", "said"),
     [
         ({"version": "99.0"}, "future.json is of quickstudy 99.0, and this is"),
-        ({"format": 2}, "Upgrade it, or leave the row out"),
+        ({"format": 2}, "future.json is a row of format 2, and this is"),
     ],
 )
 def test_a_row_of_a_newer_version_is_refused(cli: Cli, tmp_path: Path, changed: dict[str, Any], said: str) -> None:

@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from answers import SOLUTIONS, WRONG
 
 from quickstudy.course import CHAPTERS, chapter
-from quickstudy.course.exercise import Exercise, same
+from quickstudy.course.exercise import Exercise, WrongError, same
 from quickstudy.course.inside import hint
 
 ROOT = Path(__file__).parent.parent.parent
@@ -44,6 +46,13 @@ def test_a_wrong_answer_earns_the_hint_that_is_about_it(name: str) -> None:
     assert found is not None
     assert word in found
     assert "Traceback" not in found
+
+
+@pytest.mark.parametrize("number", [np.array([5.0, 3.0, 1.0]), torch.tensor([5.0, 3.0, 1.0]), (5, np.float32(3), 1)])
+def test_arrays_are_the_numbers_that_they_hold(number: object) -> None:
+    same(number, [5, 3, 1], "hint")
+    with pytest.raises(WrongError, match="hint"):
+        same(number, [5, 3, 2], "hint")
 
 
 @pytest.mark.parametrize("number", CHAPTERS)

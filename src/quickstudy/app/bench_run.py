@@ -55,6 +55,8 @@ def main(args: list[str]) -> int:
     blocks = opened(found)
     seed = found.seed if flags.seed is None else flags.seed
     out = flags.out or Path("runs/challenge") / found.name
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out is {out}, which is a file. Choose a folder.")
     names = [] if flags.learners == "all" else [name.strip() for name in flags.learners.split(",") if name.strip()]
     fit, unfit = many.able(blocks, names)
     for name, why in unfit.items():

@@ -129,7 +129,12 @@ def check_version(path: Path, value: dict[str, Any]) -> None:
     said = value.get("version")
     form = value.get("format", 0) if "challenge" in value else 0
     newer = isinstance(said, str) and numbers(said) > numbers(quickstudy.__version__)
-    if newer or (isinstance(form, int) and form > FORMAT):
+    if isinstance(form, int) and form > FORMAT:
+        raise UserError(
+            f"{path} is a row of format {form}, and this is quickstudy {quickstudy.__version__}, which reads up to "
+            f"{FORMAT}. Upgrade it, or leave the row out."
+        )
+    if newer:
         raise UserError(
             f"{path} is of quickstudy {said}, and this is {quickstudy.__version__}. Upgrade it, or leave the row out."
         )

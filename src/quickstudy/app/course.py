@@ -66,6 +66,8 @@ def start(number: int) -> int:
     one, path = chapter(number), FOLDER / f"{number}.py"
     if path.exists():
         raise UserError(f"{path} is there already. Check it, or move it away to start anew.")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise UserError(f"{path.parent} is a file. Move it away, or go to another folder.")
     path.parent.mkdir(exist_ok=True)
     path.write_text(one.text, encoding="utf-8")
     print(f"Fill it in, then: quickstudy course check {number}", file=sys.stderr)

@@ -68,7 +68,13 @@ def unable(name: str, spec: Spec) -> str:
     traits = learners.learner_class(name).traits
     if traits.forms is not None and spec.form not in traits.forms:
         return f"it is made for {' or '.join(traits.forms)}"
-    return "" if traits.takes(spec) else f"it does {' and '.join(traits.kinds)} alone"
+    if not traits.takes(spec):
+        return f"it does {' and '.join(traits.kinds)} alone"
+    try:  # some say only then what they cannot do: pre-training on classes without end, for one
+        learners.build(name, spec, learners.configure(name, {}), 0)
+    except UserError as error:
+        return str(error).partition(". ")[0].rstrip(".")
+    return ""
 
 
 def there(path: Path, suite: str, seed: int, manifests: Sequence[str] = ()) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ TRIES = 3
 def by_several(count: int) -> Crew:
     """A crew of so many. UserError for less than one."""
     if count < 1:
-        raise UserError(f"--parallel is {count}; expected 1 process or more.")
+        raise UserError(f"--parallel is {count}; expected 1 process or more, or 0 for this one alone.")
 
     def crew(jobs: Sequence[Job], say: Say) -> Iterator[Made]:
         left = {job.entry: job for job in jobs}

@@ -57,8 +57,7 @@ def _same_tensor(found: object, wanted: Tensor, hint: str) -> None:
 
 
 def _alike(found: object, wanted: object) -> bool:
-    if is_tensor(found) and not found.dim():
-        found = found.item()
+    found = plain(found)
     if isinstance(wanted, bool | str) or wanted is None:
         return type(found) is type(wanted) and found == wanted
     if isinstance(wanted, int | float):
@@ -67,12 +66,15 @@ def _alike(found: object, wanted: object) -> bool:
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and {*found} == {*wanted} and all(_alike(found[k], wanted[k]) for k in wanted)
     if isinstance(wanted, Sequence):
-        if is_tensor(found):
-            found = found.tolist()
         if isinstance(found, str) or not isinstance(found, Sequence) or len(found) != len(wanted):
             return False
         return all(_alike(one, other) for one, other in zip(found, wanted, strict=True))
     return bool(found == wanted)
+
+
+def plain(value: Any) -> Any:
+    """Numbers and lists for what holds them: tensors, and NumPy's arrays and scalars."""
+    return value.tolist() if is_tensor(value) or type(value).__module__ == "numpy" else value
 
 
 def brief(value: object) -> str:

@@ -94,8 +94,10 @@ def read(path: Path, number: int) -> None:
     try:
         ast.parse(source, str(path))
     except SyntaxError as error:
-        where = f"line {error.lineno}" if error.lineno else "some line"
-        raise UserError(f"{path} is no Python: {where}: {error.msg}. Mend that line, then check again.") from None
+        if not error.lineno:
+            raise UserError(f"{path} is no Python ({error.msg}). Name a file of text.") from None
+        where = f"line {error.lineno}: {error.msg}"
+        raise UserError(f"{path} is no Python: {where}. Mend that line, then check again.") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise UserError(
             f"{path} is no Python: {error or 'too much in one expression'}. Start from a new file."
