@@ -67,13 +67,17 @@ def main(args: list[str]) -> int:
     jobs = [many.Job(suite=found, entry=name, seed=seed) for name in fit if name not in rows]
     say(f"{found.name}: {output.count(len(rows), 'row')} there, {len(jobs)} to make")
     refused = {}
-    for made in crew(jobs, say) if jobs else ():
-        if made.row is None:
-            refused[made.entry] = made.why
-            say(f"{made.entry} has no row: {made.why}")
-        else:
-            rows[made.entry] = made.row
-            runs.write_json(out / f"{made.entry}.json", output.finite(made.row))
+    try:
+        for made in crew(jobs, say) if jobs else ():
+            if made.row is None:
+                refused[made.entry] = made.why
+                say(f"{made.entry} has no row: {made.why}")
+            else:
+                rows[made.entry] = made.row
+                runs.write_json(out / f"{made.entry}.json", output.finite(made.row))
+    except KeyboardInterrupt:
+        say(f"{len(rows)} of {len(fit)} rows are in {out}; the same command goes on.")
+        raise
     if flags.json:
         output.print_json(rows)
     elif rows:

@@ -186,7 +186,10 @@ def check_can(flags: Flags, known: Known) -> None:
         )
     most = float(known.speed.max())
     if flags.speed is not None and flags.speed > most:
-        raise UserError(f"--speed is {flags.speed:g}, but the fastest gait of the library has {most:.2f} m/s there.")
+        raise UserError(
+            f"--speed is {flags.speed:g}, but with {where} the fastest gait of the library goes at {most:.2f} m/s. "
+            "Ask for no more, or choose an easier ground."
+        )
 
 
 def jsonable(flags: Flags) -> dict[str, Any]:
