@@ -67,7 +67,12 @@ def test_a_run_without_a_checkpoint_yet_starts_over(tmp_path: Path) -> None:
     whole = train(tmp_path / "whole")
 
     cut_off(tmp_path / "cut", at=1)
+    left = tmp_path / "cut" / f"checkpoint.safetensors.{'0a' * 16}.tmp"  # by a process that was killed as it wrote
+    mine = tmp_path / "cut" / "notes.tmp"
+    left.touch()
+    mine.touch()
     assert metrics(qs.resume(tmp_path / "cut").path) == metrics(whole.path)
+    assert (left.exists(), mine.exists()) == (False, True)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU that must be missing is there")

@@ -22,6 +22,7 @@ from quickstudy.recorder import Recorder
 from quickstudy.tasks import TaskFamily
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import check_split
+from quickstudy.tasks.places import clear_unfinished
 from quickstudy.training import TrainConfig, Training, resolve
 
 CHECKPOINT_EVERY = 500
@@ -129,6 +130,8 @@ def resume(path: Path | str, progress: Progress | None = None) -> runs.Run:
     training.how = batch.check(config.batching)
     recorder = Recorder(training, run.path)
     with _holding(run.path, world):
+        if world.first:
+            clear_unfinished(run.path)
         if world.decide(lambda: any((run.path / file).exists() for file in (runs.CHECKPOINT, runs.WEIGHTS))):
             recorder.resume()
         elif world.first:

@@ -78,6 +78,12 @@ def replace_file(target: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def clear_unfinished(folder: Path) -> None:
+    """Remove what a process left in ``folder`` that was killed while it filled a temporary file."""
+    for temporary in folder.glob(f"*.{'[0-9a-f]' * 32}.tmp"):
+        temporary.unlink(missing_ok=True)
+
+
 def _open_locked(path: Path) -> IO[str] | None:
     try:
         import fcntl
