@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from few import few_tasks
 
 from quickstudy.app.cli import main
 from quickstudy.challenge import suite
@@ -14,19 +15,7 @@ from quickstudy.challenge import suite
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/challenge.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines() if line.strip()]
-SHORT = """
-name = "sprint"
-cpu = 5.0
-wall = 60.0
-training = 9.0
-examples = [1, 2]
-
-[[tasks]]
-family = "glyphs:classes=20"
-ways = [2, 3]
-query = 2
-episodes = 5
-"""
+SHORT = few_tasks("sprint")
 
 
 @pytest.mark.slow

@@ -26,8 +26,6 @@ from mkdocs.structure.files import File, Files
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 WIDTH = "92"
 """Columns of the terminal that the help of a command is written for."""
-SEVERAL = ("BENCHMARKS", "PARTS")
-"""Where a command of several parts lists them."""
 MADE: dict[str, str] = {}
 """Pages that were made already: `mkdocs serve` asks for them again and again."""
 
@@ -133,10 +131,9 @@ def commands() -> Iterator[str]:
     for verb, (place, about) in VERBS.items():
         yield f"## {verb}\n\n*{sentence(about)}*\n"
         yield from helped(verb)
-        for listed in SEVERAL:
-            for part in getattr(importlib.import_module(place), listed, {}):
-                yield f"### {verb} {part}\n"
-                yield from helped(verb, part)
+        for part in getattr(importlib.import_module(place), "PARTS", {}):
+            yield f"### {verb} {part}\n"
+            yield from helped(verb, part)
 
 
 def helped(*words: str) -> Iterator[str]:

@@ -140,7 +140,7 @@ def evaluate(
     """
     run = runs.load(run) if isinstance(run, str | Path) else run
     curves = curve_names(curves)
-    learner = run if isinstance(run, Learner) else run.learner()
+    learner = runs.learner_of(run)
     name = type(learner).__name__.lower() if isinstance(run, Learner) else run.learner_name
     tasks = learner.spec.name if tasks is None else tasks
     family = load_tasks(tasks)

@@ -232,6 +232,11 @@ def parse(path: Path, card: Any) -> Run:
         raise _damaged(path, error) from error
 
 
+def learner_of(run: Run | Learner) -> Learner:
+    """The learner of a run; one that needed no training is itself."""
+    return run if isinstance(run, Learner) else run.learner()
+
+
 def _damaged(path: Path, error: Exception) -> UserError:
     return UserError(
         f"{path / CARD} is damaged ({type(error).__name__}: {error}). Restore it from a copy, or train again."

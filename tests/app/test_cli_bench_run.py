@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from few import few_tasks
 
 from quickstudy.app.cli import main
 from quickstudy.challenge import cluster, many, processes, suite
@@ -18,20 +19,7 @@ from quickstudy.challenge.check import opened
 from quickstudy.errors import UserError
 
 Cli = Callable[..., Any]
-SHORT = """
-name = "short"
-cpu = 5.0
-wall = 60.0
-training = 9.0
-examples = [1, 2]
-
-[[tasks]]
-family = "glyphs:classes=20"
-ways = [2, 3]
-query = 2
-episodes = 5
-"""
-"""Nine seconds are one step of training, however fast the machine is."""
+SHORT = few_tasks("short")
 NAMES = "nearest,protonet,r2d2"
 TIMED = ("time", "training_s", "memory_mb", "created", "area_by_time", "machine")
 

@@ -6,21 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from few import few_tasks
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples/challenge"
-TINY = """
-name = "tiny"
-training = 9.0
-cpu = 5.0
-wall = 60.0
-examples = [1, 2]
-
-[[tasks]]
-family = "glyphs:classes=20"
-ways = [2, 3]
-query = 2
-episodes = 5
-"""
+TINY = few_tasks("tiny")
 Cli = Callable[..., Any]
 
 

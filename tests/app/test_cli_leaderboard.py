@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from board import SUITE, evaluation, row, write
+from few import few_tasks
 
 from quickstudy.app import board_plots
 from quickstudy.app.board_plots import Dot
@@ -20,19 +21,7 @@ Cli = Callable[..., Any]
 EASY = [0.9, 0.8, 0.95, 0.85, 0.9, 0.92, 0.8, 0.88, 0.9, 0.91, 0.9, 0.93]
 HARD = [score - 0.3 for score in EASY]
 TWIN = [score + 0.01 * (-1) ** number for number, score in enumerate(HARD)]
-TINY = """
-name = "tiny"
-training = 9.0
-cpu = 5.0
-wall = 60.0
-examples = [1, 2]
-
-[[tasks]]
-family = "glyphs:classes=20"
-ways = [2, 3]
-query = 2
-episodes = 5
-"""
+TINY = few_tasks("tiny")
 
 
 class Links(HTMLParser):

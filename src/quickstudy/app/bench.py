@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 
-from quickstudy.errors import UserError, unknown
+from quickstudy.app.parts import Parts, find
 
-BENCHMARKS = {
+PARTS = {
     "run": ("quickstudy.app.bench_run", "every learner on a challenge, by one command that goes on where it stopped"),
     "speed": ("quickstudy.app.bench_speed", "meta-gradients here and in other libraries, on the same work"),
     "ladder": ("quickstudy.app.bench_ladder", "every learner trained at one budget, judged on the same episodes"),
@@ -19,17 +19,20 @@ BENCHMARKS = {
     "returns": ("quickstudy.app.bench_returns", "damaged robots driven by a planner whose model adapts, or does not"),
     "serve": ("quickstudy.app.bench_serve", "the server under load: answers a second, how soon, in how much memory"),
 }
+VERB = Parts(
+    verb="bench",
+    word="BENCHMARK",
+    kind="benchmark",
+    example="speed",
+    missing=f"say which benchmark, for example quickstudy bench speed. There are: {', '.join(PARTS)}.",
+    known=PARTS,
+)
 
 
 def main(args: list[str]) -> int:
     """Run the verb."""
-    if args and args[0] in BENCHMARKS:
-        code: int = importlib.import_module(BENCHMARKS[args[0]][0]).main(args[1:])
-        return code
-    if {"-h", "--help"} & {*args}:
-        known = "".join(f"  {name:8}{line}\n" for name, (_, line) in BENCHMARKS.items())
-        print(f"usage: quickstudy bench BENCHMARK ...\n\n{known}\n`quickstudy bench speed --help` explains one.")
+    found = find(args, VERB)
+    if found is None:
         return 0
-    if args and not args[0].startswith("-"):
-        raise unknown("benchmark", args[0], BENCHMARKS)
-    raise UserError(f"say which benchmark, for example quickstudy bench speed. There are: {', '.join(BENCHMARKS)}.")
+    code: int = importlib.import_module(found).main(args[1:])
+    return code

@@ -13,8 +13,9 @@ import tyro
 
 from quickstudy.app import output
 from quickstudy.app.bench_folds import numbers, rivals
+from quickstudy.app.bench_ladder import named
 from quickstudy.app.flags import parse
-from quickstudy.bench.grips import SETS, Plan, check_learners, measure
+from quickstudy.bench.grips import SETS, Plan, measure
 from quickstudy.plan import TrainConfig
 from quickstudy.tasks.base import check_counts
 
@@ -58,8 +59,7 @@ def main(args: list[str]) -> int:
     flags = parse(Flags, args, prog="quickstudy bench grips", description=DESCRIPTION)
     check_counts(lifts=flags.lifts)
     check_counts(least=0, steps=flags.steps)
-    names = [part.strip() for part in flags.learners.split(",") if part.strip()]
-    check_learners(names)
+    names = named(flags.learners)
     against = rivals(flags.against, names)
     place = flags.runs or Path("runs/grips")
     plan = Plan(

@@ -94,6 +94,11 @@ def chosen(names: str, family: TaskFamily) -> list[str]:
     """The learners that ``names`` says; UserError for one that is unknown."""
     if names == "all":
         return learners.able(family.spec)
+    return named(names)
+
+
+def named(names: str) -> list[str]:
+    """Learners with commas between them, each once; UserError for one that is unknown."""
     found = [name.strip() for name in names.split(",") if name.strip()]
     for name in found:
         learners.learner_class(name)

@@ -12,6 +12,7 @@ import tyro
 
 from quickstudy import runs
 from quickstudy.app import output
+from quickstudy.app.bench_ladder import named
 from quickstudy.app.challenge_run import show
 from quickstudy.app.flags import parse
 from quickstudy.errors import UserError
@@ -57,7 +58,7 @@ def main(args: list[str]) -> int:
     out = flags.out or Path("runs/challenge") / found.name
     if out.exists() and not out.is_dir():
         raise UserError(f"--out is {out}, which is a file. Choose a folder.")
-    names = [] if flags.learners == "all" else [name.strip() for name in flags.learners.split(",") if name.strip()]
+    names = [] if flags.learners == "all" else named(flags.learners)
     fit, unfit = many.able(blocks, names)
     for name, why in unfit.items():
         say(f"{name} is left out: {why}")

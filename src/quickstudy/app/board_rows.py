@@ -188,11 +188,9 @@ def of_challenge(path: Path, value: dict[str, Any]) -> Row:
 def of_evaluation(path: Path, value: dict[str, Any]) -> Row:
     """A row of ``evaluate`` or ``bench ladder``."""
     training = value.get("training") or {}
-    size = f"{value['way']}-way {value['shot']}-shot" if value["way"] else f"{value['shot']}-shot"
-    seconds = value["adapt_ms"] + value["predict_ms"] if value.get("adapt_ms") is not None else None
     return Row(
         path=path,
-        title=f"{value['tasks']}, {size}",
+        title=f"{value['tasks']}, {size(value)}",
         about=f"{value['episodes']:,} episodes of {value['tasks']}, split {value['split']}, seed {value['seed']}",
         same=tuple(value[name] for name in ("tasks", "split", "way", "shot", "query", "metric", "seed", "manifest")),
         challenge=False,
@@ -200,14 +198,14 @@ def of_evaluation(path: Path, value: dict[str, Any]) -> Row:
         learner=value["learner"],
         metric=value["metric"],
         score=Cell(mean=finite(value["mean"]), ci95=None if value["ci95"] is None else finite(value["ci95"])),
-        adapt_ms=seconds,
+        adapt_ms=spent(value),
         training_s=training.get("cpu_s"),
         memory_mb=value.get("adapt_peak_mb"),
         backbone=backbone([training.get("config") or {}]),
         budget=budget(training),
         inductive=not value["transductive"],
         device=value["device"],
-        command=command(value, training),
+        command=command(value),
         configs={value["tasks"]: training["config"]} if training.get("config") else {},
         curves={value["tasks"]: value["curves"]["shots"]} if (value.get("curves") or {}).get("shots") else {},
         value=value,
@@ -218,12 +216,11 @@ def of_folds(path: Path, value: dict[str, Any]) -> Row:
     """A row of ``bench folds``."""
     training = value.get("training") or {}
     training = training if isinstance(training, dict) else {}
-    size = f"{value['way']}-way {value['shot']}-shot" if value["way"] else f"{value['shot']}-shot"
     count = len(value["partitions"])
-    spent = [seconds for seconds in value.get("cpu_s") or () if seconds is not None]
+    cpu = [seconds for seconds in value.get("cpu_s") or () if seconds is not None]
     return Row(
         path=path,
-        title=f"{value['tasks']}, {size}, {count} partitions",
+        title=f"{value['tasks']}, {size(value)}, {count} partitions",
         about=f"{value['units']:,} units of {value['tasks']} over {count} partitions, seed {value['seed']}",
         same=(value["tasks"], value["way"], value["shot"], value["metric"], value["seed"], str(value["manifests"])),
         challenge=False,
@@ -231,8 +228,8 @@ def of_folds(path: Path, value: dict[str, Any]) -> Row:
         learner=value["learner"],
         metric=value["metric"],
         score=cell(value["scores"][value["metric"]]),
-        adapt_ms=value["adapt_ms"] + value["predict_ms"] if value.get("adapt_ms") is not None else None,
-        training_s=mean(spent) if spent else None,
+        adapt_ms=spent(value),
+        training_s=mean(cpu) if cpu else None,
         backbone=backbone([training.get("config") or {}]),
         budget=budget(training),
         device=value.get("device", "cpu"),
@@ -240,6 +237,16 @@ def of_folds(path: Path, value: dict[str, Any]) -> Row:
         configs={value["tasks"]: training["config"]} if training.get("config") else {},
         value=value,
     )
+
+
+def size(value: dict[str, Any]) -> str:
+    """Of its episodes."""
+    return f"{value['way']}-way {value['shot']}-shot" if value["way"] else f"{value['shot']}-shot"
+
+
+def spent(value: dict[str, Any]) -> float | None:
+    """Milliseconds to learn a task and answer it; None where nobody measured them."""
+    return value["adapt_ms"] + value["predict_ms"] if value.get("adapt_ms") is not None else None
 
 
 def cell(value: dict[str, Any]) -> Cell:
@@ -263,7 +270,7 @@ def budget(training: dict[str, Any]) -> str:
     return f"{steps:,} steps" if steps else NOTHING
 
 
-def command(value: dict[str, Any], training: dict[str, Any]) -> str:
+def command(value: dict[str, Any]) -> str:
     """What judges a run again, which has to be there or to be trained first."""
     what = value.get("run") or value["learner"]
     size = f"--way {value['way']} --shot {value['shot']}" if value["way"] else f"--shot {value['shot']}"

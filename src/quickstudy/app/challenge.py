@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from quickstudy.errors import UserError, unknown
+from quickstudy.app.parts import Parts, find
 
 PARTS = {
     "new": ("quickstudy.app.challenge_new", "a challenge of your own: a file of ten lines"),
@@ -14,17 +14,20 @@ PARTS = {
     "seal": ("quickstudy.app.challenge_seal", "files to hand out, and the solution to keep"),
     "score": ("quickstudy.app.challenge_seal", "a submission for sealed tasks"),
 }
+VERB = Parts(
+    verb="challenge",
+    word="PART",
+    kind="part of challenge",
+    example="run",
+    missing=f"say what, for example quickstudy challenge run sprint nearest. There are: {', '.join(PARTS)}.",
+    known=PARTS,
+)
 
 
 def main(args: list[str]) -> int:
     """Run the verb."""
-    if args and args[0] in PARTS:
-        code: int = importlib.import_module(PARTS[args[0]][0]).main(args[0], args[1:])
-        return code
-    if {"-h", "--help"} & {*args}:
-        known = "".join(f"  {name:8}{line}\n" for name, (_, line) in PARTS.items())
-        print(f"usage: quickstudy challenge PART ...\n\n{known}\n`quickstudy challenge run --help` explains one.")
+    found = find(args, VERB)
+    if found is None:
         return 0
-    if args and not args[0].startswith("-"):
-        raise unknown("part of challenge", args[0], PARTS)
-    raise UserError(f"say what, for example quickstudy challenge run sprint nearest. There are: {', '.join(PARTS)}.")
+    code: int = importlib.import_module(found).main(args[0], args[1:])
+    return code

@@ -13,7 +13,7 @@ from pathlib import Path
 from quickstudy import runs
 from quickstudy.app import figures, findings, gallery, output, report
 from quickstudy.app.findings import Found
-from quickstudy.app.flags import parse
+from quickstudy.app.flags import check_seed, parse
 from quickstudy.app.gallery import Gallery
 from quickstudy.app.lesson import BATCH, FULL, POINTS, PRACTISED, QUICK, SHOTS, STEPS, WAY, Progress, Size
 from quickstudy.errors import UserError
@@ -37,8 +37,7 @@ def main(arguments: list[str]) -> int:
     """Run the verb; the last line on stdout is the path of the report."""
     about = "Two learners are meta-trained on tasks that are made here, and judged on tasks that they have never met."
     config = parse(DemoConfig, arguments, prog="quickstudy demo", description=about)
-    if not 0 <= config.seed < 2**63:
-        raise UserError(f"--seed is {config.seed}; give a number from 0 to {2**63 - 1}.")
+    check_seed(config.seed)
     path = make_folder(config.out)
     size = QUICK if config.quick else FULL
     announce(size, config.quick)

@@ -42,6 +42,15 @@ class Window(NamedTuple):
 Scene = Sequence[Polygon]
 
 
+class Film(NamedTuple):
+    """Pictures one after the other."""
+
+    pictures: list[Image.Image]
+    seconds: float
+    rendered: bool
+    """By MuJoCo, rather than drawn."""
+
+
 def box(x: float, z: float, half_width: float, half_height: float, colour: str, tilt: float = 0.0) -> Polygon:
     """A rectangle around its middle, turned by ``tilt`` radians against the clock."""
     c, s = math.cos(tilt), math.sin(tilt)

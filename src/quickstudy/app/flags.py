@@ -79,3 +79,9 @@ def plain(box: str) -> str:
     message = " ".join(line.strip() for line in takewhile(lambda line: not is_rule(line), text))
     message = NO_TYPE.sub(r"expected \1, found '\2'", message)
     return message if message.endswith(".") else message + "."
+
+
+def check_seed(seed: int) -> None:
+    """UserError for one that is out of range."""
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed is {seed}; give a number from 0 to {2**63 - 1}.")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from quickstudy import runs
 from quickstudy.app import film, render
-from quickstudy.app.film import Window
+from quickstudy.app.film import Film, Window
 from quickstudy.sim.gripper_mujoco import LEFT, OBJECT, PALM, RIGHT, SIZES, STEP, described
 
 EVERY = 0.04
@@ -19,15 +16,6 @@ EVERY = 0.04
 SIZE = (240, 220)
 WINDOW = Window(-0.13, 0.13, -0.012, 0.2)
 PALM_COLOUR, FINGER, THING, TABLE = "#4d5966", "#3373b3", "#d9802e", "#c8ccd2"
-
-
-class Film(NamedTuple):
-    """Pictures one after the other."""
-
-    pictures: list[Image.Image]
-    seconds: float
-    rendered: bool
-    """By MuJoCo, rather than drawn."""
 
 
 def gripping(shape: str, grips: Sequence[tuple[str, str, np.ndarray]], picture: str) -> Film:
@@ -72,16 +60,3 @@ def drawn(shape: str, state: np.ndarray) -> Image.Image:
         film.box(0, palm, 0.09, 0.01, PALM_COLOUR),
     ]
     return film.draw(scene, WINDOW, SIZE)
-
-
-def write_error_plot(path: Path, errors: Sequence[float]) -> None:
-    """``errors`` in doublings by the number of tries, as a PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.5, 3), layout="constrained")
-    panel = figure.subplots()
-    panel.plot(range(len(errors)), [100 * (2**error - 1) for error in errors], marker="o", color="#3373b3")
-    panel.set(xlabel="test lifts", ylabel="error of the force believed to be needed, %", xticks=range(len(errors)))
-    panel.set_ylim(bottom=0)
-    panel.spines[["top", "right"]].set_visible(False)
-    runs.write_atomic(path, lambda temporary: figure.savefig(temporary, format="png", dpi=150))

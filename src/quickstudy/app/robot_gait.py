@@ -16,10 +16,10 @@ import tyro
 import quickstudy
 from quickstudy import runs
 from quickstudy.app import film, output, robot_gait_film
-from quickstudy.app.flags import parse
-from quickstudy.app.robot import make_folder
+from quickstudy.app.flags import check_seed, parse
 from quickstudy.app.robot_gait_film import SLOWER, Lane
 from quickstudy.app.robot_gait_table import heading, outcome, told, watched
+from quickstudy.app.robot_tries import make_folder, write_error_plot
 from quickstudy.control import gait
 from quickstudy.control.gait import Known
 from quickstudy.control.history import Candidates, Search
@@ -106,7 +106,8 @@ def main(arguments: list[str]) -> int:
     frames = robot_gait_film.walking(ground, lanes, flags.picture)
     film.write_gif(path / "gait.gif", frames.pictures, frames.seconds)
     wanted = "short of the oracle" if flags.speed is None else "off the speed asked for"
-    robot_gait_film.write_error_plot(path / "error.png", {"error of all believed speeds": off, wanted: missed})
+    errors = {"error of all believed speeds": off, wanted: missed}
+    write_error_plot(path / "error.png", errors, "tries", "metres a second")
     if flags.json:
         output.print_json(record | {"folder": str(path), "rendered": frames.rendered})
         return 0
@@ -141,8 +142,7 @@ def check(flags: Flags) -> None:
     check_counts(tries=flags.tries)
     if flags.speed is not None and not 0 < flags.speed < math.inf:
         raise UserError(f"--speed is {flags.speed}; expected metres a second, above 0.")
-    if not 0 <= flags.seed < 2**63:
-        raise UserError(f"--seed is {flags.seed}; give a number from 0 to {2**63 - 1}.")
+    check_seed(flags.seed)
 
 
 def run_of(flags: Flags) -> runs.Run:

@@ -4,16 +4,14 @@ else drawn from the poses, with the ground tilted as it is."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from quickstudy import runs
 from quickstudy.app import film, render
-from quickstudy.app.film import Polygon, Scene, Window
+from quickstudy.app.film import Film, Polygon, Scene, Window
 from quickstudy.sim.bodies import BUMPS, Condition, compiled, on_bumps
 from quickstudy.sim.strides import Ground
 
@@ -37,15 +35,6 @@ class Lane(NamedTuple):
     outcome: str
     states: np.ndarray
     """[steps, state] of a stride."""
-
-
-class Film(NamedTuple):
-    """Pictures one after the other."""
-
-    pictures: list[Image.Image]
-    seconds: float
-    rendered: bool
-    """By MuJoCo, rather than drawn."""
 
 
 def walking(ground: Ground, lanes: Sequence[Lane], picture: str) -> Film:
@@ -226,18 +215,3 @@ def rendered(ground: Ground, states: np.ndarray, window: Window, size: tuple[int
     model.geom_matid[hurt] = -1
     model.geom_rgba[hurt] = [0.75, 0.12, 0.27, 1.0]
     return render.rendered(model, states, CAMERA, size)
-
-
-def write_error_plot(path: Path, lines: Mapping[str, Sequence[float]]) -> None:
-    """Named ``lines`` in metres a second by the number of tries, as a PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.5, 3), layout="constrained")
-    panel = figure.subplots()
-    for (name, values), colour in zip(lines.items(), ("#3373b3", "#b85c10"), strict=False):
-        panel.plot(range(len(values)), values, marker="o", markersize=4, color=colour, label=name)
-    panel.set(xlabel="tries", ylabel="metres a second", xticks=range(max(map(len, lines.values()))))
-    panel.set_ylim(bottom=0)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, fontsize=9)
-    runs.write_atomic(path, lambda temporary: figure.savefig(temporary, format="png", dpi=150))

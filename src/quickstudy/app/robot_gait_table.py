@@ -11,6 +11,7 @@ from typing import Any
 import quickstudy
 from quickstudy import runs
 from quickstudy.app import output
+from quickstudy.app.robot_tries import line
 from quickstudy.control import gait
 from quickstudy.control.gait import Step
 from quickstudy.control.history import Search
@@ -30,7 +31,7 @@ def heading(search: Search, ground: Ground, run: runs.Run) -> str:
     new = grounds.unlike(ground.condition, joints, held)
     note = f" (not in its training: {', '.join(new)})" if new else ""
     goal = "the fastest gait" if search.speed is None else f"a gait that goes at {search.speed:g} m/s"
-    return f"{ground.body.name}: {grounds.said(ground.condition, joints)}{note}; {goal}\n\n{line(COLUMNS)}"
+    return f"{ground.body.name}: {grounds.said(ground.condition, joints)}{note}; {goal}\n\n{line(COLUMNS, WIDTHS)}"
 
 
 def watched(search: Search, ground: Ground, tries: int, show: Callable[[str], None]) -> list[Step]:
@@ -40,7 +41,7 @@ def watched(search: Search, ground: Ground, tries: int, show: Callable[[str], No
         steps.append(step)
         speed, tilt = (step.told.outcome[search.candidates.outcomes.index(name)] for name in ("speed", "tilt"))
         felt = "nothing: numbers that are none" if step.blew_up else f"{speed:+.2f} m/s, tilt {tilt:.2f}"
-        show(line([str(len(steps)), f"#{step.told.gait}", interval(step), felt, verdict(steps, search.speed)]))
+        show(line([str(len(steps)), f"#{step.told.gait}", interval(step), felt, verdict(steps, search.speed)], WIDTHS))
     show("")
     return steps
 
@@ -52,11 +53,6 @@ def verdict(steps: list[Step], speed: float | None) -> str:
     stood = [one.told.outcome[0] for one in steps if not one.told.fell]
     worth = stood if speed is None else [-abs(one - speed) for one in stood]
     return "best so far" if worth[-1] == max(worth) else "slower" if speed is None else "further off"
-
-
-def line(cells: Any) -> str:
-    """One of the table's."""
-    return "".join(f"{cell:<{width}}" for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def interval(step: Step) -> str:

@@ -17,8 +17,8 @@ import tyro
 import quickstudy
 from quickstudy import runs
 from quickstudy.app import film, output, robot_film
-from quickstudy.app.flags import parse
-from quickstudy.app.robot import make_folder
+from quickstudy.app.flags import check_seed, parse
+from quickstudy.app.robot_tries import line, make_folder, write_error_plot
 from quickstudy.control import grip
 from quickstudy.control.grip import Belief, Tries
 from quickstudy.errors import UserError
@@ -101,7 +101,8 @@ def main(arguments: list[str]) -> int:
     runs.write_json(path / "tries.json", record)
     frames = robot_film.gripping(flags.shape, [(one.who, one.outcome, one.states) for one in grips], flags.picture)
     film.write_gif(path / "grip.gif", frames.pictures, frames.seconds)
-    robot_film.write_error_plot(path / "error.png", [believed["error"] for believed in record["believed"]])
+    errors = {"": [100 * (2 ** believed["error"] - 1) for believed in record["believed"]]}
+    write_error_plot(path / "error.png", errors, "test lifts", "error of the force believed to be needed, %")
     if flags.json:
         output.print_json(record | {"folder": str(path), "rendered": frames.rendered})
         return 0
@@ -117,8 +118,7 @@ def check(flags: Flags) -> None:
         value = getattr(flags, name)
         if not 1e-3 <= value <= most:
             raise UserError(f"--{name} is {value}; expected a number from 0.001 to {most:g}.")
-    if not 0 <= flags.seed < 2**63:
-        raise UserError(f"--seed is {flags.seed}; give a number from 0 to {2**63 - 1}.")
+    check_seed(flags.seed)
 
 
 def learner_of(flags: Flags) -> tuple[Learner, list[float]]:
@@ -149,7 +149,7 @@ def heading(flags: Flags) -> str:
     ranges = (("mass", MASS), ("friction", FRICTION))
     outside = [name for name, (least, most) in ranges if not least <= getattr(flags, name) <= most]
     note = f" ({' and '.join(outside)} outside what it was trained on)" if outside else ""
-    return f"a {flags.shape} of {flags.mass:g} kg, friction {flags.friction:g}{note}\n\n{line(COLUMNS)}"
+    return f"a {flags.shape} of {flags.mass:g} kg, friction {flags.friction:g}{note}\n\n{line(COLUMNS, WIDTHS)}"
 
 
 def watched(learner: Learner, gripper: MuJoCoGripper, flags: Flags, show: Callable[[str], None]) -> Tries:
@@ -162,14 +162,9 @@ def watched(learner: Learner, gripper: MuJoCoGripper, flags: Flags, show: Callab
             carried, slip = tries.lifts.y[0, -1].tolist()
             outcome = "slipped" if slip > SLIPPED else "held"
             cells[1:] = [f"{force:.2f} N", f"{force * 2**carried:.2f} N", f"{2**slip - 1:.1f} mm", outcome]
-        show(line([*cells, interval(tries.beliefs[-1])]))
+        show(line([*cells, interval(tries.beliefs[-1])], WIDTHS))
     show("")
     return tries
-
-
-def line(cells: Any) -> str:
-    """One of the table's."""
-    return "".join(f"{cell:<{width}}" for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def interval(belief: Belief) -> str:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import quickstudy
-from quickstudy import learners, runs
+from quickstudy import runs
 from quickstudy.bench.ladder import Ladder, Say, trained
 from quickstudy.control import grip
 from quickstudy.control.grip import Tries
@@ -92,7 +92,7 @@ def judge(plan: Plan, partition: int, names: Sequence[str], say: Say) -> None:
     )
     for name in names:
         run = trained(ladder, name, say)
-        learner = run if isinstance(run, Learner) else run.learner()
+        learner = runs.learner_of(run)
         margins = grip.settle(*tried(plan, families["inside"], "val", learner)[:2])
         scores: dict[str, Tensor] = {}
         for objects, family in families.items():
@@ -195,9 +195,3 @@ def of_kind(scores: Mapping[str, Tensor], objects: str) -> dict[str, Tensor]:
     """Metrics on one kind of objects."""
     pairs = ((key.partition("/"), values) for key, values in scores.items())
     return {metric: values for (kind, _, metric), values in pairs if kind == objects and metric != "units"}
-
-
-def check_learners(names: Sequence[str]) -> None:
-    """UserError for one that is unknown."""
-    for name in names:
-        learners.learner_class(name)

@@ -23,7 +23,6 @@ from quickstudy.control.driving import drive
 from quickstudy.control.planner import Planning
 from quickstudy.errors import UserError
 from quickstudy.intervals import cell
-from quickstudy.learners.base import Learner
 from quickstudy.tasks.robots.dynamics import Dynamics
 
 ORACLE = "oracle"
@@ -82,9 +81,7 @@ def driven(drives: Drives, family: Dynamics, partition: int, name: str, adapts: 
     seeds = drives.oracle_seeds if name == ORACLE else drives.seeds
     if path.is_file() and runs.read_note(path).get("asked") == drives.asked(seeds):
         return
-    run = None if name == ORACLE else trained(drives.folds.of(partition), name, say)
-    learner = run if run is None or isinstance(run, Learner) else run.learner()
-    learner = learner and learner.eval()
+    learner = None if name == ORACLE else runs.learner_of(trained(drives.folds.of(partition), name, say)).eval()
     bodies = spread(family.bodies("test"), drives.bodies)
     units = bodies.repeat_interleave(seeds)
     conditions = [family.condition(int(at)) for at in units]

@@ -55,8 +55,7 @@ def measure(contest: Contest, say: Say) -> dict[str, Path]:
                 f"{family.spec.name} has no trial and error. Use strides, for example strides:body=cheetah."
             )
         for name in (*ladder.learners, RANDOM):
-            run = None if name == RANDOM else trained(ladder, name, say)
-            learner = run if run is None or isinstance(run, Learner) else run.learner()
+            learner = None if name == RANDOM else runs.learner_of(trained(ladder, name, say))
             found.setdefault(name, []).append(tried(contest, family, learner, partition))
             best = float(found[name][-1][f"best of {contest.shown[-1]}"].mean())
             say(f"{family.spec.name}: {name}: {best:.3f} m/s after {contest.shown[-1]} tries")

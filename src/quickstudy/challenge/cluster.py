@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from quickstudy.challenge.many import Crew, Job, Made, make
+from quickstudy.challenge.many import Crew, Job, Made, made_there
 from quickstudy.challenge.measure import Say
 from quickstudy.errors import UserError
 
@@ -77,8 +77,3 @@ def join(ray: Any, address: str) -> None:
         raise UserError(
             f"no cluster answers at --ray {address} ({said}). Start one with `ray start --head`, or say --ray local."
         ) from error
-
-
-def made_there(job: Job) -> Made:
-    """On a worker of the cluster."""
-    return make(job, lambda line: print(line, file=sys.stderr, flush=True))

@@ -7,6 +7,7 @@ is a ``Job``, which has the whole suite in it, so that nobody there needs its fi
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +51,6 @@ Crew = Callable[[Sequence[Job], measure.Say], Iterator[Made]]
 
 def able(blocks: Sequence[Block], names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
     """Those of ``names``, by default of the whole registry, that do some of the tasks; of the others, why not."""
-    for name in names:
-        learners.learner_class(name)
     fit, unfit = [], {}
     specs = [block.test.spec for block in blocks]
     for name in dict.fromkeys(names or learners.LEARNERS):
@@ -104,6 +103,11 @@ def make(job: Job, say: measure.Say) -> Made:
         return Made(job.entry, run(job.suite, opened(job.suite), enter(job.entry), job.seed, say))
     except UserError as error:
         return Made(job.entry, None, str(error))
+
+
+def made_there(job: Job) -> Made:
+    """In a process of a crew, which tells its own error stream."""
+    return make(job, lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def one_by_one(jobs: Sequence[Job], say: measure.Say) -> Iterator[Made]:

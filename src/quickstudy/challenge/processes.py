@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
-from quickstudy.challenge.many import Crew, Job, Made, make
+from quickstudy.challenge.many import Crew, Job, Made, made_there
 from quickstudy.challenge.measure import Say
 from quickstudy.errors import UserError
 
@@ -45,11 +44,6 @@ def together(jobs: Sequence[Job], count: int, say: Say) -> Iterator[Made]:
                 yield future.result()
             except BrokenProcessPool:
                 say(f"{futures[future].entry}: a process died; once more ...")
-
-
-def made_there(job: Job) -> Made:
-    """In a process of the crew."""
-    return make(job, lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def quietly_interrupted() -> None:

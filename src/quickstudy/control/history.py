@@ -7,7 +7,6 @@ each time, and nothing of it is stored.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from quickstudy.errors import UserError, unknown
 from quickstudy.learners.base import Gaussian, Learner, Prediction
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples
+from quickstudy.tasks.cached import fingerprint
 from quickstudy.tasks.robots.strides import Strides
 
 FORMAT = 1
@@ -78,7 +78,7 @@ class Candidates:
     @property
     def fingerprint(self) -> str:
         """Hash of the candidates, so that a history is not read with others."""
-        return hashlib.sha256(self.x.contiguous().numpy().tobytes()).hexdigest()[:16]
+        return fingerprint(self.x)
 
 
 class Search:

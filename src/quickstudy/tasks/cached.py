@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,19 @@ from torch import Tensor
 from quickstudy.tasks.places import lock, notice, replace_file
 
 T = TypeVar("T")
+
+
+def version(*words: str) -> str:
+    """Hash of all that decides what is kept."""
+    return hashlib.sha256("|".join(words).encode()).hexdigest()[:16]
+
+
+def fingerprint(*tensors: Tensor) -> str:
+    """Hash of the numbers in ``tensors``."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def once(

@@ -6,7 +6,6 @@ answer is the natural logarithm of the level, in the drug's own unit (``drugs.py
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import Literal
 
@@ -28,17 +27,13 @@ from quickstudy.tasks.base import (
     held90,
     masked_mean,
 )
+from quickstudy.tasks.cached import fingerprint
 from quickstudy.tasks.doses import drugs
 from quickstudy.tasks.doses.dosing import Records, names, records
 from quickstudy.tasks.doses.simulated_patients import simulated as simulate
 from quickstudy.tasks.places import held
 
 FOLDS = 5
-
-
-def fingerprint(records: Records) -> str:
-    """Hash of what was read."""
-    return hashlib.sha256(records.x.numpy().tobytes() + records.y.numpy().tobytes()).hexdigest()[:16]
 
 
 class PK:
@@ -78,7 +73,7 @@ class PK:
             shot_unit="level of the patient",
             form="doses",
             names=names([one.name for one in self.about.covariates], self.about.slots, self.about.fields),
-            fingerprint=fingerprint(self.records),
+            fingerprint=fingerprint(self.records.x, self.records.y),
         )
 
     @cached_property

@@ -8,7 +8,6 @@ law its rows are then the same ones, moved (``moved``), so that learners meet mo
 
 from __future__ import annotations
 
-import hashlib
 import math
 from functools import cached_property
 from typing import Literal
@@ -34,6 +33,7 @@ from quickstudy.tasks.base import (
     held90,
     masked_mean,
 )
+from quickstudy.tasks.cached import fingerprint
 from quickstudy.tasks.robots import grips_rows
 from quickstudy.tasks.robots.grips_objects import LIFTS, kept
 from quickstudy.tasks.robots.grips_rows import SLIPPED, UNIT, Sensed, newtons, noisy
@@ -67,7 +67,6 @@ class Grips:
         self.kept = kept(objects, self.gripper, "formula" if simulated else "mujoco")
         name = "grips" + f":objects={objects}" * (objects != "inside") + f":partition={partition}" * (partition > 0)
         name += f":wider={wider:g}" * (wider != 4) + ":simulated=true" * simulated
-        digest = hashlib.sha256(self.kept.need.numpy().tobytes() + self.kept.felt.load.numpy().tobytes())
         self.spec = Spec(
             name=name,
             kind="regression",
@@ -77,7 +76,7 @@ class Grips:
             shot_unit="test lift",
             form="lifts",
             names=grips_rows.NAMES,
-            fingerprint=digest.hexdigest()[:16],
+            fingerprint=fingerprint(self.kept.need, self.kept.felt.load),
         )
 
     @cached_property

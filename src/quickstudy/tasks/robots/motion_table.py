@@ -7,7 +7,6 @@ runs as well as its own simulation tells it to, with noise (``sim/pilot.py``).
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import asdict, dataclass
 
@@ -19,7 +18,7 @@ from quickstudy.sim.noise import coloured, parts
 from quickstudy.sim.pilot import run
 from quickstudy.sim.torques import JOINTS, Herd
 from quickstudy.tasks import draw
-from quickstudy.tasks.cached import tensors
+from quickstudy.tasks.cached import fingerprint, tensors, version
 from quickstudy.tasks.places import cache_folder, progress
 from quickstudy.tasks.robots.conditions import Conditions
 from quickstudy.tasks.robots.damages import Count
@@ -72,15 +71,14 @@ class Motions:
 
     @property
     def fingerprint(self) -> str:
-        return hashlib.sha256(self.states.numpy().tobytes() + self.actions.numpy().tobytes()).hexdigest()[:16]
+        return fingerprint(self.states, self.actions)
 
 
 def motions(found: Conditions, size: Size, small: bool) -> Motions:
     """From the cache, or simulated."""
-    words = (VERSION, str(asdict(size)), str(found), torques.motors().stamp)
-    version = hashlib.sha256("|".join(words).encode()).hexdigest()[:16]
+    known = version(VERSION, str(asdict(size)), str(found), torques.motors().stamp)
     path = cache_folder() / "dynamics" / f"cheetah{'-small' * small}.safetensors"
-    kept = tensors(path, "motions of the cheetah", version, lambda: simulated(found, size))
+    kept = tensors(path, "motions of the cheetah", known, lambda: simulated(found, size))
     return listed(kept["states"], kept["actions"], kept["broken"])
 
 

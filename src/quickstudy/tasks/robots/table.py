@@ -11,7 +11,6 @@ table as well: it is what trial and error is measured by.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -23,7 +22,7 @@ from quickstudy.sim.bodies import Body, Condition
 from quickstudy.sim.cem import search
 from quickstudy.sim.gaits import Array
 from quickstudy.sim.strides import Ground
-from quickstudy.tasks.cached import tensors
+from quickstudy.tasks.cached import fingerprint, tensors, version
 from quickstudy.tasks.places import cache_folder, progress
 from quickstudy.tasks.robots.conditions import Conditions, conditions, for_search
 
@@ -81,7 +80,7 @@ class Table:
 
     @property
     def fingerprint(self) -> str:
-        return hashlib.sha256(self.outcomes.numpy().tobytes() + self.gaits.numpy().tobytes()).hexdigest()[:16]
+        return fingerprint(self.outcomes, self.gaits)
 
     @property
     def best(self) -> Tensor:
@@ -96,10 +95,9 @@ def all_conditions(joints: int, size: Size) -> Conditions:
 
 def table(body: Body, grounds: Conditions, size: Size, small: bool) -> Table:
     """From the cache, or simulated."""
-    words = (VERSION, str(asdict(size)), str(grounds), str(body.gait), str(body.stamp))
-    version = hashlib.sha256("|".join(words).encode()).hexdigest()[:16]
+    known = version(VERSION, str(asdict(size)), str(grounds), str(body.gait), str(body.stamp))
     path = cache_folder() / "strides" / f"{body.name}{'-small' * small}.safetensors"
-    found = tensors(path, f"strides of the {body.name}", version, lambda: simulated(body, grounds, size))
+    found = tensors(path, f"strides of the {body.name}", known, lambda: simulated(body, grounds, size))
     return Table(
         gaits=found["gaits"],
         outcomes=found["outcomes"],

@@ -1,0 +1,18 @@
+"""A challenge of few tasks, for tests of what is done with challenges."""
+
+
+def few_tasks(name: str) -> str:
+    """Its file. Nine seconds are one step of training, however fast the machine is."""
+    return f"""
+name = "{name}"
+cpu = 5.0
+wall = 60.0
+training = 9.0
+examples = [1, 2]
+
+[[tasks]]
+family = "glyphs:classes=20"
+ways = [2, 3]
+query = 2
+episodes = 5
+"""
