@@ -243,18 +243,18 @@ def with_settings(
 
 def tried(known: Known, places: Tensor, y: Tensor) -> Tensor:
     """[shots x C] negative log-likelihood of the first outcome of other gaits, of tasks ``y`` [C, G, d]."""
-    order = draw.order(torch.arange(len(y)), len(places), "map")
+    order = draw.order(torch.arange(len(y), device=y.device), len(places), "map")
     asked = order[:, -min(ASKED, len(places) // 2) :]
 
     def one(support: Examples, at: Tensor, asked: Tensor, y: Tensor) -> Tensor:
         found = expect(known, asked, places[asked], believe(known, at, support))
         return Gaussian(found.mean[:, :1], found.std[:, :1]).nll(y[:, :1]).mean()
 
-    task = torch.arange(len(y)).unsqueeze(1)
+    task = torch.arange(len(y), device=y.device).unsqueeze(1)
     rows = []
     for shot in SHOTS:
         at = order[:, : min(shot, len(places) // 2)]
-        support = Examples(places[at], y[task, at], torch.ones(at.shape, dtype=torch.bool))
+        support = Examples(places[at], y[task, at], torch.ones(at.shape, dtype=torch.bool, device=at.device))
         rows.append(vmap(one)(support, at, asked, y[task, asked]))
     return torch.cat(rows)
 
