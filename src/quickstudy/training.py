@@ -252,6 +252,10 @@ class Training:
         metric = self.family.spec.metric
         return {f"val_{metric}": mean, f"val_{metric}_ci95": finite(ci95)}
 
+    def stop(self) -> None:
+        """Let the meta-step that was just taken be the last."""
+        self.config = replace(self.config, steps=self.step)
+
     def finished(self) -> bool:
         return self.step >= self.steps or (0 < self.config.patience <= self.since_best)
 

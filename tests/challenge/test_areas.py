@@ -16,6 +16,8 @@ def test_chance_is_0_and_the_best_1_whichever_is_larger() -> None:
     share = areas.scale(torch.tensor([0.2, 0.5]), torch.ones(2), "drawings")
     assert share(torch.tensor([0.6, 0.5])).tolist() == pytest.approx([0.5, 0.0])
     assert share.of(1, 0.75) == pytest.approx(0.5)
+    wild = torch.tensor([1e30, 4.0, math.inf])
+    assert error(wild).tolist() == [error.of(at, float(each)) for at, each in enumerate(wild)] == [-1.0, 0.0, -1.0]
     with pytest.raises(UserError, match="chance is as good as the best in these tasks of waves"):
         areas.scale(torch.ones(2), torch.ones(2), "waves")
 

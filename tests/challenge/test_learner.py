@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from quickstudy import learners, runs
+from quickstudy import learners, runs, trainer
 from quickstudy.challenge import wire
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.entry import Entry
@@ -21,6 +21,7 @@ from quickstudy.challenge.suite import Suite
 from quickstudy.challenge.teach import Teacher, hello
 from quickstudy.errors import UserError
 from quickstudy.inner import batch
+from quickstudy.plan import TrainConfig
 
 
 class Direct:
@@ -98,3 +99,17 @@ def test_a_run_that_was_trained_on_what_is_asked_is_refused_and_the_classes_are_
     people: Any = SimpleNamespace(spec=blocks[1].test.spec, members=lambda split: frozenset({"anna", "ben"}))
     with pytest.raises(UserError, match=r"was trained on 1 of the classes or units of glyphs:classes=20 \(anna"):
         run(small, [blocks[1]._replace(test=people)], replace(entry, run=leaky), 0, lambda line: None)
+
+
+def test_training_stops_before_its_time_is_over_and_is_repeated_to_the_same_step(tmp_path: Path) -> None:
+    config = TrainConfig(steps=40, way=2, query=1, tasks_per_step=1, validate_every=0)
+    settings = {"backbone": "mlp", "width": 4}
+    late, again, whole = learner.Stopping(0.0, 0), learner.Stopping(0.0, 1), learner.Stopping(1e9, 0)
+    runs_of = [
+        trainer.train("protonet", "glyphs", config, settings=settings, out=tmp_path / str(at), progress=stopping)
+        for at, stopping in enumerate((late, again, whole))
+    ]
+    assert [stopping.stopped for stopping in (late, again, whole)] == [1, 1, 0]
+    first, second, third = (run.learner().state_dict() for run in runs_of)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    assert not all(torch.equal(value, third[name]) for name, value in first.items())

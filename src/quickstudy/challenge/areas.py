@@ -2,7 +2,8 @@
 
     scaled = (score - chance) / (best - chance)
 
-0 is what chance, or the mean predictor, has, and 1 is perfect, or the family's oracle. Of an accuracy chance is one
+0 is what chance, or the mean predictor, has, and 1 is perfect, or the family's oracle; no task is worth less than -1,
+for an error has no bound, and one answer that went far astray would decide a whole row. Of an accuracy chance is one
 over the task's own ways; of other metrics chance and best are means over all tasks, for with its own as the unit an
 easy task's small error would count for more than all others.
 
@@ -25,6 +26,8 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 
+WORST = -1.0
+"""Least that a task is worth."""
 FROM = 0.001
 """Seconds at which the axis of time begins."""
 LEAST_SPAN = 1e-9
@@ -38,11 +41,11 @@ class Scale(NamedTuple):
 
     def __call__(self, values: Tensor) -> Tensor:
         """``values`` [episodes] of the metric on the scale."""
-        return (values.double() - self.chance) / (self.best - self.chance)
+        return ((values.double() - self.chance) / (self.best - self.chance)).clamp(min=WORST)
 
     def of(self, episode: int, value: float) -> float:
         """One task's ``value`` on the scale."""
-        return float((value - self.chance[episode]) / (self.best[episode] - self.chance[episode]))
+        return max(float((value - self.chance[episode]) / (self.best[episode] - self.chance[episode])), WORST)
 
 
 def scale(chance: Tensor, best: Tensor, tasks: str) -> Scale:

@@ -71,7 +71,7 @@ def again(like: Mapping[str, Any], number: int) -> dict[str, Any]:
     about = like["blocks"][number].get("about", {})
     if not about.get("steps"):
         return {}
-    return {name: about[name] for name in ("steps", "batching") if name in about}
+    return {name: about[name] for name in ("steps", "batching", "until") if name in about}
 
 
 def command(suite: Suite, entry: Entry, seed: int) -> str:

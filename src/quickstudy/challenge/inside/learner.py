@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import math
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,12 @@ from quickstudy.challenge.inside.host import Host, Streamed, spec_of, support_of
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Gaussian, Learner, Logits
 from quickstudy.plan import TrainConfig
+from quickstudy.training import Training
 
 SHARE, FIRST = 0.8, 8.0
 """Of the budget for training, what the loop plans with; and seconds that it takes to find out what a step costs."""
+LAST = 0.85
+"""Of the budget, where training stops in any case: on a busy machine a step can come to cost more than it did."""
 RARELY = 50
 """Episodes of a validation."""
 
@@ -54,6 +59,7 @@ def about(learner: Learner, name: str, training: dict[str, Any]) -> dict[str, An
         "parameters": sum(one.numel() for one in learner.parameters()),
         "steps": int(training.get("steps") or 0),
         "batching": training.get("batching", "auto"),
+        "until": int(training.get("until") or 0),
     }
 
 
@@ -96,7 +102,8 @@ def trained(host: Host, hello: dict[str, Any], name: str) -> tuple[Learner, dict
     seconds = SHARE * hello["budget"]["training"] - FIRST
     (least, most), (few, many) = hello["ways"], hello["shots"]
     few = max(few, 1) if family.spec.kind == "classification" else few
-    again = hello.get("again") or {}
+    again = dict(hello.get("again") or {})
+    until = int(again.pop("until", 0))
     length: dict[str, Any] = {"budget": seconds} if seconds > 0 else {"steps": 1}
     config = TrainConfig(
         **(again or length),
@@ -108,5 +115,22 @@ def trained(host: Host, hello: dict[str, Any], name: str) -> tuple[Learner, dict
         validate_episodes=RARELY,
         device="cpu",
     )
-    run = trainer.train(name, family, config, out="run")
-    return run.learner(), run.training
+    stopping = Stopping(hello["budget"]["training"], until)
+    run = trainer.train(name, family, config, out="run", progress=stopping)
+    return run.learner(), run.training | {"until": stopping.stopped}
+
+
+class Stopping:
+    """Ends a training at meta-step ``until`` or, where that is not said, before its time on the processors is over."""
+
+    def __init__(self, seconds: float, until: int) -> None:
+        self.end = math.inf if until else time.process_time() + LAST * seconds
+        self.until = until
+        self.stopped = 0
+        """The meta-step at which it was ended; 0 for one that came to its own end."""
+
+    def __call__(self, training: Training, metrics: dict[str, Any]) -> None:
+        late = time.process_time() > self.end and training.step < training.steps
+        if late or training.step == self.until:
+            self.stopped = training.step
+            training.stop()
