@@ -147,7 +147,7 @@ def training(case: Case, steps: int, seed: int = 0, **config: Any) -> Training:
         build(case, seed), family(case.on), resolve(wanted, case.name, family(case.on).spec), torch.device("cpu")
     )
     made.choose_batching()
-    made.prepare()
+    made.learner.prepare(training_tasks(case.on))
     made.learner.train()
     for _ in range(made.steps):
         made.meta_step()
@@ -164,10 +164,12 @@ def prepared(learner: Learner, on: str) -> Learner:
     return learner.eval()
 
 
-@functools.cache
-def trained_once(case: Case) -> Learner:
+def trained_few(case: Case, steps: int = 2, seed: int = 0) -> Learner:
     few = FEW_STEPS.get(case.name, {})
-    return prepared(training(case._replace(settings=(*few.items(), *case.settings)), steps=2).learner, case.on)
+    return training(case._replace(settings=(*few.items(), *case.settings)), steps, seed).learner.eval()
+
+
+trained_once = functools.cache(trained_few)
 
 
 def trained(case: Case) -> Learner:
