@@ -5,17 +5,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# the package is compiled once, not by each of the processes that tests start, whatever the environment says
+test test-slow: export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test test-slow check docs build-check clean
 
 demo: .venv/installed
 	$(BIN)/quickstudy demo
 
 test: .venv/installed-dev check
-	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
 
 # What takes minutes: every learner trained, every README recipe.
 test-slow: .venv/installed-dev
-	$(BIN)/python -m pytest -m slow -n 2
+	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
