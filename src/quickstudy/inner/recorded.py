@@ -40,6 +40,8 @@ class Recording:
 
     def __init__(self, function: Function, trees: tuple[Any, ...], kept: list[Any]) -> None:
         self.kept = kept
+        from torch._guards import TracingContext, tracing
+        from torch._subclasses import FakeTensorMode
         from torch.fx.experimental.proxy_tensor import make_fx  # takes longer than all of this library
 
         leaves, spec = pytree.tree_flatten(trees)
@@ -52,7 +54,9 @@ class Recording:
 
         with warnings.catch_warnings(), forward.refused("a recording"):  # they bring PyTorch's tracer down
             warnings.simplefilter("ignore")
-            graph = make_fx(flat)(*leaves)
+            # the tracer notes the shape of every value under such a mode, and would make one, slowly, for each
+            with tracing(TracingContext(FakeTensorMode())):
+                graph = make_fx(flat)(*leaves)
         simplify(graph, leaves)
         self.graph = graph
         self.out = pytree.tree_unflatten(list(range(out[-1].num_leaves)), out[-1])
