@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from drawn import client_of, example
+from drawn import client_of, teach_pets
 from fastapi.testclient import TestClient
 
 import quickstudy as qs
@@ -68,7 +68,5 @@ def client(serving: Callable[..., TestClient]) -> TestClient:
 @pytest.fixture
 def pets(client: TestClient) -> TestClient:
     """A server with a model of two labels, three examples."""
-    assert client.post("/v1/models", json={"id": "pets"}).status_code == 201
-    told = {"examples": [example("cat", 1), example("cat", 2), example("dog", 3)]}
-    assert client.post("/v1/models/pets/examples", json=told).status_code == 201
+    teach_pets(client)
     return client

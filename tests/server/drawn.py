@@ -44,3 +44,10 @@ def client_of(store: Path | str, weights: dict[str, str], **more: Any) -> TestCl
     limits = Limits(**more)
     app = make_app(Settings(store=str(store), weights=weights, threads=1, limits=limits))
     return TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
+
+
+def teach_pets(client: TestClient) -> None:
+    """A model of two labels, three examples: its version is 2."""
+    assert client.post("/v1/models", json={"id": "pets"}).status_code == 201
+    told = {"examples": [example("cat", 1), example("cat", 2), example("dog", 3)]}
+    assert client.post("/v1/models/pets/examples", json=told).status_code == 201

@@ -5,19 +5,29 @@ import io
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 import requests
 import schemathesis
-from drawn import file, image
+from drawn import client_of, file, image, teach_pets
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck
 from PIL import Image
 
 JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def untouched(drawings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One server for all that is refused or only asked: its model ``pets`` is as it was taught."""
+    with client_of(tmp_path_factory.mktemp("untouched") / "models.db", {"characters": str(drawings)}) as client:
+        teach_pets(client)
+        yield client
+        assert client.get("/v1/models/pets").json()["version"] == 2
 
 
 def refused(answer: Any, *codes: int) -> str:
@@ -53,21 +63,21 @@ def bomb(width: int, height: int) -> bytes:
         ("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", (400,)),
     ],
 )
-def test_pictures_that_are_none(pets: TestClient, name: str, content: bytes, codes: tuple[int, ...]) -> None:
+def test_pictures_that_are_none(untouched: TestClient, name: str, content: bytes, codes: tuple[int, ...]) -> None:
     encoded = {"image": base64.b64encode(content).decode()}
-    said = refused(pets.post("/v1/models/pets/predict", json=encoded), *codes)
+    said = refused(untouched.post("/v1/models/pets/predict", json=encoded), *codes)
     assert "picture" in said
-    refused(pets.post("/v1/models/pets/examples", json={"examples": [{"label": "cat"} | encoded]}), *codes)
-    refused(pets.post("/v1/models/pets/predict", files=[("f", content)]), *codes)
-    assert pets.get("/v1/models/pets").json()["examples"] == 3
+    refused(untouched.post("/v1/models/pets/examples", json={"examples": [{"label": "cat"} | encoded]}), *codes)
+    refused(untouched.post("/v1/models/pets/predict", files=[("f", content)]), *codes)
+    assert untouched.get("/v1/models/pets").json()["examples"] == 3
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "YCbCr"])
-def test_pictures_of_every_mode_are_read(pets: TestClient, mode: str) -> None:
+def test_pictures_of_every_mode_are_read(untouched: TestClient, mode: str) -> None:
     out = io.BytesIO()
     kind = "TIFF" if mode in ("CMYK", "YCbCr", "I") else "PNG"
     Image.new(mode, (40, 30)).save(out, kind)
-    answer = pets.post("/v1/models/pets/predict", files=[("f", out.getvalue())])
+    answer = untouched.post("/v1/models/pets/predict", files=[("f", out.getvalue())])
     assert answer.status_code == 200, answer.text
 
 
@@ -111,20 +121,20 @@ def test_pictures_of_every_mode_are_read(pets: TestClient, mode: str) -> None:
         "\x00",
     ],
 )
-def test_bodies_that_are_no_input(pets: TestClient, body: str) -> None:
+def test_bodies_that_are_no_input(untouched: TestClient, body: str) -> None:
     for path in ("predict", "explain"):
-        refused(pets.post(f"/v1/models/pets/{path}", content=body.encode(), headers=JSON), 400, 413)
+        refused(untouched.post(f"/v1/models/pets/{path}", content=body.encode(), headers=JSON), 400, 413)
 
 
 @pytest.mark.parametrize(
     "label",
     ["null", "true", '""', '" "', "[]", "{}", "1e400", "NaN", "1e300", '"a\\u0000"', '"\\ud800"', '"\\n"', "9" * 5000],
 )
-def test_labels_that_are_none(pets: TestClient, label: str) -> None:
+def test_labels_that_are_none(untouched: TestClient, label: str) -> None:
     told = f'{{"examples": [{{"label": {label}, "image": "{image(1)["image"]}"}}]}}'
-    refused(pets.post("/v1/models/pets/examples", content=told, headers=JSON), 400)
-    refused(pets.patch("/v1/models/pets/labels/cat", content=f'{{"label": {label}}}', headers=JSON), 400)
-    assert pets.get("/v1/models/pets").json()["version"] == 2
+    refused(untouched.post("/v1/models/pets/examples", content=told, headers=JSON), 400)
+    refused(untouched.patch("/v1/models/pets/labels/cat", content=f'{{"label": {label}}}', headers=JSON), 400)
+    assert untouched.get("/v1/models/pets").json()["version"] == 2
 
 
 @pytest.mark.parametrize("label", ["👩‍👩‍👧", "ظ", "a/b?c#d", "..", "100 %", "' OR 1=1 --", "<script>"])
@@ -142,26 +152,26 @@ def test_labels_that_are_odd_are_the_users(pets: TestClient, label: str) -> None
 @pytest.mark.parametrize(
     "id", ["..", "../x", "a/b", ".hidden", "-x", "", "a" * 65, "ü", "a b", "a\x00", "a\n", "%2e%2e"]
 )
-def test_ids_that_are_none(client: TestClient, id: str) -> None:
-    refused(client.post("/v1/models", json={"id": id}), 400)
-    refused(client.post("/v1/models/import", params={"id": id}, content=b"x"), 400)
+def test_ids_that_are_none(untouched: TestClient, id: str) -> None:
+    refused(untouched.post("/v1/models", json={"id": id}), 400)
+    refused(untouched.post("/v1/models/import", params={"id": id}, content=b"x"), 400)
     if id not in ("", "..", "../x"):
         from urllib.parse import quote
 
-        refused(client.get(f"/v1/models/{quote(id, safe='')}"), 400, 404)
+        refused(untouched.get(f"/v1/models/{quote(id, safe='')}"), 400, 404)
 
 
-def test_bodies_of_other_kinds(pets: TestClient) -> None:
+def test_bodies_of_other_kinds(untouched: TestClient) -> None:
     for kind in ("text/plain", "application/xml", "image/png", "application/x-www-form-urlencoded", "a" * 500):
         for path in ("predict", "examples"):
-            refused(pets.post(f"/v1/models/pets/{path}", content=b"x", headers={"content-type": kind}), 415)
+            refused(untouched.post(f"/v1/models/pets/{path}", content=b"x", headers={"content-type": kind}), 415)
     for boundary in ("", "; boundary=", "; boundary=x", "; boundary=" + "x" * 300):
         head = {"content-type": f"multipart/form-data{boundary}"}
-        refused(pets.post("/v1/models/pets/predict", content=b"--x\r\n\r\nhello", headers=head), 400)
-    refused(pets.post("/v1/models/pets/predict", content=b"a\n1\n", headers={"content-type": "text/csv"}), 415)
-    form = pets.post("/v1/models/pets/examples", files=[("f", file(1))], data={"label": "x", "more": "y"})
+        refused(untouched.post("/v1/models/pets/predict", content=b"--x\r\n\r\nhello", headers=head), 400)
+    refused(untouched.post("/v1/models/pets/predict", content=b"a\n1\n", headers={"content-type": "text/csv"}), 415)
+    form = untouched.post("/v1/models/pets/examples", files=[("f", file(1))], data={"label": "x", "more": "y"})
     assert "more" in refused(form, 400)
-    assert "label" in refused(pets.post("/v1/models/pets/examples", files=[("f", file(1))]), 400)
+    assert "label" in refused(untouched.post("/v1/models/pets/examples", files=[("f", file(1))]), 400)
 
 
 def test_more_than_is_taken(serving: Callable[..., TestClient]) -> None:
