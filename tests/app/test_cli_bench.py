@@ -10,6 +10,7 @@ import torch
 
 from quickstudy.app import bench_speed
 from quickstudy.bench.contest import Settings
+from quickstudy.learners import baselinepp
 from quickstudy.runs import read_tensors
 
 ROW: dict[str, Any] = {
@@ -116,7 +117,10 @@ def test_a_ladder_makes_only_what_is_missing(cli: Callable[..., Any], tmp_path: 
     assert "protonet 4w2s" in answer.err
 
 
-def test_learners_of_a_ladder_share_a_pre_training(cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_learners_of_a_ladder_share_a_pre_training(
+    cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baselinepp, "STEPS", 3)  # of its head in each episode of a validation: a hundred take long
     command = ("bench", "ladder", "--tasks", "glyphs:classes=20", "--learners", "knn,baselinepp,simpleshot")
     command += ("--at", "3w2s", "--budget", "0.5", "--width", "4", "--episodes", "10", "--query", "2", "--json")
     answer = cli(*command, "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "rows"))

@@ -35,22 +35,26 @@ def ask(url: str, body: Any = None, **headers: str) -> Any:
         return json.load(answer)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_when_it_is_told_to_and_answers_first(finished: Path, tmp_path: Path, how: signal.Signals) -> None:
+def answers_first(process: "subprocess.Popen[str]", how: signal.Signals, url: str, store: Path, **headers: str) -> None:
+    """Stopped while it learns, a server answers and says nothing more."""
+    ask(f"{url}/v1/models", {"id": "n", "learner": "nearest"}, **headers)
+    told = {"examples": [{"label": at % 2, "x": [at] * 50} for at in range(200)]}
+    found: list[Any] = []
+    asking = threading.Thread(target=lambda: found.append(ask(f"{url}/v1/models/n/examples", told, **headers)))
+    asking.start()
+    time.sleep(0.05)
+    process.send_signal(how)
+    asking.join(20)
+    assert process.wait(20) == 0
+    assert found[0]["model"]["examples"] == 200
+    assert process.stderr is not None
+    assert process.stderr.read() == f"models are kept in {store}\n"
+
+
+def test_it_stops_when_it_is_told_to_and_answers_first(finished: Path, tmp_path: Path) -> None:
     process, url = started("--store", str(tmp_path / "m.db"), "--weights", f"characters={finished}")
     with process:
-        ask(f"{url}/v1/models", {"id": "n", "learner": "nearest"})
-        told = [{"label": at % 2, "x": [at] * 50} for at in range(200)]
-        found: list[Any] = []
-        asking = threading.Thread(target=lambda: found.append(ask(f"{url}/v1/models/n/examples", {"examples": told})))
-        asking.start()
-        time.sleep(0.05)
-        process.send_signal(how)
-        asking.join(20)
-        assert process.wait(20) == 0
-        assert found[0]["model"]["examples"] == 200
-        assert process.stderr is not None
-        assert process.stderr.read() == f"models are kept in {tmp_path / 'm.db'}\n"
+        answers_first(process, signal.SIGTERM, url, tmp_path / "m.db")
 
 
 def test_a_port_that_is_taken_is_said_to_be(cli: Callable[..., Any], finished: Path) -> None:
@@ -110,7 +114,7 @@ def test_looking_for_keys_makes_no_store(cli: Callable[..., Any], action: tuple[
     assert not Path("new").exists()
 
 
-def test_a_key_opens_a_server_for_others(cli: Callable[..., Any], finished: Path, tmp_path: Path) -> None:
+def test_a_key_opens_a_server_for_others_until_ctrl_c(cli: Callable[..., Any], finished: Path, tmp_path: Path) -> None:
     token = cli("keys", "add", "anna", "--store", "m.db").out.strip()
     process, url = started(
         "--store", str(tmp_path / "m.db"), "--weights", f"characters={finished}", "--host", "0.0.0.0"
@@ -120,8 +124,7 @@ def test_a_key_opens_a_server_for_others(cli: Callable[..., Any], finished: Path
         assert ask(f"{url}/v1/models", Authorization=f"Bearer {token}") == {"models": [], "next": None}
         with pytest.raises(urllib.error.HTTPError, match="401"):
             ask(f"{url}/v1/models")
-        process.terminate()
-        assert process.wait(20) == 0
+        answers_first(process, signal.SIGINT, url, tmp_path / "m.db", Authorization=f"Bearer {token}")
 
 
 def test_help_needs_no_torch() -> None:

@@ -4,7 +4,7 @@ from quickstudy.bench.serving import Load, Serve, measure
 
 
 def test_forty_users_are_served() -> None:
-    load = Load(users=40, models=400, rate=60, seconds=3, times=10)
+    load = Load(users=40, models=100, rate=60, seconds=2, times=10)
     row = measure(load, Serve(threads=1, decoders=1), lambda line: None)
     assert row["errors"] == 0, row["first_error"]
     assert row["answered_per_s"] > 40
