@@ -1,6 +1,7 @@
 """Fixtures for every test."""
 
 import gc
+import getpass
 import os
 import shutil
 import tempfile
@@ -17,6 +18,8 @@ ENOUGH = 4 * 2**30
 def pytest_configure() -> None:
     """Temporary files in memory where there is room: they are synchronised thousands of times, and disks are slow."""
     if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        compiled = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(compiled))  # this is kept from one day to the next
         os.environ["TMPDIR"] = str(MEMORY)  # for the processes that tests start, too
         tempfile.tempdir = None
 

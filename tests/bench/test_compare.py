@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The row of a work that all stand-ins take part in."""
     folder = tmp_path_factory.mktemp("libraries")
     stand_ins.write(folder)
@@ -28,7 +27,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         patch.setattr(libraries, "is_found", lambda name: name in stand_ins.MODULES)
         against = ["iteryne", "learn2learn", "torchopt", "higher", "easyfsl"]
         settings = Settings(threads=1, rounds=2)
-        yield rows.row(compare.compare("sine-1", against, settings, lambda line: None))
+        return rows.row(compare.compare("sine-1", against, settings, lambda line: None))
 
 
 def test_a_library_that_is_right_counts(found: dict[str, Any]) -> None:

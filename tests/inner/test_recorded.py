@@ -178,13 +178,13 @@ def missing() -> str:
 def test_without_a_compiler_auto_stays_with_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpp_builder, "get_cpp_compiler", missing)
     with pytest.raises(UserError, match=r"No working C\+\+ compiler found.*Without one take recorded"):
-        ask(net(), "compiled")
+        ask(net(), "compiled", steps=1)
     monkeypatch.setattr(meta, "RECORD_AT", 1)
     monkeypatch.setattr(meta, "COMPILE_AFTER", 0.0)
     monkeypatch.setattr(choosing, "_quickest", lambda run, candidates, seconds: (candidates[-1], 1.0))
     module = net()
     for _ in range(3):
-        torch.testing.assert_close(ask(module, "auto"), ask(module, "vmap"))
+        torch.testing.assert_close(ask(module, "auto", steps=1), ask(module, "vmap", steps=1))
     assert set(meta.MEASURED.values()) == {"recorded"}
     assert set(meta.SPENT.values()) == {math.inf}  # it is tried once
 
