@@ -36,15 +36,22 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-@pytest.fixture(autouse=True)
-def one_core_each() -> Iterator[None]:
+@pytest.fixture(scope="session", autouse=True)
+def one_core_for_all() -> None:
     """Tests run side by side, and operators as small as theirs only wait for a second core."""
     import torch  # here, because the process that only deals the tests out needs none
 
-    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_core_each(one_core_for_all: None) -> Iterator[None]:
+    """Also after a test that took more."""
+    import torch
+
     torch.set_num_threads(1)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

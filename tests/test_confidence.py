@@ -10,7 +10,7 @@ import torch
 import quickstudy as qs
 from quickstudy import FewShotClassifier, UserError, confidence, runs, scoring
 from quickstudy.app.cli import main
-from quickstudy.calibration import Overheard, log_probabilities
+from quickstudy.calibration import Answers, Overheard, log_probabilities
 from quickstudy.confidence import Confidence
 from quickstudy.estimator.estimate import HeldOut, held_out
 from quickstudy.estimator.outlook import outlook
@@ -36,13 +36,19 @@ def known(run: runs.Run) -> Confidence:
     return found
 
 
-@pytest.mark.parametrize("coverage", [0.6, 0.8, 0.9])
-@pytest.mark.parametrize(("way", "shot"), [(5, 1), (5, 4), (2, 1), (3, 2)])
-def test_sets_cover_what_they_promise(run: runs.Run, known: Confidence, way: int, shot: int, coverage: float) -> None:
+@pytest.fixture(scope="module", params=[(5, 1), (5, 4), (2, 1), (3, 2)])
+def asked(run: runs.Run, request: pytest.FixtureRequest) -> tuple[int, int, Answers]:
+    """Ways, shots, and what the run answers on test tasks of them."""
+    way, shot = request.param
     heard = Overheard(qs.load_tasks(TASKS))
     which = scoring.Episodes(split="test", way=way, shot=shot, query=5, episodes=200, seed=3)
     scoring.score(run.learner(), heard, which)
-    answers = heard.answers()
+    return way, shot, heard.answers()
+
+
+@pytest.mark.parametrize("coverage", [0.6, 0.8, 0.9])
+def test_sets_cover_what_they_promise(known: Confidence, asked: tuple[int, int, Answers], coverage: float) -> None:
+    way, shot, answers = asked
     p = log_probabilities(answers, known.degree(way, shot)).exp()
     sets = 1 - p <= known.threshold(way, shot, coverage)
     right = sets.gather(-1, answers.label.unsqueeze(-1)).float()

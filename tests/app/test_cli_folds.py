@@ -38,7 +38,7 @@ def people(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ASKED = ("bench", "folds", "--tasks", "people", "--partitions", "0,1", "--at", "5s", "--episodes", "9", "--query", "4")
-FEW = ("--learners", "nearest,cnp", "--budget", "1", "--json")
+FEW = ("--learners", "nearest,cnp", "--budget", "0.3", "--json")
 
 
 @pytest.mark.usefixtures("people")
