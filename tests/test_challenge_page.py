@@ -54,4 +54,4 @@ def test_the_commands_of_the_page_run(
     assert "reproduced: runs/challenge/sprint/nearest.json" in told
     assert "nearest and neighbours cannot be told apart" in told or "neighbours and nearest cannot" in told
     assert told.rstrip().endswith("0.000 ± 0.000")
-    assert set(json.loads(Path("runs/challenge/mine/anna.json").read_text())) <= {*rows["mean"]}
+    assert set(json.loads(Path("runs/challenge/sealed/anna.json").read_text())) <= {*rows["mean"]}

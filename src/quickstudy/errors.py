@@ -8,6 +8,11 @@ class UserError(ValueError):
     """Says what was found, what was expected, and what to do next."""
 
 
+def reason(error: Exception) -> str:
+    """Why a file cannot be had, in the system's words, without its number and the path."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 MOST = 20
 """Names that an error lists."""
 

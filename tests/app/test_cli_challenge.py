@@ -28,9 +28,14 @@ def test_a_bad_entry_is_named_and_the_others_go_on(cli: Cli, tmp_path: Path) -> 
     assert json.loads(again.out)["nearest"] == row
     other = cli("challenge", "run", "tiny.toml", program, "--seed", "3", "--name", "other", "--json")
     assert other.code == 0
-    ranking = cli("challenge", "rank", "runs/challenge/tiny")
+    ranking = cli("challenge", "rank", "runs/challenge/tiny", "runs/challenge/tiny-3")
     assert ranking.code == 2
-    assert "these rows are of different tasks: tiny (seed 0" in ranking.err
+    assert "these rows are of different tasks: nearest of tiny (" in ranking.err
+    assert f"; other of tiny ({row['suite']}, seed 3" in ranking.err
+    (tmp_path / "runs/challenge/tiny/package.json").write_text('{"version": "99.0"}')
+    ranking = cli("challenge", "rank", "runs/challenge/tiny")
+    assert ranking.code == 0
+    assert ranking.err.startswith("runs/challenge/tiny/package.json is a JSON file, and no row of a challenge.")
     ranking = cli("challenge", "rank", "runs/challenge/tiny/nearest.json", "--json")
     assert json.loads(ranking.out)["ranks"][0]["rank"] == [1, 1]
 
@@ -41,6 +46,29 @@ def test_a_run_takes_part(cli: Cli, tmp_path: Path, run: Path) -> None:
     assert answer.code == 0, answer.err
     (row,) = json.loads(answer.out).values()
     assert (row["form"], row["blocks"][0]["answered"], row["blocks"][0]["inductive"]) == ("run", 5, "inductive")
+
+
+def test_answers_to_sealed_tasks_stand_beside_a_learner_that_was_asked_the_same(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY)
+    sealed = cli("challenge", "seal", "tiny.toml", "--out", "sealed", "--train-tasks", "1", "--seed", "3")
+    assert "quickstudy challenge run tiny.toml nearest --seed 3" in sealed.err
+    assert cli("challenge", "run", "tiny.toml", "nearest", "--seed", "3").code == 0
+    solution = [line.split(",") for line in (tmp_path / "sealed/private/solution.csv").read_text().splitlines()[1:]]
+    tables = {"anna": lambda true: "0", "ben": lambda true: true, "carl": lambda true: str(1 - min(int(true), 1))}
+    for name, answer in tables.items():
+        lines = ["id,answer", *(f"{id},{answer(true)}" for id, true, *_ in solution)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+        flags = ("--solution", "sealed/private/solution.csv", "--row", f"runs/challenge/tiny-3/{name}.json")
+        assert cli("challenge", "score", f"{name}.csv", *flags).code == 0
+    ranking = cli("challenge", "rank", "runs/challenge/tiny-3")
+    assert ranking.code == 0, ranking.err
+    assert ranking.out.splitlines()[1].split() == ["1", "ben", "1.000", "±", "0.000", "-", "-"]
+    assert [line.split()[1] for line in ranking.out.splitlines()[2:5]] == ["nearest", "anna", "carl"]
+    by_time = cli("challenge", "rank", "runs/challenge/tiny-3", "--by", "time").out
+    assert "ben has no place: it is a table of answers, which says nothing of times" in by_time
+    assert cli("leaderboard", "build", "runs/challenge", "--out", "board").code == 0
+    assert "A table of answers to sealed tasks." in (tmp_path / "board/entries/ben.html").read_text()
+    assert "drifted" not in (tmp_path / "board/index.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -54,8 +82,10 @@ def test_a_run_takes_part(cli: Cli, tmp_path: Path, run: Path) -> None:
         (("run", "sprint", "nearest", "knn", "--name", "x"), "Run them one by one"),
         (("check", "sprin"), "Did you mean sprint or scripts?"),
         (("new", "mine.txt"), "must end in .toml"),
-        (("rank", "nothing.json"), "nothing.json is no row of a challenge"),
+        (("check", "no.toml"), "the challenge no.toml cannot be read (No such file or directory)."),
+        (("rank", "nothing.json"), "error: nothing.json is no row of a challenge (No such file or directory)."),
         (("rank", "."), ". has no rows"),
+        (("score", "mine.csv", "--solution", "s.csv"), "s.csv cannot be read as a table (No such file or directory)."),
     ],
 )
 def test_what_is_not_right_is_said_in_one_line(cli: Cli, args: tuple[str, ...], said: str) -> None:

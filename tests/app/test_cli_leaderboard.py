@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
     cheat = row("cheat", [1.0] * 12, breaks_the_rules=True)
     write(tmp_path / "rows", [row("protonet", EASY, 30.0), row("nearest", HARD), row("maml", TWIN), cheat])
     write(tmp_path / "rows/ladder", [evaluation("knn", 0.5, 0.02), evaluation("linear", 0.53, 0.02)])
-    (tmp_path / "rows/package.json").write_text('{"name": "foreign", "version": "0.0.1"}')
+    (tmp_path / "rows/package.json").write_text('{"name": "foreign", "version": "99.0"}')
     (tmp_path / "rows/broken.json").write_text("{")
     return tmp_path / "rows"
 
@@ -120,16 +120,26 @@ def test_a_board_is_renewed_and_nothing_else_is_written_over(cli: Cli, tmp_path:
     ("changed", "said"),
     [
         ({"version": "99.0"}, "future.json is of quickstudy 99.0, and this is"),
-        ({"format": 2}, "future.json is a row of format 2, and this is"),
+        ({"format": 2}, "future.json is a row of format 2 (quickstudy 0.1.0), and this is"),
     ],
 )
-def test_a_row_of_a_newer_version_is_refused(cli: Cli, tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+def test_a_row_of_a_newer_version_is_refused_and_the_others_go_on(
+    cli: Cli, tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
     write(tmp_path / "rows", [row("future", EASY, **changed)])
-    answer = cli("leaderboard", "build", "rows")
-    assert answer.code == 2
-    assert said in answer.err
-    assert answer.err.count("\n") == 1
+    for verb in (("leaderboard", "build"), ("leaderboard", "verify"), ("challenge", "rank")):
+        answer = cli(*verb, "rows/future.json" if "verify" in verb else "rows")
+        assert answer.code == 2
+        assert answer.err.startswith(f"error: rows/{said}")
+        assert answer.err.count("\n") == 1
     assert not (tmp_path / "leaderboard").exists()
+    write(tmp_path / "rows", [row("nearest", HARD)])
+    for verb in (("leaderboard", "build"), ("challenge", "rank")):
+        answer = cli(*verb, "rows")
+        assert (answer.code, answer.err.count("\n")) == (2, 1)
+        assert said in answer.err
+    (table,) = json.loads((tmp_path / "leaderboard/index.json").read_text())["tables"]
+    assert [one["entry"] for one in table["rows"]] == ["nearest"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +152,8 @@ def test_a_row_of_a_newer_version_is_refused(cli: Cli, tmp_path: Path, changed: 
         (("build", "foreign.json"), "foreign.json is a JSON file, and no row"),
         (("build", "list.json"), "list.json is a JSON file, and no row"),
         (("verify",), "say which rows"),
-        (("verify", "foreign.json"), "foreign.json is a JSON file, and no row"),
+        (("verify", "foreign.json"), "error: foreign.json is a JSON file, and no row"),
+        (("verify", "gone.json"), "error: gone.json is no JSON file that can be read (No such file or directory)."),
     ],
 )
 def test_what_is_not_right_is_said(cli: Cli, tmp_path: Path, args: tuple[str, ...], said: str) -> None:

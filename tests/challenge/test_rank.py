@@ -21,7 +21,7 @@ def row(name: str, scores: list[float | None], **changed: Any) -> dict[str, Any]
         "curve": {"areas": scores},
         "time": {"areas": scores, "holds": True},
     }
-    told = {"format": 1, "challenge": "t", "suite": "x", "entry": name, "seed": 0, "version": "1", "blocks": [block]}
+    told = {"format": 1, "challenge": "t", "suite": "x", "entry": name, "seed": 0, "version": "0.1", "blocks": [block]}
     return told | {"breaks_the_rules": False, "score": {"mean": 0.5, "ci95": 0.1}} | changed
 
 
@@ -60,7 +60,10 @@ def test_who_breaks_the_rules_or_has_no_timing_has_no_place() -> None:
     ("rows", "said"),
     [
         ([], "nothing to rank"),
-        ([row("a", [0.1, 0.2]), row("b", [0.1, 0.2], seed=1)], "different tasks: t (seed 0, quickstudy 1), t (seed 1"),
+        (
+            [row("a", [0.1, 0.2]), row("b", [0.1, 0.2], seed=1)],
+            "different tasks: a of t (x, seed 0, quickstudy 0.1); b of t (x, seed 1",
+        ),
         ([row("a", [0.1, 0.2]), row("a", [0.1, 0.2])], "the same name"),
     ],
 )
@@ -75,7 +78,7 @@ def test_rows_that_cannot_be_ranked_are_refused(rows: list[dict[str, Any]], said
     [
         ("{", "is no row of a challenge"),
         ("[]", "is a JSON file, and no row of a challenge"),
-        (json.dumps(row("a", [0.1], format=99, version="9.0")), "has format 99 (quickstudy 9.0), and this version"),
+        (json.dumps(row("a", [0.1], format=99, version="9.0")), "is a row of format 99 (quickstudy 9.0), and this is"),
     ],
 )
 def test_files_that_are_no_rows_are_named(tmp_path: Path, text: str, said: str) -> None:

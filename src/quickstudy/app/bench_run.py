@@ -13,7 +13,7 @@ import tyro
 from quickstudy import runs
 from quickstudy.app import output
 from quickstudy.app.bench_ladder import named
-from quickstudy.app.challenge_run import show
+from quickstudy.app.challenge_run import folder, show
 from quickstudy.app.flags import parse
 from quickstudy.errors import UserError
 
@@ -38,7 +38,7 @@ class Flags:
     ray: str = ""
     """Address of a Ray cluster that shares it, or local."""
     out: Path | None = None
-    """Folder for the rows; by default runs/challenge/NAME."""
+    """Folder for the rows; by default runs/challenge/NAME, and NAME-SEED with another seed than the challenge's."""
     again: tyro.conf.FlagCreatePairsOff[bool] = False
     """Make rows anew that are there."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -55,7 +55,7 @@ def main(args: list[str]) -> int:
     found = suite.load(flags.challenge)
     blocks = opened(found)
     seed = found.seed if flags.seed is None else flags.seed
-    out = flags.out or Path("runs/challenge") / found.name
+    out = flags.out or folder(found, seed)
     if out.exists() and not out.is_dir():
         raise UserError(f"--out is {out}, which is a file. Choose a folder.")
     names = [] if flags.learners == "all" else named(flags.learners)

@@ -16,6 +16,7 @@ from quickstudy.app.board_rows import Row
 from quickstudy.app.board_tables import Table
 from quickstudy.app.board_worst import Worst
 from quickstudy.app.markup import NONE, TO, figure, gallery, table
+from quickstudy.challenge.rank import SEALED
 from quickstudy.learners import LEARNERS
 
 ABOUT = "<p>Examples are to the left, or filled dots; what was asked is to the right, or rings.</p>"
@@ -51,7 +52,11 @@ def lead(learner: str, row: Row) -> str:
     """What it is, in a line."""
     if learner in LEARNERS:
         return escape(LEARNERS[learner][1].capitalize()) + "."
-    forms = {"metadl": "An entry in the form of the MetaDL challenge.", "program": "A program of its own."}
+    forms = {
+        "metadl": "An entry in the form of the MetaDL challenge.",
+        "program": "A program of its own.",
+        SEALED: "A table of answers to sealed tasks.",
+    }
     return forms.get(row.value.get("form", ""), "A learner of somebody's own.")
 
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import quickstudy
-from quickstudy.challenge.rank import NEEDED
-from quickstudy.challenge.rank import read as read_challenge
-from quickstudy.challenge.run import FORMAT
-from quickstudy.errors import UserError
+from quickstudy.challenge.rank import NEEDED, SEALED, NewerError, NoRowError, check_version
+from quickstudy.errors import UserError, reason
 from quickstudy.intervals import finite
 from quickstudy.tasks.base import HIGHER
 
 JUDGED = ("learner", "tasks", "metric", "mean", "ci95", "manifest", "episodes", "shot", "version")
 FOLDED = ("learner", "tasks", "metric", "scores", "partitions", "manifests", "episodes", "shot", "version")
+STRANGE = ("metadl", "program", SEALED)
+"""Forms of entries that are no learners."""
 NOTHING = "none"
 MARK = "board.css"
 """A file by which a folder is known as a leaderboard's."""
@@ -78,32 +76,47 @@ class Row:
         return self.challenge or self.metric in HIGHER
 
 
-def collect(paths: Sequence[Path], say: Callable[[str], None]) -> list[Row]:
+def raised(error: UserError) -> None:
+    """Go no further."""
+    raise error
+
+
+def collect(
+    paths: Sequence[Path], say: Callable[[str], None], refuse: Callable[[UserError], None] = raised
+) -> list[Row]:
     """The rows in files and folders, one name for each entry of a table.
 
-    A file that is asked for by name must be a row; in a folder what is none is named, by ``say``, and left out.
-    UserError for that, for a row of a newer version, and where there are no rows.
+    What is no row in a folder is named, by ``say``, and left out. A row of a newer version, and a file that was asked
+    for by name and is no row, are handed to ``refuse``, and the others go on. UserError where there are no rows.
     """
-    found = []
+    found, refused = [], []
     for path in paths:
-        if path.is_dir():
-            for file in sorted(path.rglob("*.json")):
-                if any((folder / MARK).is_file() for folder in (file.parent, file.parent.parent)):
-                    continue  # the numbers of a leaderboard that lies there
-                try:
-                    found.append(read(file))
-                except NoRowError as error:
+        for file in files(path):
+            try:
+                found.append(read(file))
+            except (NoRowError, NewerError) as error:
+                if isinstance(error, NoRowError) and file != path:
                     say(f"{error} It is left out.")
-        else:
-            found.append(read(path))
+                else:
+                    refused.append(error)
+    if refused and not found:
+        raise refused[0]
+    for one in refused:
+        refuse(one)
     if not found:
         where = ", ".join(map(str, paths))
         raise UserError(f"there are no rows in {where}. `quickstudy bench run sprint` makes some.")
     return list(named_apart(found))
 
 
-class NoRowError(UserError):
-    """A JSON file that holds no row."""
+def files(path: Path) -> Iterator[Path]:
+    """The file, or those of the folder, but for the numbers of a leaderboard that lies there."""
+    if not path.is_dir():
+        yield path
+        return
+    for file in sorted(path.rglob("*.json")):
+        if not any((folder / MARK).is_file() for folder in (file.parent, file.parent.parent)):
+            yield file
 
 
 def read(path: Path) -> Row:
@@ -111,10 +124,11 @@ def read(path: Path) -> Row:
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise NoRowError(f"{path} is no JSON file that can be read ({error}).") from error
+        raise NoRowError(f"{path} is no JSON file that can be read ({reason(error)}).") from error
     if not isinstance(value, dict):
         raise NoRowError(f"{path} is a JSON file, and no row.")
-    check_version(path, value)
+    if {"challenge", "learner"} & {*value}:
+        check_version(path, value)
     for needed, make in ((NEEDED, of_challenge), (JUDGED, of_evaluation), (FOLDED, of_folds)):
         if all(name in value for name in needed):
             try:
@@ -124,30 +138,8 @@ def read(path: Path) -> Row:
     raise NoRowError(f"{path} is a JSON file, and no row of a challenge, of evaluate, or of bench ladder or folds.")
 
 
-def check_version(path: Path, value: dict[str, Any]) -> None:
-    """UserError for a row of a version that is still to come here."""
-    said = value.get("version")
-    form = value.get("format", 0) if "challenge" in value else 0
-    newer = isinstance(said, str) and numbers(said) > numbers(quickstudy.__version__)
-    if isinstance(form, int) and form > FORMAT:
-        raise UserError(
-            f"{path} is a row of format {form}, and this is quickstudy {quickstudy.__version__}, which reads up to "
-            f"{FORMAT}. Upgrade it, or leave the row out."
-        )
-    if newer:
-        raise UserError(
-            f"{path} is of quickstudy {said}, and this is {quickstudy.__version__}. Upgrade it, or leave the row out."
-        )
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """Those of a version, to be compared."""
-    return tuple(int(one) for one in re.findall(r"\d+", version)[:3])
-
-
 def of_challenge(path: Path, value: dict[str, Any]) -> Row:
     """A row of ``challenge run``, ``challenge score`` or ``bench run``."""
-    value = read_challenge(path)
     blocks = value["blocks"]
     abouts = [block.get("about") or {} for block in blocks]
     told = next((about for about in abouts if about.get("learner")), {})
@@ -156,7 +148,7 @@ def of_challenge(path: Path, value: dict[str, Any]) -> Row:
     }
     seconds = [block["time"]["median_s"] for block in blocks if block["time"].get("median_s") is not None]
     holds = all(block["time"]["holds"] for block in blocks)
-    training = value["budget"]["training"]
+    sealed = value["form"] == SEALED
     return Row(
         path=path,
         title=value["challenge"],
@@ -164,7 +156,7 @@ def of_challenge(path: Path, value: dict[str, Any]) -> Row:
         same=(value["challenge"], value["suite"], value["seed"], *(block["manifest"] for block in blocks)),
         challenge=True,
         name=value["entry"],
-        learner=told.get("learner", value["form"] if value.get("form") in ("metadl", "program") else value["entry"]),
+        learner=told.get("learner", value["form"] if value["form"] in STRANGE else value["entry"]),
         metric="score",
         score=cell(value["score"]),
         by_examples=cell(value["area_by_examples"]),
@@ -173,14 +165,18 @@ def of_challenge(path: Path, value: dict[str, Any]) -> Row:
         training_s=value["training_s"],
         memory_mb=value["memory_mb"],
         backbone=backbone(configs.values()),
-        budget=f"{training:g} s a family",
+        budget=NOTHING if sealed else f"{value['budget']['training']:g} s a family",
         inductive=not value["breaks_the_rules"],
-        device="cpu",
-        why_untimed="" if holds else "the reference workload drifted by more than 10 % meanwhile",
+        device=NOTHING if sealed else "cpu",
+        why_untimed="" if holds or sealed else "the reference workload drifted by more than 10 % meanwhile",
         why_unranked="its answers depend on the other queries" if value["breaks_the_rules"] else "",
         command=value.get("command", ""),
         configs=configs,
-        curves={block["tasks"]: block["curve"]["points"] for block in blocks if block["answered"]},
+        curves={
+            block["tasks"]: block["curve"]["points"]
+            for block in blocks
+            if block["answered"] and block["curve"]["points"]
+        },
         value=value,
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
@@ -15,7 +16,8 @@ from quickstudy.app.flags import parse
 from quickstudy.errors import UserError
 
 DESCRIPTION = """Put rows of one challenge in order, and say which entries cannot be told apart: a paired bootstrap over
-the same tasks. ROWS are files, or folders of them."""
+the same tasks. ROWS are files, or folders of them; what else lies in a folder is named and left out. Exit code 2: a
+row was of a newer version, or a file that was named is no row; the others have their ranks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +35,10 @@ class Flags:
 def main(part: str, args: list[str]) -> int:
     """Run the verb."""
     flags = parse(Flags, args, prog="quickstudy challenge rank", description=DESCRIPTION)
-    from quickstudy.challenge.rank import apart, rank, read
+    from quickstudy.challenge.rank import apart, rank
 
-    ranking = rank([read(path) for path in files(flags.rows)], flags.by)
+    rows, failed = readable(flags.rows)
+    ranking = rank(rows, flags.by)
     pairs = apart(ranking)
     if flags.json:
         output.print_json(
@@ -49,7 +52,7 @@ def main(part: str, args: list[str]) -> int:
                 "left_out": [{"entry": row["entry"], "why": why} for row, why in ranking.left_out],
             }
         )
-        return 0
+        return 2 if failed else 0
     heading = ["rank", "entry", "score", "area by examples", "area by time"]
     names = ("score", "area_by_examples", "area_by_time")
     output.print_table(
@@ -67,7 +70,27 @@ def main(part: str, args: list[str]) -> int:
         print(f"{pair.first} and {pair.second} cannot be told apart ({pair.mean:.3f} ± {pair.ci95:.3f})")
     for row, why in ranking.left_out:
         print(f"{row['entry']} has no place: {why}")
-    return 0
+    return 2 if failed else 0
+
+
+def readable(paths: tuple[Path, ...]) -> tuple[list[dict[str, Any]], bool]:
+    """The rows, and whether some could not be had. UserError where none could."""
+    from quickstudy.challenge.rank import NewerError, NoRowError, read
+
+    rows, errors = [], list[UserError]()
+    for path in files(paths):
+        try:
+            rows.append(read(path))
+        except (NoRowError, NewerError) as error:
+            if isinstance(error, NoRowError) and path not in paths:
+                print(f"{error} It is left out.", file=sys.stderr)
+            else:
+                errors.append(error)
+    if errors and not rows:
+        raise errors[0]
+    for one in errors:
+        print(f"error: {one}", file=sys.stderr)
+    return rows, bool(errors)
 
 
 def files(paths: tuple[Path, ...]) -> Iterator[Path]:

@@ -40,7 +40,7 @@ class Flags:
     seed: int | None = None
     """Of the tasks; by default the challenge's. Hosts keep it to themselves."""
     out: Path | None = None
-    """Folder for the rows; by default runs/challenge/NAME."""
+    """Folder for the rows; by default runs/challenge/NAME, and NAME-SEED with another seed than the challenge's."""
     again: tyro.conf.FlagCreatePairsOff[bool] = False
     """Make rows anew that are there."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -60,7 +60,7 @@ def main(part: str, args: list[str]) -> int:
     found = suite.load(flags.challenge)
     blocks = opened(found)
     seed = found.seed if flags.seed is None else flags.seed
-    out = flags.out or Path("runs/challenge") / found.name
+    out = flags.out or folder(found, seed)
     rows, failed = take_part(found, blocks, flags, seed, out)
     if flags.json:
         output.print_json(rows)
@@ -68,6 +68,11 @@ def main(part: str, args: list[str]) -> int:
         show(list(rows.values()))
         print(out)
     return 2 if failed else 0
+
+
+def folder(suite: Any, seed: int) -> Path:
+    """Where rows go by default: those of one folder are of the same tasks."""
+    return Path("runs/challenge") / (suite.name if seed == suite.seed else f"{suite.name}-{seed}")
 
 
 def take_part(found: Any, blocks: Sequence[Any], flags: Flags, seed: int, out: Path) -> tuple[dict[str, Any], int]:

@@ -43,7 +43,7 @@ class Score:
     row: Path | None = None
     """Also write a row for challenge rank."""
     name: str = ""
-    """What the entry is called there; by default after its file."""
+    """What the entry is called there; by default after the file of its row, or its own."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """The row as JSON."""
 
@@ -67,7 +67,11 @@ def seal(args: list[str]) -> int:
     made = sealing.seal(
         found, opened(found), flags.out, seed=seed, salt=secrets.token_hex(16), train_tasks=flags.train_tasks
     )
-    print(f"hand out {made / 'public'}, keep {made / 'private'}", file=sys.stderr)
+    print(
+        f"hand out {made / 'public'}, keep {made / 'private'}. Learners on the same tasks: quickstudy challenge run "
+        f"{flags.challenge} nearest --seed {seed}",
+        file=sys.stderr,
+    )
     print(made)
     return 0
 
@@ -77,7 +81,7 @@ def score(args: list[str]) -> int:
     flags = parse(Score, args, prog="quickstudy challenge score", description=SCORE)
     from quickstudy.challenge.submission import judge
 
-    row = judge(flags.submission, flags.solution, flags.name)
+    row = judge(flags.submission, flags.solution, flags.name or (flags.row or flags.submission).stem)
     if flags.row is not None:
         runs.write_json(flags.row, row)
     if flags.json:

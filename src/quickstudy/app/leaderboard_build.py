@@ -20,7 +20,8 @@ DESCRIPTION = """Turn rows of results into a leaderboard: static pages that need
 A table for each set of tasks, sorted and filtered in the page; ranks with ties; score against time and training; curves
 by shots; a page for each entry with its citation, configuration, rows, commands and worst tasks; a badge; and a JSON
 file beside every page. RESULTS are rows of `challenge run`, `bench run`, `evaluate --json`, `bench ladder` and `bench
-folds`, or folders with them; what else lies in a folder is named and left out."""
+folds`, or folders with them; what else lies in a folder is named and left out. Exit code 2: a row was of a newer
+version, or a file that was named is no row; the pages have the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +47,15 @@ def main(args: list[str]) -> int:
         raise UserError(f"--out is {flags.out}, which is a file. Choose a folder.")
     if flags.out.is_dir() and any(flags.out.iterdir()) and not (flags.out / MARK).is_file():
         raise UserError(f"{flags.out} is there, and is no leaderboard. Choose another --out.")
-    found = tables(collect(flags.results, lambda line: print(line, file=sys.stderr)))
+    refused: list[UserError] = []
+    found = tables(collect(flags.results, lambda line: print(line, file=sys.stderr), refused.append))
+    for error in refused:
+        print(f"error: {error}", file=sys.stderr)
     write = Writer(flags.out)
     build(found, write)
     write.clear()
     print(flags.out / "index.html")
-    return 0
+    return 2 if refused else 0
 
 
 class Writer:

@@ -36,10 +36,18 @@ def main(args: list[str]) -> int:
     flags = parse(Flags, args, prog="quickstudy leaderboard verify", description=DESCRIPTION)
     if not flags.rows:
         raise UserError("say which rows, for example: quickstudy leaderboard verify runs/challenge/sprint/nearest.json")
+    from quickstudy.app.board_rows import read
+    from quickstudy.challenge.rank import NewerError, NoRowError
+
     found, failed = {}, False
     for path in flags.rows:
         try:
-            done = verified(path)
+            row = read(path)
+            done = verified(row)
+        except (NoRowError, NewerError) as error:  # which name the file
+            failed = True
+            print(f"error: {error}", file=sys.stderr)
+            continue
         except UserError as error:
             failed = True
             print(f"error: {path}: {error}", file=sys.stderr)
@@ -52,14 +60,12 @@ def main(args: list[str]) -> int:
     return 2 if failed else int(any(one["verdict"] == "not reproduced" for one in found.values()))
 
 
-def verified(path: Path) -> Any:
-    """The verdict on the row in a file. UserError where it cannot be made again."""
-    from quickstudy.app.board_rows import read
+def verified(row: Any) -> Any:
+    """The verdict on a row. UserError where it cannot be made again."""
     from quickstudy.challenge import suite
     from quickstudy.challenge.entry import enter
     from quickstudy.challenge.verify import verify
 
-    row = read(path)
     if not row.challenge:
         return evaluated(row.value)
     words = shlex.split(row.command)

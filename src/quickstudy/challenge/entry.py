@@ -13,7 +13,7 @@ from pathlib import Path
 
 import quickstudy
 from quickstudy import learners, runs
-from quickstudy.errors import UserError
+from quickstudy.errors import UserError, reason
 
 INSIDE = "quickstudy.challenge.inside"
 MODEL = "model.py"
@@ -87,7 +87,7 @@ def parsed(file: Path) -> ast.Module:
         return ast.parse(file.read_bytes(), str(file))
     except (SyntaxError, ValueError, OSError, RecursionError, MemoryError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        said = error.msg if isinstance(error, SyntaxError) else error
+        said = error.msg if isinstance(error, SyntaxError) else reason(error)
         raise UserError(f"{file}{line}: this is no Python ({said}). Mend it and enter again.") from error
 
 

@@ -8,6 +8,7 @@ differences are of the one that was found.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -16,9 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+import quickstudy
 from quickstudy.challenge.run import FORMAT
 from quickstudy.comparison import places, told_apart
-from quickstudy.errors import UserError, unknown
+from quickstudy.errors import UserError, reason, unknown
 from quickstudy.evaluation import Difference
 
 DRAWS = 2000
@@ -29,6 +31,20 @@ CRITERIA = {
 }
 """What a ranking can go by: a value for each task."""
 NEEDED = ("format", "challenge", "suite", "entry", "seed", "version", "blocks", "breaks_the_rules", "score")
+
+
+NAMED = 3
+"""Entries that an error names of each kind."""
+SEALED = "csv"
+"""The form of an entry that is a table of answers."""
+
+
+class NoRowError(UserError):
+    """A JSON file that holds no row."""
+
+
+class NewerError(UserError):
+    """A row of a version that is still to come here."""
 
 
 class Ranked(NamedTuple):
@@ -51,19 +67,36 @@ class Ranking(NamedTuple):
 
 
 def read(path: Path | str) -> dict[str, Any]:
-    """The row in a file; UserError for what is none, or comes from a newer version."""
+    """The row in a file. NoRowError for what is none, NewerError where a newer version made it."""
     try:
         row = json.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no row of a challenge ({error}). `quickstudy challenge run` makes them.") from error
+        raise NoRowError(
+            f"{path} is no row of a challenge ({reason(error)}). `quickstudy challenge run` makes them."
+        ) from error
     if not isinstance(row, dict) or any(name not in row for name in NEEDED):
-        raise UserError(f"{path} is a JSON file, and no row of a challenge. Leave it out.")
-    if not isinstance(row["format"], int) or row["format"] > FORMAT:
-        raise UserError(
-            f"{path} has format {row['format']} (quickstudy {row['version']}), and this version reads up to {FORMAT}. "
-            f"Upgrade quickstudy."
-        )
+        raise NoRowError(f"{path} is a JSON file, and no row of a challenge. `quickstudy challenge run` makes them.")
+    check_version(path, row)
     return row
+
+
+def check_version(path: Path | str, row: dict[str, Any]) -> None:
+    """NewerError for a row, of a challenge or not, of a version that is still to come here."""
+    said, form = row.get("version"), row.get("format", 0) if "challenge" in row else 0
+    if not isinstance(form, int) or form > FORMAT:
+        raise NewerError(
+            f"{path} is a row of format {form} (quickstudy {said}), and this is quickstudy {quickstudy.__version__}, "
+            f"which reads up to {FORMAT}. Upgrade it, or leave the row out."
+        )
+    if isinstance(said, str) and numbers(said) > numbers(quickstudy.__version__):
+        raise NewerError(
+            f"{path} is of quickstudy {said}, and this is {quickstudy.__version__}. Upgrade it, or leave the row out."
+        )
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Those of a version, to be compared."""
+    return tuple(int(one) for one in re.findall(r"\d+", version)[:3])
 
 
 def rank(rows: Sequence[dict[str, Any]], by: str = "score") -> Ranking:
@@ -73,7 +106,7 @@ def rank(rows: Sequence[dict[str, Any]], by: str = "score") -> Ranking:
     check_same(rows)
     counted, left_out = [], []
     for row in rows:
-        why = reason(row, by)
+        why = unplaced(row, by)
         if why:
             left_out.append((row, why))
         else:
@@ -97,20 +130,35 @@ def check_same(rows: Sequence[dict[str, Any]]) -> None:
     """UserError unless all rows are of the same tasks."""
     if not rows:
         raise UserError("there is nothing to rank. Give at least one row: challenge rank results/*.json")
-    told = {(row["suite"], row["seed"], tuple(block["manifest"] for block in row["blocks"])) for row in rows}
+    told: dict[Any, list[dict[str, Any]]] = {}
+    for row in rows:
+        told.setdefault((row["suite"], row["seed"], *(block["manifest"] for block in row["blocks"])), []).append(row)
     if len(told) > 1:
-        several = sorted({f"{row['challenge']} (seed {row['seed']}, quickstudy {row['version']})" for row in rows})
+        several = "; ".join(map(same, told.values()))
         raise UserError(
-            f"these rows are of different tasks: {', '.join(several)}. Rank those of one challenge and seed."
+            f"these rows are of different tasks: {several}. Rank those of one seed, and make those anew that are older "
+            f"than the challenge's file."
         )
 
 
-def reason(row: dict[str, Any], by: str) -> str:
+def same(rows: Sequence[dict[str, Any]]) -> str:
+    """What rows of the same tasks are of, and whose they are."""
+    first, names = rows[0], [str(row["entry"]) for row in rows]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return (
+        f"{', '.join(names[:NAMED])}{more} of {first['challenge']} ({first['suite']}, seed {first['seed']}, "
+        f"quickstudy {first['version']})"
+    )
+
+
+def unplaced(row: dict[str, Any], by: str) -> str:
     """Why a row has no place; empty where it has one."""
     if row["breaks_the_rules"]:
         return "its answers depend on the other queries, and the challenge is inductive"
     if by == "examples" and any(block["curve"]["areas"] is None for block in row["blocks"]):
         return "it has no curve over examples"
+    if by == "time" and row.get("form") == SEALED:
+        return "it is a table of answers, which says nothing of times"
     if by == "time" and not all(block["time"]["holds"] for block in row["blocks"]):
         return "its timing is void: the reference workload drifted by more than 10 %"
     return ""

@@ -34,7 +34,7 @@ from quickstudy.challenge import measure, metric
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.describe import description
 from quickstudy.challenge.suite import Suite
-from quickstudy.errors import UserError
+from quickstudy.errors import UserError, reason
 from quickstudy.inner import batch
 from quickstudy.learners.base import Logits, Point
 from quickstudy.tasks.base import Examples, Task
@@ -71,7 +71,7 @@ def seal(suite: Suite, blocks: Sequence[Block], folder: Path, *, seed: int, salt
         _write(suite, blocks, made, seed, salt, train_tasks)
         os.replace(made, folder)
     except OSError as error:
-        raise UserError(f"cannot write {folder}: {error}. Choose another folder, or make room.") from error
+        raise UserError(f"cannot write {folder}: {reason(error)}. Choose another folder, or make room.") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder

@@ -12,10 +12,13 @@ import torch
 import quickstudy
 from quickstudy import runs
 from quickstudy.challenge import measure, metric, run, seal
-from quickstudy.errors import UserError
+from quickstudy.challenge.rank import SEALED
+from quickstudy.errors import UserError, reason
 from quickstudy.intervals import cell
 
 ID = "id"
+NONE = {"mean": None, "ci95": None}
+"""What a table of answers says nothing of."""
 
 
 def table(path: Path) -> dict[str, list[str]]:
@@ -24,7 +27,7 @@ def table(path: Path) -> dict[str, list[str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a table ({error}). Expected CSV in UTF-8.") from error
+        raise UserError(f"{path} cannot be read as a table ({reason(error)}). Expected CSV in UTF-8.") from error
     if not rows:
         raise UserError(f"{path} is empty. Expected a header, {ID},answer, and a row for each id.")
     for number, row in enumerate(rows, 1):
@@ -47,24 +50,30 @@ def judge(submission: Path, solution: Path, name: str = "") -> dict[str, Any]:
         found = metric.judged(true, table(submission), ID)
     except metric.ParticipantVisibleError as error:
         raise UserError(f"{submission}: {error}") from error
-    blocks = [block_row(known, found[known["name"]], true) for known in manifest["blocks"]]
+    blocks = [block_row(known, found[known["name"]]) for known in manifest["blocks"]]
     return {
         "format": run.FORMAT,
         "challenge": manifest["challenge"],
         "suite": manifest["suite"],
         "entry": name or submission.stem,
-        "form": "csv",
+        "form": SEALED,
+        "command": "",
         "seed": manifest["seed"],
         "version": quickstudy.__version__,
         "created": runs.now(),
         "tasks": sum(len(block["scores"]) for block in blocks),
         "score": run.together([block["score"] for block in blocks]),
+        "area_by_examples": NONE,
+        "area_by_time": NONE,
+        "memory_mb": None,
+        "training_s": None,
         "breaks_the_rules": False,
+        "budget": {},
         "blocks": blocks,
     }
 
 
-def block_row(known: dict[str, Any], tasks: list[tuple[str, str, float, float]], true: dict[str, list[str]]) -> Any:
+def block_row(known: dict[str, Any], tasks: list[tuple[str, str, float, float]]) -> dict[str, Any]:
     """One block of the row, its tasks in the order of the plan: that of the solution is by id."""
     scaled = torch.tensor([value for _, _, value, _ in tasks], dtype=torch.float64)
     raw = torch.tensor([value for _, _, _, value in tasks], dtype=torch.float64)
@@ -74,13 +83,16 @@ def block_row(known: dict[str, Any], tasks: list[tuple[str, str, float, float]],
         "metric": known["metric"],
         "manifest": known["manifest"],
         "episodes": len(tasks),
+        "answered": len(tasks),
+        "ended": None,
+        "about": {},
         "units": len(units.unique()),
         "raw": cell(raw, units),
         "score": cell(scaled, units),
         "scores": measure.listed(scaled),
         "unit_ids": units.tolist(),
-        "curve": {"points": [], "area": {"mean": None, "ci95": None}, "areas": None},
-        "time": {"area": {"mean": None, "ci95": None}, "areas": None, "holds": False},
+        "curve": {"points": [], "area": NONE, "areas": None},
+        "time": {"area": NONE, "areas": None, "holds": False},
     }
 
 
@@ -95,5 +107,5 @@ def read_manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path} is missing or damaged ({error}). Keep it beside the solution.") from error
+        raise UserError(f"{path} is missing or damaged ({reason(error)}). Keep it beside the solution.") from error
     return found

@@ -23,7 +23,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from quickstudy.errors import UserError, unknown
+from quickstudy.errors import UserError, reason, unknown
 from quickstudy.settings import checked
 
 SHIPPED = resources.files("quickstudy.challenge").joinpath("suites")
@@ -108,9 +108,9 @@ def load(name: str | Path) -> Suite:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the challenge {path} cannot be read ({error}). `quickstudy challenge new` makes one.") from (
-            error
-        )
+        raise UserError(
+            f"the challenge {path} cannot be read ({reason(error)}). `quickstudy challenge new` makes one."
+        ) from error
     return read(text, str(path))
 
 

@@ -14,7 +14,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from quickstudy.errors import UserError
+from quickstudy.errors import UserError, reason
 from quickstudy.estimator import sheets
 from quickstudy.estimator.inputs import Array, Files, Found
 from quickstudy.tasks.places import notice, watched
@@ -128,8 +128,7 @@ def _file(path: Path, read: Callable[[bytes], Array | str]) -> Array:
             raise ValueError("it is no file")
         made = read(path.read_bytes())
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path} cannot be read ({said}). Give the path of a picture.") from error
+        raise UserError(f"{path} cannot be read ({reason(error)}). Give the path of a picture.") from error
     if isinstance(made, str):
         raise UserError(f"{path} is no picture that can be read ({made}). Expected {', '.join(KINDS)}.")
     return made

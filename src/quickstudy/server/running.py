@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from quickstudy.errors import UserError
+from quickstudy.errors import UserError, reason
 
 PATIENCE_S = 10
 """Seconds that requests under way have when the server is told to stop."""
@@ -42,8 +42,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _taken(host: str, port: int, error: Exception) -> UserError:
-    said = getattr(error, "strerror", None) or str(error)
-    return UserError(f"cannot listen at {host}:{port} ({said}). Give another --port, or --port 0 for any that is free.")
+    return UserError(
+        f"cannot listen at {host}:{port} ({reason(error)}). Give another --port, or --port 0 for any that is free."
+    )
 
 
 def address(listening: socket.socket) -> str:
