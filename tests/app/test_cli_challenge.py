@@ -80,6 +80,8 @@ def test_answers_to_sealed_tasks_stand_beside_a_learner_that_was_asked_the_same(
         (("run", "sprnt", "nearest"), "unknown challenge 'sprnt'. Did you mean sprint"),
         (("run", "no.toml", "nearest"), "the challenge no.toml cannot be read"),
         (("run", "sprint", "nearest", "knn", "--name", "x"), "Run them one by one"),
+        (("run", "sprint", "node gone.js"), "the entry 'node gone.js' has no program: gone.js is not there"),
+        (("run", "sprint", "neerest"), "nor a program that is here. Did you mean nearest?"),
         (("check", "sprin"), "Did you mean sprint or scripts?"),
         (("new", "mine.txt"), "must end in .toml"),
         (("check", "no.toml"), "the challenge no.toml cannot be read (No such file or directory)."),

@@ -15,6 +15,7 @@ from quickstudy.challenge import wire
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.entry import Entry
 from quickstudy.challenge.inside import learner
+from quickstudy.challenge.inside.__main__ import said
 from quickstudy.challenge.inside.host import Streamed
 from quickstudy.challenge.run import run
 from quickstudy.challenge.suite import Suite
@@ -86,6 +87,46 @@ def test_a_file_has_one_learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             learner.named(f"{name}.py")
     (tmp_path / "one_alone.py").write_text(text + "class A(Nearest): pass\n")
     assert learners.learner_class(learner.named("one_alone.py")).__name__ == "A"
+
+
+MINE = """
+import torch
+from quickstudy.challenge.stranger import Chance
+
+class Mine(Chance):
+    def __init__(self, spec, config):
+        super().__init__(spec, config)
+        self.scale = torch.nn.Parameter(torch.ones(())) if LEARNS else 1.0
+
+    def loss(self, task, progress):
+        return self.scale.square()
+"""
+
+
+@pytest.mark.parametrize("method", ["__init__", "recipe", "prepare", "loss", "adapt", "predict"])
+def test_what_raises_in_a_method_is_named_with_its_line(
+    small: Suite, blocks: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    name = f"raises_in_{method.strip('_')}"
+    broken = f"\ndef broken(*given):\n    raise KeyError('mine')\n\nMine.{method} = broken\n"
+    text = f"LEARNS = {method in ('loss', 'recipe', 'prepare')}\n{MINE}{broken}"
+    (tmp_path / f"{name}.py").write_text(text)
+    direct: Any = Direct(blocks[0])
+    greeting = json.loads(json.dumps(hello(small, blocks[0])))
+    task = blocks[0].test.sample("test", torch.arange(1), way=0, shot=2, query=2, seed=0)
+    support = wire.examples(batch.take(task, 0).support, "regression", True)
+
+    def asked() -> None:
+        answer = learner.prepare(direct, greeting, "file", f"{name}.py")
+        assert method in ("adapt", "predict"), "the others are of the training"
+        answer({"support": support, "query": {"x": support["x"]}})
+
+    with pytest.raises(KeyError, match="mine") as error:
+        asked()
+    line = len(text.splitlines()) - 2
+    assert said(error.value) == f"{name}.py, line {line}: KeyError: 'mine'."
 
 
 def test_a_run_that_was_trained_on_what_is_asked_is_refused_and_the_classes_are_named(

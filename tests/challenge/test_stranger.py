@@ -16,6 +16,8 @@ from quickstudy.challenge import limits, measure, process, stranger
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.entry import Entry, enter
 from quickstudy.challenge.limits import PROC
+from quickstudy.challenge.words import last_words
+from quickstudy.errors import UserError
 from quickstudy.learners import build, configure
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples/challenge"
@@ -93,6 +95,25 @@ say(ready=True)
     assert told["training_s"] > 0
 
 
+@pytest.mark.parametrize(
+    ("runner", "name", "text", "why"),
+    [
+        ("python3", "mine.py", "import nothing_of_the_kind\n", "mine.py, line 1: ModuleNotFoundError: No module named"),
+        ("node", "mine.js", "let a = 1;\nlet b = ;\n", "mine.js, line 2: SyntaxError: Unexpected token"),
+    ],
+)
+def test_a_program_that_ends_before_it_is_ready_is_no_entry(
+    judge: Judge, tmp_path: Path, runner: str, name: str, text: str, why: str
+) -> None:
+    if shutil.which(runner) is None:
+        pytest.skip(f"{runner} is not installed")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match="before it was ready it ended with code 1; its last words: ") as error:
+        judge(enter(f"{runner} {tmp_path / name}"), cpu=2.0, wall=10.0)
+    assert why in str(error.value)
+    assert str(error.value).endswith("Mend it and enter again.")
+
+
 def test_later_answers_count_from_when_they_came(judge: Judge, program: Program) -> None:
     body = """
 say(task=task, labels=[0] * asked, more=True)
@@ -146,7 +167,7 @@ HOSTILE = {
     "sleeps": ("import time; time.sleep(60)", "its time was over"),
     "computes for ever": ("while True: pass", "its time on the processors was over"),
     "ends": ("sys.exit(3)", "it ended with code 3"),
-    "raises": ("raise ValueError('no more')", "its last words: valueerror: no more"),
+    "raises": ("raise ValueError('no more')", "valueerror: no more"),
     "prints garbage": ("for _ in range(5000): print('garbage' * 10)", "lines that are no answers"),
     "prints long lines": ("while True: print('x' * 3 * 10**7)", "its time"),
     "eats memory": ("eaten = [bytes(10**6) + b'x' for _ in range(10**4)]", "memory"),
@@ -164,6 +185,21 @@ HOSTILE = {
         "",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("", ""),
+        ("one\nthe end\n", "the end"),
+        ('Traceback\n  File "/home/a.py", line 3, in f\nKeyError: 1\nbye', "a.py, line 3: KeyError: 1"),
+        ("/home/b.js:7\n throw\nTypeError: no\n    at f\n\nNode.js v20.1.0\n", "b.js, line 7: TypeError: no"),
+        ("node:internal/loader:1148\n throw err;\nError: Cannot find it\nNode.js v20\n", "Error: Cannot find it"),
+        ('  File "<string>", line 1\nSyntaxError: bad', "SyntaxError: bad"),
+    ],
+)
+def test_last_words_are_the_error_and_where_it_is(said: str, words: str) -> None:
+    assert last_words(said) == words
 
 
 @pytest.mark.parametrize("isolate", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import re
 import shlex
 import shutil
@@ -18,6 +19,7 @@ from quickstudy.errors import UserError, reason
 INSIDE = "quickstudy.challenge.inside"
 MODEL = "model.py"
 PYTHONS = ("python", "python3")
+SCRIPTS = (".py", ".js", ".mjs", ".ts", ".rb", ".jl", ".R", ".lua", ".pl", ".sh")
 WANTED = ("MyMetaLearner", "MyLearner")
 
 
@@ -98,15 +100,16 @@ def _program(text: str, name: str) -> Entry:
         raise UserError(f"the entry {text!r} is no command line ({error}).") from error
     if not words:
         raise UserError("an entry is empty. Give a learner, a file, a folder, or a command line.")
+    if len(words) > 1 and Path(words[1]).suffix in SCRIPTS and not Path(words[1]).expanduser().is_file():
+        raise UserError(f"the entry {text!r} has no program: {words[1]} is not there. Give the path of one.")
     files = tuple(_files(words))
     if words[0] in PYTHONS:  # one that is found elsewhere may be no program, but a script that looks for it
         words[0] = sys.executable
     program = shutil.which(words[0])
     if program is None and not any(file.name == Path(words[0]).name for file in files):
-        raise UserError(
-            f"the entry {text!r} is neither a learner, a file, a folder nor a program that is here. `quickstudy list "
-            f"learners` names the first."
-        )
+        near = difflib.get_close_matches(text, learners.LEARNERS, n=1, cutoff=0.7)
+        hint = f"Did you mean {near[0]}?" if near else "`quickstudy list learners` names the first."
+        raise UserError(f"the entry {text!r} is neither a learner, a file, a folder nor a program that is here. {hint}")
     own = {str(file): file.name for file in files}
     command = [own.get(str(Path(word).expanduser().absolute()), word) for word in words]
     command[0] = program if program and command[0] == words[0] else f"./{command[0]}"

@@ -24,6 +24,7 @@ from typing import IO, Any
 
 from quickstudy.challenge import limits
 from quickstudy.challenge.home import copy, environment_of, shown, size
+from quickstudy.challenge.words import last_words
 from quickstudy.errors import UserError
 
 CAGE = Path(__file__).with_name("cage.py")
@@ -41,6 +42,11 @@ WORDS = 2000
 
 class EndedError(Exception):
     """The entry's process is over: it ended, or was ended at its budget. Its text says why."""
+
+    def __init__(self, why: str, itself: bool = False) -> None:
+        super().__init__(why)
+        self.itself = itself
+        """Whether nobody ended it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,9 +244,10 @@ class Process:
             self.process.wait(timeout=LOOK if why == "it ended" else 0)
         code = self.process.poll()
         limits.end(self.process.pid)
-        words = self._said.decode(errors="replace").strip().splitlines()
-        last = f"; its last words: {words[-1][:300]}" if words else ""
-        raise EndedError(why + (f" with code {code}" if why == "it ended" and code is not None else "") + last)
+        words = last_words(self._said.decode(errors="replace"))
+        last = f"; its last words: {words}" if words else ""
+        itself = why == "it ended"
+        raise EndedError(why + (f" with code {code}" if itself and code is not None else "") + last, itself)
 
     def __enter__(self) -> Process:
         return self

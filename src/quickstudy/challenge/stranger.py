@@ -98,8 +98,8 @@ class Stranger(Learner):
         """What it says of itself; nobody checks it."""
 
     def begin(self, hello: dict[str, Any], training: float, answer: Answerer) -> None:
-        """Let the entry learn to learn. UserError for one that says why it cannot; ``ended`` is set for one that is
-        over before it is ready. That Python and torch are loaded first costs an entry nothing."""
+        """Let the entry learn to learn. UserError for one that says why it cannot, or ends; ``ended`` is set for one
+        whose time is over before it is ready. That Python and torch are loaded first costs an entry nothing."""
         start, until = self.process.cpu, self.process.clock + 10 * (training + LOADING) + self.wall
         most = start + training + LOADING
         try:
@@ -116,6 +116,8 @@ class Stranger(Learner):
                     until += self.process.clock - asked  # what the host takes is nobody's time
             self.binary = message.get("arrays") == "base64"
         except EndedError as error:
+            if error.itself:
+                raise UserError(f"before it was ready {str(error).rstrip('.')}. Mend it and enter again.") from error
             self.ended = f"{error} (before it was ready)"
         else:
             self._counted = self.process.cpu
