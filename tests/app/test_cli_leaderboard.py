@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from board import SUITE, evaluation, row, write
 from few import few_tasks
 
 from quickstudy.app import board_plots
-from quickstudy.app.board_plots import Dot
-from quickstudy.app.board_rows import collect
+from quickstudy.app.board_collect import collect
+from quickstudy.app.board_families import labels, words
+from quickstudy.app.board_plots import Curve, Dot
 from quickstudy.app.board_tables import tables
 from quickstudy.challenge.verify import judged, same
 
@@ -100,6 +102,50 @@ def test_a_page_of_an_entry_cites_configures_repeats_and_shows_its_worst_tasks(
     (tmp_path / "small.toml").write_text(SUITE.replace("episodes = 12", "episodes = 13"))
     assert cli("leaderboard", "build", "rows", "--out", "board").code == 0
     assert "The challenge small is another by now" in (tmp_path / "board/entries/protonet.html").read_text()
+
+
+def test_a_learner_of_one_kind_is_marked_and_compared_on_its_kind(cli: Cli, tmp_path: Path) -> None:
+    rows = [row("nearest", HARD), row("maml", TWIN), row("best", [1.0] * 12, alone="glyphs"), row("cnp", EASY)]
+    write(tmp_path / "rows", rows)
+    assert cli("leaderboard", "build", "rows", "--out", "board").code == 0
+    (table,) = json.loads((tmp_path / "board/index.json").read_text())["tables"]
+    told = {one["entry"]: one["families"] for one in table["rows"]}
+    assert [part["tasks"] for part in told["best"]] == ["glyphs:classes=20", "functions"]
+    assert [(part["takes_part"], part["rank"]) for part in told["best"]] == [(True, [1, 1]), (False, None)]
+    assert [part["rank"] for part in told["cnp"]] == [[2, 2], [1, 1]]
+    assert [part["rank"] for part in told["maml"]] == [[3, 4], [2, 3]], "of four on glyphs, of three on functions"
+    assert told["cnp"][0]["score"] == {"mean": pytest.approx(sum(EASY) / 12), "ci95": 0.1}
+    page = (tmp_path / "board/index.html").read_text()
+    (line,) = [one for one in page.split("<tr") if 'href="entries/best.html"' in one]
+    assert "<small>1 of 2 families</small>" in line
+    assert 'data-family="glyphs"' in line
+    assert "1.000<small>place 1</small>" in line
+    assert page.count("of 2 families") == 1
+    assert page.count('class="dot part" data-entry="best"') == 2, "a ring in both plots"
+    assert "On the Pareto front: cnp." in page
+    badges = {path.name for path in (tmp_path / "board/badges").iterdir()}
+    assert {"best-small.svg", "best-small-glyphs.svg", "cnp-small.svg"} <= badges
+    assert not badges & {"best-small-functions.svg", "cnp-small-glyphs.svg"}
+    assert "small: glyphs: 1 of 4" in (tmp_path / "board/badges/best-small-glyphs.svg").read_text()
+    entry = (tmp_path / "board/entries/best.html").read_text()
+    assert "it does images alone<" in entry, "the first sentence of why it has no answers"
+
+
+def test_families_are_named_as_short_as_tells_them_apart() -> None:
+    assert labels(["omniglot:classes=alphabets", "glyphs"]) == ["omniglot", "glyphs"]
+    assert labels(["glyphs:size=28", "glyphs"]) == ["glyphs:size=28", "glyphs"]
+    assert labels(["glyphs", "glyphs"]) == ["glyphs 1", "glyphs 2"]
+    assert words("omniglot:size=32,glyphs+warp") == {"omniglot", "glyphs"}
+
+
+def test_names_at_the_ends_of_lines_do_not_lie_on_each_other() -> None:
+    lines = [Curve(f"{name}", at, [(1, 0.1, 0.0), (20, 0.9, 0.0)]) for at, name in enumerate("abcdefg")]
+    drawn = board_plots.curves([*lines, Curve("of a very long name", 7, [(1, 0.0, 0.0)])], "examples", "score")
+    places = sorted(float(found) for found in re.findall(r'class="end" x="[\d.]+" y="([\d.]+)"', drawn))
+    assert len(places) == 8
+    assert all(b - a >= board_plots.LINE - 0.2 for a, b in pairwise(places))
+    assert places[-1] <= board_plots.HEIGHT - board_plots.BOTTOM + 5
+    assert "of a very long na\N{HORIZONTAL ELLIPSIS}<" in drawn
 
 
 def test_a_board_is_renewed_and_nothing_else_is_written_over(cli: Cli, tmp_path: Path, folder: Path) -> None:

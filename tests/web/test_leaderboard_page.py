@@ -20,6 +20,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [row(name, [one - less for one in EASY], 3 + 30 * less) for name, less in spread.items()]
     rows[3]["blocks"][0]["about"]["config"] = rows[3]["blocks"][1]["about"]["config"] = {"k": 1}
     rows.append(row("cheat", [1.0] * 12, breaks_the_rules=True))
+    rows.append(row("waves", [0.97] * 12, 10, alone="functions"))
     write(root / "rows", rows)
     write(root / "rows/ladder", [evaluation("knn", 0.5, 0.02), evaluation("linear", 0.53, 0.02)])
     with pytest.MonkeyPatch.context() as patch:
@@ -52,7 +53,7 @@ def look(browser, board: Path) -> Iterator[object]:
 
 def names(page) -> list[str]:
     """Entries of the first table that are shown, from top to bottom."""
-    return page.locator("section tbody tr:visible th").all_inner_texts()
+    return page.locator("section tbody tr:visible th a").all_inner_texts()
 
 
 @pytest.mark.parametrize("width", [1280, 390, 320])
@@ -103,18 +104,35 @@ def test_a_table_is_sorted_with_the_keyboard_alone(look):
 
 def test_rows_are_chosen_and_counted(look):
     page = look()
-    assert page.locator("output").inner_text() == "7 rows"
+    assert page.locator("output").inner_text() == "8 rows"
     page.get_by_label("Learner", exact=True).fill("MAM")
     assert names(page) == ["maml"]
-    assert page.locator("output").inner_text() == "1 of 7 rows"
+    assert page.locator("output").inner_text() == "1 of 8 rows"
     assert not page.locator("details").first.is_visible(), "no row of it is chosen"
     page.get_by_role("button", name="Show all").click()
-    page.wait_for_function("document.querySelector('output').textContent === '7 rows'")
+    page.wait_for_function("document.querySelector('output').textContent === '8 rows'")
     page.get_by_label("Backbone").select_option("none")
     assert names(page) == ["nearest"]
     page.get_by_label("Backbone").select_option("")
     page.get_by_label("Inductive").select_option("no")
     assert names(page) == ["cheat"]
+
+
+def test_who_does_one_kind_alone_is_compared_on_it(look):
+    page = look()
+    assert page.locator("section tbody tr", has_text="1 of 2 families").locator("a").all_inner_texts() == ["waves"]
+    assert names(page).index("waves") > 0
+    page.get_by_label("Takes part in").select_option("functions")
+    assert names(page)[:2] == ["cheat", "waves"], "in the order of that family"
+    assert page.locator("section th[aria-sort]").inner_text() == "functions"
+    page.get_by_label("Takes part in").select_option("glyphs")
+    assert "waves" not in names(page)
+    assert page.locator("output").inner_text() == "7 of 8 rows", "evaluations on glyphs are there as well"
+    page.get_by_label("Takes part in").select_option("*")
+    assert "waves" not in names(page)
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_function("document.querySelector('output').textContent === '8 rows'")
+    assert names(page)[0] == "protonet"
 
 
 def test_an_entrys_points_show_and_its_page_leads_back_to_an_open_table(look):

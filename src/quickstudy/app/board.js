@@ -18,12 +18,15 @@ function compare(one, other) {
   return String(one).localeCompare(String(other));
 }
 
-function sort(button) {
+function press(button) {
   const heading = button.closest("th");
-  const body = heading.closest("table").tBodies[0];
   const first = heading.dataset.first ?? "ascending";
   const second = first === "ascending" ? "descending" : "ascending";
-  const order = heading.getAttribute("aria-sort") === first ? second : first;
+  sort(heading, heading.getAttribute("aria-sort") === first ? second : first);
+}
+
+function sort(heading, order) {
+  const body = heading.closest("table").tBodies[0];
   for (const other of heading.parentElement.cells) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", order);
   const column = heading.cellIndex;
@@ -41,6 +44,7 @@ function filter(form) {
   let shown = 0, all = 0;
   for (const row of document.querySelectorAll("tbody tr[data-learner]")) {
     const fits = row.dataset.learner.toLowerCase().includes(name)
+      && (!wanted.get("family") || row.dataset.family.split(" ").includes(wanted.get("family")))
       && FIELDS.every((field) => !wanted.get(field) || row.dataset[field] === wanted.get(field));
     row.hidden = !fits;
     shown += fits;
@@ -50,6 +54,14 @@ function filter(form) {
     table.hidden = ![...table.querySelectorAll("tbody tr")].some((row) => !row.hidden);
   }
   form.querySelector("output").textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+}
+
+/** Tables in the order of the family that was chosen, where they have it, and of their ranks otherwise. */
+function order(family) {
+  for (const heading of document.querySelectorAll("thead th:nth-child(2)")) {
+    const column = [...heading.parentElement.cells].find((one) => family && one.dataset.family === family);
+    sort(column ?? heading, column ? "descending" : "ascending");
+  }
 }
 
 /** An entry's points in the plots of its table, while its row is pointed at or has the focus. */
@@ -73,7 +85,7 @@ function open() {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("thead button");
-  if (button) sort(button);
+  if (button) press(button);
 });
 document.addEventListener("pointerover", show);
 document.addEventListener("focusin", show);
@@ -82,7 +94,8 @@ open();
 const form = document.querySelector("form.filters");
 if (form) {
   form.addEventListener("input", () => filter(form));
-  form.addEventListener("reset", () => setTimeout(() => filter(form)));
+  form.elements.family?.addEventListener("input", (event) => order(event.target.value));
+  form.addEventListener("reset", () => setTimeout(() => { filter(form); order(""); }));
   form.addEventListener("submit", (event) => event.preventDefault());
   filter(form);
 }

@@ -8,18 +8,21 @@ from html import escape
 from textwrap import dedent
 from typing import Any
 
-from quickstudy.app import board_plots, output
-from quickstudy.app.board_badge import markdown
-from quickstudy.app.board_index import measured, page, points, score, value
+from quickstudy.app import board_badge, board_plots, output
+from quickstudy.app.board_families import partly, place
+from quickstudy.app.board_figures import points
+from quickstudy.app.board_index import measured, page, score, value
 from quickstudy.app.board_plots import Curve
 from quickstudy.app.board_rows import Row
 from quickstudy.app.board_tables import Table
 from quickstudy.app.board_worst import Worst
-from quickstudy.app.markup import NONE, TO, figure, gallery, table
+from quickstudy.app.markup import NONE, figure, gallery, table
 from quickstudy.challenge.rank import SEALED
 from quickstudy.learners import LEARNERS
 
 ABOUT = "<p>Examples are to the left, or filled dots; what was asked is to the right, or rings.</p>"
+MOST = 160
+"""Letters of why an entry ended."""
 PALE = 7
 """Colour of the line to compare with."""
 Placed = tuple[Table, Row, tuple[int, int] | None]
@@ -76,11 +79,12 @@ def rows(placed: Sequence[Placed]) -> str:
     """Every row of the entry."""
     lines = []
     for one, row, rank in placed:
-        place = NONE if rank is None else f"{TO.join(map(str, dict.fromkeys(rank)))} of {len(one.rows)}"
-        cells = [f"<td>{place}</td>", score(one, row.score), value(row.metric, escape(row.metric))]
+        of = NONE if rank is None else f"{place(rank)} of {sum(other is not None for other in one.ranks)}"
+        cells = [f"<td>{of}</td>", score(one, row.score), value(row.metric, escape(row.metric))]
         cells += [measured(row.adapt_ms), measured(row.training_s)]
         cells.append(f"<td>{escape(row.value.get('version', ''))}</td>")
         link = f'<a href="../index.html#{one.slug}">{escape(one.title)}</a>'
+        link += f"<small>{part}</small>" if (part := partly(row)) else ""
         lines.append(f'<tr><th scope="row">{link}</th>{"".join(cells)}</tr>')
     heads = ("tasks", "rank", "score", "metric", "adapt, ms", "training, s", "version")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
@@ -94,15 +98,25 @@ def families(placed: Sequence[Placed]) -> str:
     """The parts of a challenge, family by family."""
     parts = []
     for one, row, _ in placed:
-        for block in row.value["blocks"] if row.challenge else ():
-            said = [output.score("", block[name]["mean"], block[name]["ci95"]) for name in ("score", "raw")]
-            area = output.score("", block["curve"]["area"]["mean"], block["curve"]["area"]["ci95"])
+        places = {family.number: family.ranks.get(row.name) for family in one.families}
+        for number, block in enumerate(row.value["blocks"] if row.challenge else ()):
+            cells = block["score"], block["curve"]["area"], block["raw"]
+            said = [output.score("", each["mean"], each["ci95"]) if row.parts[number].done else NONE for each in cells]
             answered = f"{block['answered']} of {block['episodes']}"
-            note = f"<small>{escape(str(block['ended'])[:200])}</small>" if block["ended"] else ""
+            note = f"<small>{escape(first(str(block['ended'])))}</small>" if block["ended"] else ""
             name = f"{escape(one.title)}: {escape(block['tasks'])}{note}"
-            parts.append([name, said[0], area, said[1], escape(block["metric"]), answered])
-    heads = ["family", "score", "area by examples", "as it is", "metric", "answered"]
+            ranks = [place(places.get(number))] if places else []
+            parts.append([name, *ranks, *said, escape(block["metric"]), answered])
+    ranks = ["place"] * any(one.families for one, row, _ in placed if row.challenge)
+    heads = ["family", *ranks, "score", "area by examples", "as it is", "metric", "answered"]
+    parts = [part if len(part) == len(heads) else [part[0], NONE, *part[1:]] for part in parts]
     return "<h3>Family by family</h3>" + focusable(table(heads, parts), "Family by family") if parts else ""
+
+
+def first(said: str) -> str:
+    """The first sentence, or as much of it as there is room for."""
+    sentence = said.partition(". ")[0]
+    return sentence if len(sentence) <= MOST else f"{sentence[: MOST - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def focusable(drawn: str, name: str) -> str:
@@ -112,11 +126,11 @@ def focusable(drawn: str, name: str) -> str:
 
 def badges(slug: str, placed: Sequence[Placed]) -> str:
     """Badges of challenges, and how to show one elsewhere."""
-    found = [one for one, _, rank in placed if one.challenge and rank is not None]
+    found = [badge for one, row, rank in placed for badge in board_badge.badges(one, row, rank, slug)]
     return "".join(
-        f'<p><img src="../badges/{slug}-{one.slug}.svg" alt="Badge: {escape(one.title)}" height="20"></p>'
-        f'<pre tabindex="0">{escape(markdown(slug, one))}</pre>'
-        for one in found
+        f'<p><img src="../badges/{badge.file}.svg" alt="Badge: {escape(badge.what)}" height="20"></p>'
+        f'<pre tabindex="0">{escape(board_badge.markdown(slug, badge))}</pre>'
+        for badge in found
     )
 
 

@@ -9,15 +9,14 @@ from string import Template
 from typing import Any
 
 import quickstudy
-from quickstudy.app import board_plots, output
-from quickstudy.app.board_plots import Curve, Dot
+from quickstudy.app import board_families, output
+from quickstudy.app.board_families import EVERY, Family
+from quickstudy.app.board_figures import plots
 from quickstudy.app.board_rows import Cell, Row
 from quickstudy.app.board_tables import Table, slug
-from quickstudy.app.markup import NONE, TO, figure, gallery, number
+from quickstudy.app.markup import NONE, TO, number
 
 TEMPLATE = Path(__file__).with_name("board.html")
-BEST = 5
-"""Entries whose curves are drawn."""
 FILTERS = {"backbone": "backbone", "budget": "budget", "inductive": "inductive", "device": "device"}
 YES = {True: "yes", False: "no"}
 
@@ -55,7 +54,7 @@ def headline(tables: Sequence[Table]) -> str:
     if len(tables) == 1 and tables[0].challenge:
         return f'<ul class="figures">{"".join(ahead(tables[0]))}</ul>'
     found = []
-    for one in tables[:4]:
+    for one in tables[:6]:
         best, place = one.rows[0], one.ranks[0]
         level = sum(rank is not None and rank[0] == 1 for rank in one.ranks) - 1
         beside = f", level with {output.count(level, 'other')}" if place and level > 0 else ""
@@ -72,10 +71,16 @@ def ahead(one: Table) -> Iterator[str]:
         if known:
             mean, entry = max(known)
             yield f"<li><b>{escape(entry)}</b> {escape(one.title)}, {words}: {mean:.3f}</li>"
-    times = [(row.adapt_ms, row.name) for row in one.rows if row.adapt_ms is not None and row.inductive]
+    enough = (one.rows[0].score.mean or 0) / 2
+    times = [
+        (row.adapt_ms, row.name)
+        for row in one.rows
+        if row.adapt_ms is not None and row.inductive and (row.score.mean or 0) >= enough
+    ]
     if times:
         spent, entry = min(times)
-        yield f"<li><b>{escape(entry)}</b> {escape(one.title)}, soonest: {number(spent)} ms a task</li>"
+        said = f"{number(spent)} ms a task, the soonest that has half the best score"
+        yield f"<li><b>{escape(entry)}</b> {escape(one.title)}, {said}</li>"
 
 
 def contents(challenges: Sequence[Table], others: Sequence[Table]) -> str:
@@ -94,8 +99,19 @@ def filters(rows: Sequence[Row]) -> str:
         parts.append(
             f'<label>{label.capitalize()}<select name="{name}"><option value="">any</option>{options}</select></label>'
         )
+    parts.append(by_family(rows))
     parts.append('<button type="reset">Show all</button><output aria-live="polite"></output>')
     return f'<form class="filters" aria-label="Which rows are shown">{"".join(parts)}</form>'
+
+
+def by_family(rows: Sequence[Row]) -> str:
+    """Chooses rows of those that take part in a family; empty where there is one alone."""
+    values = sorted({name for row in rows for name in board_families.found_by(row)} - {EVERY})
+    if len(values) < 2:
+        return ""
+    options = "".join(f'<option value="{escape(one)}">{escape(one)}</option>' for one in values)
+    every = f'<option value="">any</option><option value="{EVERY}">all of a table</option>'
+    return f'<label>Takes part in<select name="family">{every}{options}</select></label>'
 
 
 def told(row: Row, name: str) -> str:
@@ -123,31 +139,44 @@ def folded(one: Table, slugs: Mapping[str, str]) -> str:
 
 def whole(one: Table, slugs: Mapping[str, str]) -> str:
     """The table, what is said below it, and its plots."""
-    ties = f"{one.ties} A rank such as 1{TO}3 is what they leave open."
+    ties = f"{one.ties} A rank such as 1{TO}3 is what they leave open.{board_families.legend(one.rows, one.families)}"
     reasons = [(row.name, row.why_unranked) for row in one.rows if row.why_unranked]
     unranked = "".join(f" {escape(name)} has no rank: {escape(why)}." for name, why in reasons)
     untimed: dict[str, list[str]] = {}
     for row in one.rows:
         untimed.setdefault(row.why_untimed, []).append(row.name)
-    unranked += "".join(f" No times of {escape(', '.join(some))}: {why}." for why, some in untimed.items() if why)
-    return grid(one, slugs) + f'<p class="note">{ties}{unranked}</p>' + plots(one, slugs)
+    told = " ".join(alike(one)) + unranked
+    told += "".join(f" No times of {escape(', '.join(some))}: {why}." for why, some in untimed.items() if why)
+    said = f'<p class="note">{ties}</p>' + (f'<p class="note">{told}</p>' if told else "")
+    return grid(one, slugs) + said + plots(one, slugs)
 
 
 def grid(one: Table, slugs: Mapping[str, str]) -> str:
     """A row for each entry."""
-    columns = [("rank", "ascending"), ("score", best_first(one))]
+    columns = [("rank", "ascending", ' aria-sort="ascending"'), ("score", best_first(one), "")]
+    columns += [(family.label, "descending", board_families.heading(family)) for family in one.families]
     if one.challenge:
-        columns += [("area by examples", "descending"), ("area by time", "descending")]
-    columns += [("adapt, ms", "ascending"), ("training, s", "ascending"), ("memory, MB", "ascending")]
-    columns += [(label, "ascending") for label in FILTERS.values()]
-    head = heading("entry", "ascending") + "".join(
-        heading(name, first, ' aria-sort="ascending"' if name == "rank" else "") for name, first in columns
-    )
+        columns += [("area by examples", "descending", ""), ("area by time", "descending", "")]
+    columns += [(name, "ascending", "") for name in ("adapt, ms", "training, s", "memory, MB")]
+    columns += [(FILTERS[name], "ascending", "") for name in differing(one)]
+    head = "".join(heading(*column) for column in (("entry", "ascending", ""), *columns))
     body = "".join(line(one, row, rank, slugs) for row, rank in zip(one.rows, one.ranks, strict=True))
     return (
         f'<div class="wide" role="region" tabindex="0" aria-label="Table of {escape(one.title)}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def differing(one: Table) -> list[str]:
+    """What rows can be filtered by and do not all have in common: each is a column."""
+    return [name for name in FILTERS if len({told(row, name) for row in one.rows}) > 1]
+
+
+def alike(one: Table) -> Iterator[str]:
+    """What they have in common, which is said once."""
+    same = [f"{FILTERS[name]} {told(one.rows[0], name)}" for name in FILTERS if name not in differing(one)]
+    if same:
+        yield f"All rows: {escape(', '.join(same))}."
 
 
 def best_first(one: Table) -> str:
@@ -162,14 +191,16 @@ def heading(name: str, first: str, sort: str = "") -> str:
 
 def line(one: Table, row: Row, rank: tuple[int, int] | None, slugs: Mapping[str, str]) -> str:
     """An entry's cells."""
-    place = NONE if rank is None else TO.join(map(str, dict.fromkeys(rank)))
-    cells = [value("" if rank is None else rank[0] + rank[1] / 1000, place), score(one, row.score)]
+    cells = [value("" if rank is None else rank[0] + rank[1] / 1000, board_families.place(rank)), score(one, row.score)]
+    cells += [in_family(row, family) for family in one.families]
     if one.challenge:
         cells += [score(one, row.by_examples), score(one, row.by_time)]
     cells += [measured(row.adapt_ms), measured(row.training_s), measured(row.memory_mb)]
-    cells += [value(told(row, name), escape(told(row, name))) for name in FILTERS]
+    cells += [value(told(row, name), escape(told(row, name))) for name in differing(one)]
     data = "".join(f' data-{name}="{escape(told(row, name))}"' for name in FILTERS)
+    data += f' data-family="{escape(" ".join(board_families.found_by(row)))}"'
     link = f'<a href="entries/{slugs[row.name]}.html">{escape(row.name)}</a>'
+    link += f"<small>{part}</small>" if (part := board_families.partly(row)) else ""
     return (
         f'<tr data-entry="{slugs[row.name]}" data-learner="{escape(row.name)} {escape(row.learner)}"{data}>'
         f'<th scope="row" data-value="{escape(row.name)}">{link}</th>{"".join(cells)}</tr>'
@@ -187,58 +218,26 @@ def measured(found: float | None) -> str:
 
 
 def score(one: Table, cell: Cell) -> str:
-    """A score with its interval."""
-    said = output.score(one.metric, cell.mean, cell.ci95)
-    return value("" if cell.mean is None else cell.mean, NONE if cell.mean is None else said)
+    """A score, and its interval below it."""
+    if cell.mean is None:
+        return value("", NONE)
+    mean, _, margin = output.score(one.metric, cell.mean, cell.ci95).partition(" ± ")
+    return value(cell.mean, f"{mean}<small>± {margin}</small>" if margin else mean)
+
+
+def in_family(row: Row, family: Family) -> str:
+    """A score there, and the place below it; nothing where a row does not take part."""
+    part = row.parts[family.number]
+    if not part.done or part.score.mean is None:
+        return value("", NONE)
+    rank = family.ranks.get(row.name)
+    said = output.score("", part.score.mean, None)
+    return value(part.score.mean, said + (f"<small>place {board_families.place(rank)}</small>" if rank else ""))
 
 
 def plain(one: Table, mean: float | None) -> str:
     """A score without its interval."""
     return output.score(one.metric, mean, None)
-
-
-def plots(one: Table, slugs: Mapping[str, str]) -> str:
-    """Score against costs, and curves by shots."""
-    dots = {
-        "milliseconds to adapt and answer": [(row, row.adapt_ms) for row in one.rows],
-        "seconds of training": [(row, row.training_s) for row in one.rows],
-    }
-    drawn = []
-    for axis, costs in dots.items():
-        known = [
-            Dot(row.name, slugs[row.name], cost, row.score.mean)
-            for row, cost in costs
-            if cost and row.score.mean is not None and row.inductive
-        ]
-        if len(known) > 1:
-            drawn.append(figure(f"{words(one)} against {axis}", board_plots.front(known, axis, one.metric, one.higher)))
-    return gallery([*drawn, *shots(one)])
-
-
-def words(one: Table) -> str:
-    """The metric, as a heading begins."""
-    return escape(one.metric.capitalize())
-
-
-def shots(one: Table) -> list[str]:
-    """Curves of the best, a plot for each family."""
-    families = dict.fromkeys(name for row in one.rows for name in row.curves)
-    drawn = []
-    for family in families:
-        chosen = sorted(
-            (row for row in one.rows if row.curves.get(family) and row.inductive),
-            key=lambda row: row.curves[family][-1]["mean"] * (-1 if one.higher else 1),
-        )[:BEST]
-        lines = [Curve(row.name, one.rows.index(row), points(row.curves[family])) for row in chosen]
-        title = f"{words(one)} by examples, {escape(family)}"
-        title += f": the best {len(lines)}" if len(lines) > 1 else ""
-        drawn.append(figure(title, board_plots.curves(lines, "examples", one.metric)))
-    return drawn
-
-
-def points(curve: Sequence[Mapping[str, Any]]) -> list[tuple[float, float, float]]:
-    """Where, score and interval of those points that have a score."""
-    return [(one["at"], one["mean"], one["ci95"] or 0.0) for one in curve if one["mean"] is not None]
 
 
 def slugs_of(tables: Sequence[Table]) -> dict[str, str]:

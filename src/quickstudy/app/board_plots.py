@@ -13,6 +13,8 @@ COLOURS = 8
 """Of lines, named --line-1 and so on; more lines than that begin anew."""
 LETTER, LINE = 7.0, 15.0
 """Room that a label takes, for each letter and in height."""
+LEADER, LONGEST = 18.0, 18
+"""From a line's end to its name, and letters of that."""
 DIFFERENT = 1e-12
 ZERO = 0.5
 """Where no examples are on a logarithmic axis."""
@@ -25,6 +27,8 @@ class Dot(NamedTuple):
     slug: str
     cost: float
     score: float
+    whole: bool = True
+    """Whether it takes part in all that the score is of; who does not is a ring, and on no front."""
 
 
 class Curve(NamedTuple):
@@ -73,20 +77,25 @@ def front(dots: Sequence[Dot], cost: str, score: str, higher: bool) -> str:
         return ""
     x = axis([dot.cost for dot in dots], LEFT, WIDTH - RIGHT, log=True)
     y = axis([dot.score for dot in dots], HEIGHT - BOTTOM, TOP)
-    best = pareto(dots, higher)
+    best = pareto([dot for dot in dots if dot.whole], higher)
     steps = "".join(
         f"{'L' if number else 'M'}{x(dot.cost):.1f} {y(best[max(number - 1, 0)].score):.1f}V{y(dot.score):.1f}"
         for number, dot in enumerate(best)
     )
-    stairs = f'<path class="front" d="{steps}H{WIDTH - RIGHT:.0f}"/>'
+    stairs = f'<path class="front" d="{steps}H{WIDTH - RIGHT:.0f}"/>' if best else ""
     marks = "".join(
-        f'<circle class="dot{" best" if dot in best else ""}" data-entry="{dot.slug}" cx="{x(dot.cost):.1f}" '
+        f'<circle class="dot{kind(dot, best)}" data-entry="{dot.slug}" cx="{x(dot.cost):.1f}" '
         f'cy="{y(dot.score):.1f}" r="5"><title>{escape(dot.name)}: {dot.score:.3g} at {dot.cost:.3g}</title></circle>'
         for dot in dots
     )
     names = labels([(dot.name, x(dot.cost), y(dot.score)) for dot in best])
     told = f"{score} against {cost}. On the Pareto front: {', '.join(dot.name for dot in best)}."
     return picture(told, axes(x, y, cost, score) + stairs + marks + names)
+
+
+def kind(dot: Dot, best: Sequence[Dot]) -> str:
+    """How a dot is drawn."""
+    return " best" if dot in best else "" if dot.whole else " part"
 
 
 def pareto(dots: Sequence[Dot], higher: bool) -> list[Dot]:
@@ -104,20 +113,50 @@ def curves(lines: Sequence[Curve], what: str, score: str) -> str:
     if not lines:
         return ""
     at = sorted({max(point[0], ZERO) for line in lines for point in line.points})
-    x = axis([*at, at[-1] * 1.7], LEFT, WIDTH - RIGHT, log=True)
+    x = axis(at, LEFT, WIDTH - RIGHT - LEADER - LETTER * max(len(shown(line.name)) for line in lines), log=True)
     y = axis([point[1] for line in lines for point in line.points], HEIGHT - BOTTOM, TOP)
     drawn = "".join(curve(line, x, y, bands=len(lines) < 4) for line in lines)
-    ends = [(line.name, x(max(line.points[-1][0], ZERO)), y(line.points[-1][1])) for line in lines]
     told = f"{score} by {what}: " + "; ".join(
         f"{line.name} from {line.points[0][1]:.2f} to {line.points[-1][1]:.2f}" for line in lines
     )
-    return picture(told, axes(x, y, what, score, at) + drawn + labels(ends))
+    return picture(told, axes(x, y, what, score, at) + drawn + ends(lines, x, y))
+
+
+def ends(lines: Sequence[Curve], x: Axis, y: Axis) -> str:
+    """The name of every line beside its end, in its colour; names that would lie on each other are moved apart."""
+    ordered = sorted(lines, key=lambda line: y(line.points[-1][1]))
+    tops: list[float] = []
+    for line in ordered:
+        tops.append(max(y(line.points[-1][1]), tops[-1] + LINE if tops else TOP))
+    lowest = HEIGHT - BOTTOM
+    for at in reversed(range(len(tops))):
+        tops[at] = min(tops[at], lowest)
+        lowest = tops[at] - LINE
+    drawn = []
+    for line, top in zip(ordered, tops, strict=True):
+        left, end, colour = x(max(line.points[-1][0], ZERO)), y(line.points[-1][1]), ink(line)
+        drawn.append(
+            f'<path class="leader" d="M{left + 5:.1f} {end:.1f}L{left + LEADER - 4:.1f} {top:.1f}" stroke="{colour}"/>'
+            f'<text class="end" x="{left + LEADER:.1f}" y="{top + 4:.1f}" style="fill:{colour}">'
+            f"{escape(shown(line.name))}</text>"
+        )
+    return "".join(drawn)
+
+
+def shown(name: str) -> str:
+    """A name, or as much of it as there is room for."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def ink(line: Curve) -> str:
+    """A line's colour."""
+    return f"var(--line-{line.number % COLOURS + 1})"
 
 
 def curve(line: Curve, x: Axis, y: Axis, bands: bool) -> str:
     """One line, its points, and the band of its intervals."""
     places = [(x(max(at, ZERO)), y(mean)) for at, mean, _ in line.points]
-    colour = f"var(--line-{line.number % COLOURS + 1})"
+    colour = ink(line)
     path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
     dots = "".join(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3.5" fill="{colour}"/>' for a, b in places)
     band = ""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from quickstudy.app.board_families import Family, families
 from quickstudy.app.board_rows import Row
 from quickstudy.challenge.rank import rank as rank_challenge
 from quickstudy.comparison import places
@@ -28,6 +29,8 @@ class Table:
     """Of each row the best and worst place that is left open; None for one that is not ranked."""
     ties: str
     """How ties were found."""
+    families: list[Family]
+    """Of a challenge with several."""
 
     @property
     def challenge(self) -> bool:
@@ -72,6 +75,7 @@ def table(rows: Sequence[Row], name: str) -> Table:
         rows=[*ranked, *rest],
         ranks=[*spans, *(None for _ in rest)],
         ties=PAIRED if first.challenge else OVERLAP,
+        families=families(ranked),
     )
 
 

@@ -37,7 +37,7 @@ class Flags:
 def main(args: list[str]) -> int:
     """Run the verb; the last line on stdout is the first page."""
     flags = parse(Flags, args, prog="quickstudy leaderboard build", description=DESCRIPTION)
-    from quickstudy.app.board_rows import MARK, collect
+    from quickstudy.app.board_collect import MARK, collect
     from quickstudy.app.board_tables import tables
 
     for path in flags.results:
@@ -84,7 +84,7 @@ class Writer:
 
 def build(found: Sequence[Any], write: Writer) -> None:
     """All pages."""
-    from quickstudy.app.board_badge import badge
+    from quickstudy.app.board_badge import badges, drawn
     from quickstudy.app.board_entry import entry
     from quickstudy.app.board_index import index, slugs_of
     from quickstudy.app.board_worst import Painter
@@ -102,9 +102,8 @@ def build(found: Sequence[Any], write: Writer) -> None:
         write(f"entries/{slug}.html", entry(name, slug, placed, worst, why))
         rows = [told(*each) | {"row": each[1].value} for each in placed]
         write.json(f"entries/{slug}.json", {"entry": name, "rows": rows})
-        for one, _, rank in placed:
-            if one.challenge and rank is not None:
-                write(f"badges/{slug}-{one.slug}.svg", badge(one, rank))
+        for badge in (some for each in placed for some in badges(*each, slug)):
+            write(f"badges/{badge.file}.svg", drawn(badge))
     write.json("index.json", {"tables": list(listed(found, slugs))})
     write("index.html", index(found, slugs))
 
@@ -121,11 +120,14 @@ def listed(found: Sequence[Any], slugs: dict[str, str]) -> Iterator[dict[str, An
 
 def told(one: Any, row: Any, rank: tuple[int, int] | None) -> dict[str, Any]:
     """What a table says of a row."""
+    from quickstudy.app import board_families
+
     names = ("learner", "metric", "adapt_ms", "training_s", "memory_mb", "backbone", "budget", "inductive", "device")
     cells = {name: asdict(getattr(row, name)) for name in ("score", "by_examples", "by_time")}
     return (
         {"entry": row.name, "table": one.title, "rank": rank and list(rank), "file": str(row.path)}
         | {name: getattr(row, name) for name in names}
         | cells
+        | ({"families": board_families.listed(row, one.families)} if one.families else {})
         | {"why_unranked": row.why_unranked, "command": row.command}
     )

@@ -36,7 +36,7 @@ def main(args: list[str]) -> int:
     flags = parse(Flags, args, prog="quickstudy leaderboard verify", description=DESCRIPTION)
     if not flags.rows:
         raise UserError("say which rows, for example: quickstudy leaderboard verify runs/challenge/sprint/nearest.json")
-    from quickstudy.app.board_rows import read
+    from quickstudy.app.board_collect import read
     from quickstudy.challenge.rank import NewerError, NoRowError
 
     found, failed = {}, False

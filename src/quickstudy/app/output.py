@@ -59,7 +59,7 @@ def score(metric: str, mean: float | None, ci95: float | None) -> str:
     percent = metric in PERCENT
     scale, digits, unit = (100.0, 2, " %") if percent else (1.0, 3, "")
     margin = "" if ci95 is None or not math.isfinite(ci95) else f" ± {scale * ci95:.{digits}f}"
-    return f"{scale * mean:.{digits}f}{margin}{unit}"
+    return f"{round(scale * mean, digits) + 0.0:.{digits}f}{margin}{unit}"  # no minus before nothing
 
 
 def count(number: int | None, one: str, many: str = "") -> str:
