@@ -1,4 +1,4 @@
-"""Rows of results in files and folders: what is a row of a challenge, of ``evaluate`` or of ``bench``, and what is none."""
+"""Rows of results in files and folders: what is one of a challenge, of ``evaluate`` or ``bench``, and what is none."""
 
 from __future__ import annotations
 
