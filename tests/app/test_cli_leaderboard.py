@@ -129,6 +129,20 @@ def test_a_learner_of_one_kind_is_marked_and_compared_on_its_kind(cli: Cli, tmp_
     assert "small: glyphs: 1 of 4" in (tmp_path / "board/badges/best-small-glyphs.svg").read_text()
     entry = (tmp_path / "board/entries/best.html").read_text()
     assert "it does images alone<" in entry, "the first sentence of why it has no answers"
+    lines = cli("challenge", "rank", "rows").out.splitlines()
+    assert [line.split()[1] for line in lines[1:5]] == ["cnp", "maml", "nearest", "best"]
+    assert lines[4].endswith("1 of 2: glyphs:classes=20")
+    told = json.loads(cli("challenge", "rank", "rows", "--family", "glyphs", "--json").out)
+    assert {one["entry"]: one["rank"] for one in told["ranks"]} == {
+        "best": [1, 1],
+        "cnp": [2, 2],
+        "maml": [3, 4],
+        "nearest": [3, 4],
+    }
+    lines = cli("challenge", "rank", "rows", "--family", "functions").out.splitlines()
+    assert "best" not in {line.split()[1] for line in lines[1:4]}
+    answer = cli("challenge", "rank", "rows", "--family", "glyhps")
+    assert (answer.code, "unknown family of small 'glyhps'. Did you mean glyphs" in answer.err) == (2, True)
 
 
 def test_families_are_named_as_short_as_tells_them_apart() -> None:

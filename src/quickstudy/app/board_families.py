@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from quickstudy.app.board_rows import Row
 from quickstudy.app.markup import NONE, TO
-from quickstudy.challenge.rank import rank
+from quickstudy.challenge.rank import on_family, rank
 
 EVERY = "*"
 """What a row is found by that takes part in every family of its table."""
@@ -41,11 +41,8 @@ def labels(names: Sequence[str]) -> list[str]:
 
 def ranked(rows: Sequence[Row], number: int) -> dict[str, tuple[int, int]]:
     """By a paired bootstrap over the tasks of that family."""
-    taking = [row for row in rows if row.parts[number].done]
-    if not taking:
-        return {}
-    found = rank([row.value | {"entry": row.name, "blocks": [row.value["blocks"][number]]} for row in taking])
-    return {one.row["entry"]: one.place for one in found.ranked}
+    taking = on_family([row.value | {"entry": row.name} for row in rows], number)
+    return {one.row["entry"]: one.place for one in rank(taking).ranked} if taking else {}
 
 
 def words(tasks: str) -> set[str]:

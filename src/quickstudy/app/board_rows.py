@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
-from quickstudy.challenge.rank import SEALED
+from quickstudy.challenge.rank import SEALED, takes_part
 from quickstudy.intervals import finite
 from quickstudy.tasks.base import HIGHER
 
@@ -119,7 +119,7 @@ def of_challenge(path: Path, value: dict[str, Any]) -> Row:
             for block in blocks
             if block["answered"] and block["curve"]["points"]
         },
-        parts=tuple(Part(block["tasks"], cell(block["score"]), block["answered"] > 0) for block in blocks),
+        parts=tuple(Part(block["tasks"], cell(block["score"]), takes_part(block)) for block in blocks),
         value=value,
     )
 

@@ -126,6 +126,22 @@ def rank(rows: Sequence[dict[str, Any]], by: str = "score") -> Ranking:
     return Ranking(ranked, pairs, left_out)
 
 
+def on_family(rows: Sequence[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    """The rows of those that take part in the family with that number, as if it were the whole challenge."""
+    found = []
+    for row in rows:
+        block = row["blocks"][number]
+        if takes_part(block):
+            areas = {"area_by_examples": block["curve"]["area"], "area_by_time": block["time"]["area"]}
+            found.append(row | {"blocks": [block], "score": block["score"]} | areas)
+    return found
+
+
+def takes_part(block: dict[str, Any]) -> bool:
+    """Whether any task of a family was answered: some learners do one kind alone."""
+    return bool(block.get("answered", True))
+
+
 def check_same(rows: Sequence[dict[str, Any]]) -> None:
     """UserError unless all rows are of the same tasks."""
     if not rows:
