@@ -40,6 +40,22 @@ def test_a_bad_entry_is_named_and_the_others_go_on(cli: Cli, tmp_path: Path) -> 
     assert json.loads(ranking.out)["ranks"][0]["rank"] == [1, 1]
 
 
+def test_an_entry_that_has_changed_is_run_again_and_one_that_has_not_is_not(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "mine.py").write_text((EXAMPLES / "nearest.py").read_text())
+    args = ("challenge", "run", "tiny.toml", "python3 mine.py", "--json")
+    first = json.loads(cli(*args).out)["mine"]
+    assert first["score"]["mean"] > 0.1
+    assert json.loads(cli(*args).out)["mine"] == first
+    text = (tmp_path / "mine.py").read_text()
+    (tmp_path / "mine.py").write_text(text.replace('{"labels": nearest}', '{"labels": [0 for _ in nearest]}'))
+    verified = cli("leaderboard", "verify", "runs/challenge/tiny/mine.json")
+    assert (verified.code, "the files of mine are others by now" in verified.err) == (2, True)
+    second = json.loads(cli(*args).out)["mine"]
+    assert second["score"]["mean"] == pytest.approx(0.0, abs=1e-6)
+    assert second["files"] != first["files"]
+
+
 def test_a_run_takes_part(cli: Cli, tmp_path: Path, run: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY)
     answer = cli("challenge", "run", "tiny.toml", str(run), "--json")

@@ -16,8 +16,9 @@ from quickstudy.app.flags import parse
 from quickstudy.errors import UserError
 
 DESCRIPTION = """Let entries take part in a challenge, each in a process of its own with limits of time, memory and
-files, without network and without the labels of what is asked where the system allows. What is there already is not
-made again. An entry that cannot take part is named, and the others go on.
+files, without network and without the labels of what is asked where the system allows. A row that is there already is
+not made again, unless the challenge or the entry's files have changed. An entry that cannot take part is named, and the
+others go on.
 
 ENTRIES are learners of the list, files with a learner of your own (mine.py), run folders, folders with a model.py as in
 the MetaDL challenge, or command lines in quotes that speak JSON lines ("node mine.js")."""
@@ -90,7 +91,8 @@ def take_part(found: Any, blocks: Sequence[Any], flags: Flags, seed: int, out: P
             if name in rows:
                 raise UserError(f"two entries are called {name}. Run {text!r} by itself, with --name.")
             path = out / f"{name}.json"
-            if path.is_file() and not flags.again and (row := there(path, found.hash, seed)) is not None:
+            row = None if flags.again else there(path, found.hash, seed, files=entry.files)
+            if row is not None:
                 rows[name] = row
                 continue
             rows[name] = run(found, blocks, entry, seed, lambda line: print(line, file=sys.stderr))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sys
@@ -18,12 +19,32 @@ SYSTEM = (
 """What programs need to run at all."""
 
 
+LEFT = {"__pycache__", ".git"}
+"""Folders that an entry does not bring along."""
+
+
 def copy(source: Path, target: Path) -> None:
     """A file, or a folder with all that is in it; links stay links, and lead nowhere from there."""
     if source.is_dir():
-        shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".git"))
+        shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns(*LEFT))
     else:
         shutil.copy(source, target)
+
+
+def digest(files: Sequence[Path]) -> str:
+    """A hash of what ``copy`` would copy, whatever folder it is in; empty without files."""
+    of = hashlib.sha256()
+    for file in files:
+        inside = file.rglob("*") if file.is_dir() else [file]
+        for path in sorted(inside):
+            if LEFT & {*path.relative_to(file.parent).parts}:
+                continue
+            of.update(str(path.relative_to(file.parent)).encode("utf-8", "surrogateescape"))
+            if path.is_symlink():
+                of.update(os.readlink(path).encode("utf-8", "surrogateescape"))
+            elif path.is_file():
+                of.update(hashlib.sha256(path.read_bytes()).digest())
+    return of.hexdigest()[:16] if files else ""
 
 
 def size(folder: Path) -> int:

@@ -18,6 +18,7 @@ from quickstudy import learners
 from quickstudy.challenge import measure
 from quickstudy.challenge.check import Block, opened
 from quickstudy.challenge.entry import enter
+from quickstudy.challenge.home import digest
 from quickstudy.challenge.run import run
 from quickstudy.challenge.suite import Suite
 from quickstudy.errors import UserError
@@ -76,12 +77,14 @@ def unable(name: str, spec: Spec) -> str:
     return ""
 
 
-def there(path: Path, suite: str, seed: int, manifests: Sequence[str] = ()) -> dict[str, Any] | None:
-    """The row in a file, if it is of the same challenge, seed, and, where ``manifests`` say which, episodes and
-    version."""
+def there(
+    path: Path, suite: str, seed: int, manifests: Sequence[str] = (), files: Sequence[Path] = ()
+) -> dict[str, Any] | None:
+    """The row in a file, if it is of the same challenge, seed, and ``files`` of the entry, and, where ``manifests`` say
+    which, episodes and version."""
     try:
         row: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        same = (row["suite"], row["seed"]) == (suite, seed)
+        same = (row["suite"], row["seed"], row.get("files", "")) == (suite, seed, digest(files))
         if manifests:
             same &= row["version"] == quickstudy.__version__
             same &= [block["manifest"] for block in row["blocks"]] == list(manifests)

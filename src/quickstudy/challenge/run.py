@@ -16,6 +16,7 @@ from quickstudy.challenge import areas, measure, neighbours
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.clock import STANDARD, Reference, machine, reference
 from quickstudy.challenge.entry import Entry
+from quickstudy.challenge.home import digest
 from quickstudy.challenge.process import Allowed, Process
 from quickstudy.challenge.stranger import Stranger
 from quickstudy.challenge.suite import Suite
@@ -188,6 +189,7 @@ def summed(suite: Suite, entry: Entry, seed: int, blocks: list[dict[str, Any]]) 
         "entry": entry.name,
         "form": entry.form,
         "command": command(suite, entry, seed),
+        "files": digest(entry.files),
         "seed": seed,
         "version": quickstudy.__version__,
         "torch": torch.__version__,

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import quickstudy
 from quickstudy.challenge.check import opened
 from quickstudy.challenge.entry import Entry
+from quickstudy.challenge.home import digest
 from quickstudy.challenge.measure import Say
 from quickstudy.challenge.run import run
 from quickstudy.challenge.suite import Suite
@@ -42,6 +43,8 @@ def verify(row: Mapping[str, Any], suite: Suite, entry: Entry, say: Say) -> Veri
     check_version(row)
     if suite.hash != row["suite"]:
         raise UserError(f"the challenge {suite.name} is another by now ({suite.hash}, the row's {row['suite']}).")
+    if row.get("files", "") not in ("", digest(entry.files)):
+        raise UserError(f"the files of {entry.name} are others by now. Verify the row with those that it was made of.")
     fresh = run(suite, opened(suite), entry, row["seed"], say, like=row)
     pairs = list(zip(row["blocks"], fresh["blocks"], strict=True))
     if others := [old["tasks"] for old, new in pairs if old["manifest"] != new["manifest"]]:
