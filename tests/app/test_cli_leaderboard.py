@@ -97,6 +97,7 @@ def test_a_page_of_an_entry_cites_configures_repeats_and_shows_its_worst_tasks(
     assert text.count("data:image/png;base64,") == 2, "glyphs are drawn as pictures"
     assert "glyphs:classes=20, task 1: " in text, "0.8 is the lowest score"
     assert text.count('class="asked"') == 2 * 4, "functions as curves"
+    assert text.count("score by seconds of a standard machine: ") == 2, "a curve over time for each family"
     badge = (tmp_path / "board/badges/protonet-small.svg").read_text()
     assert "small: 1 of 3" in badge
     (tmp_path / "small.toml").write_text(SUITE.replace("episodes = 12", "episodes = 13"))

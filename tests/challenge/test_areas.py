@@ -43,6 +43,17 @@ def test_by_time_a_task_has_what_the_last_answer_has(steps: list[tuple[float, fl
     assert areas.by_time(steps, 0.2, budget=1.0) == pytest.approx(area)
 
 
+def test_the_area_by_time_is_that_below_the_curve_that_is_told() -> None:
+    steps = [(0.002, 0.4), (0.05, 0.9), (3.0, 1.0)]
+    moments = areas.moments(1.0)
+    assert (moments[0], moments[-1], len(moments)) == (pytest.approx(0.001), pytest.approx(1.0), 13)
+    values = [areas.at(steps, 0.1, moment) for moment in moments]
+    assert (values[0], values[1], values[-1]) == (0.1, 0.1, 0.9)
+    assert areas.at([], 0.1, 1.0) == 0.1
+    fine = [areas.at(steps, 0.1, 0.001 * 1000 ** (number / 9999)) for number in range(10000)]
+    assert sum(fine) / len(fine) == pytest.approx(areas.by_time(steps, 0.1, budget=1.0), abs=1e-3)
+
+
 def test_a_drift_of_more_than_a_tenth_voids_the_timing_and_a_fast_machine_is_no_advantage() -> None:
     assert Reference(0.001, 0.00109).holds
     assert not Reference(0.001, 0.0012).holds

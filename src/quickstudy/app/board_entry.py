@@ -23,6 +23,7 @@ from quickstudy.learners import LEARNERS
 ABOUT = "<p>Examples are to the left, or filled dots; what was asked is to the right, or rings.</p>"
 MOST = 160
 """Letters of why an entry ended."""
+LEARNING = "<p>The mean score so long after a task was asked; until it is answered it has what chance has.</p>"
 PALE = 7
 """Colour of the line to compare with."""
 Placed = tuple[Table, Row, tuple[int, int] | None]
@@ -39,6 +40,7 @@ def entry(name: str, slug: str, placed: Sequence[Placed], worst: Sequence[Worst]
         section("rows", "Rows", rows(placed) + badges(slug, placed)),
         section("again", "Once more", "".join(again(placed))),
         section("curves", "By examples", gallery(drawn)) if (drawn := list(curves(placed))) else "",
+        section("times", "By time", LEARNING + gallery(drawn)) if (drawn := list(times(placed))) else "",
         section("configuration", "Configuration", "".join(configuration(placed))),
     ]
     if worst or why_none:
@@ -153,6 +155,17 @@ def curves(placed: Sequence[Placed]) -> Iterator[str]:
             lines += [Curve(best.name, PALE, points(best.curves[family]))] if best is not None else []
             title = f"{escape(one.title)}: {escape(family)}" if one.challenge else escape(one.title)
             yield figure(title, board_plots.curves(lines, "examples", one.metric))
+
+
+def times(placed: Sequence[Placed]) -> Iterator[str]:
+    """The same over the seconds that a task takes, each beside that of the best one there."""
+    for one, row, _ in placed:
+        for family, curve in row.times.items():
+            best = next((other for other in one.rows if other.times.get(family) and other.name != row.name), None)
+            lines = [Curve(row.name, 0, points(curve))]
+            lines += [Curve(best.name, PALE, points(best.times[family]))] if best is not None else []
+            title = f"{escape(one.title)}: {escape(family)}"
+            yield figure(title, board_plots.curves(lines, "seconds of a standard machine", one.metric))
 
 
 def configuration(placed: Sequence[Placed]) -> Iterator[str]:

@@ -15,6 +15,8 @@ LETTER, LINE = 7.0, 15.0
 """Room that a label takes, for each letter and in height."""
 LEADER, LONGEST = 18.0, 18
 """From a line's end to its name, and letters of that."""
+FEW = 8
+"""Points that are named along an axis; of more, round numbers are."""
 DIFFERENT = 1e-12
 ZERO = 0.5
 """Where no examples are on a logarithmic axis."""
@@ -32,7 +34,7 @@ class Dot(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Scores by the number of examples."""
+    """Scores by the number of examples, or by time."""
 
     name: str
     number: int
@@ -108,18 +110,19 @@ def pareto(dots: Sequence[Dot], higher: bool) -> list[Dot]:
 
 
 def curves(lines: Sequence[Curve], what: str, score: str) -> str:
-    """Scores by examples, on a logarithmic axis, each with its interval and its name; empty without lines."""
+    """Scores by ``what``, on a logarithmic axis, each with its interval and its name; empty without lines."""
     lines = [line for line in lines if line.points]
     if not lines:
         return ""
-    at = sorted({max(point[0], ZERO) for line in lines for point in line.points})
+    lines = [line._replace(points=[(at or ZERO, mean, ci95) for at, mean, ci95 in line.points]) for line in lines]
+    at = sorted({point[0] for line in lines for point in line.points})
     x = axis(at, LEFT, WIDTH - RIGHT - LEADER - LETTER * max(len(shown(line.name)) for line in lines), log=True)
     y = axis([point[1] for line in lines for point in line.points], HEIGHT - BOTTOM, TOP)
     drawn = "".join(curve(line, x, y, bands=len(lines) < 4) for line in lines)
     told = f"{score} by {what}: " + "; ".join(
         f"{line.name} from {line.points[0][1]:.2f} to {line.points[-1][1]:.2f}" for line in lines
     )
-    return picture(told, axes(x, y, what, score, at) + drawn + ends(lines, x, y))
+    return picture(told, axes(x, y, what, score, at if len(at) <= FEW else ()) + drawn + ends(lines, x, y))
 
 
 def ends(lines: Sequence[Curve], x: Axis, y: Axis) -> str:
@@ -134,7 +137,7 @@ def ends(lines: Sequence[Curve], x: Axis, y: Axis) -> str:
         lowest = tops[at] - LINE
     drawn = []
     for line, top in zip(ordered, tops, strict=True):
-        left, end, colour = x(max(line.points[-1][0], ZERO)), y(line.points[-1][1]), ink(line)
+        left, end, colour = x(line.points[-1][0]), y(line.points[-1][1]), ink(line)
         drawn.append(
             f'<path class="leader" d="M{left + 5:.1f} {end:.1f}L{left + LEADER - 4:.1f} {top:.1f}" stroke="{colour}"/>'
             f'<text class="end" x="{left + LEADER:.1f}" y="{top + 4:.1f}" style="fill:{colour}">'
@@ -155,14 +158,14 @@ def ink(line: Curve) -> str:
 
 def curve(line: Curve, x: Axis, y: Axis, bands: bool) -> str:
     """One line, its points, and the band of its intervals."""
-    places = [(x(max(at, ZERO)), y(mean)) for at, mean, _ in line.points]
+    places = [(x(at), y(mean)) for at, mean, _ in line.points]
     colour = ink(line)
     path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
     dots = "".join(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3.5" fill="{colour}"/>' for a, b in places)
     band = ""
     if bands:
-        upper = [(x(max(at, ZERO)), clamped(y(mean + ci95))) for at, mean, ci95 in line.points]
-        lower = [(x(max(at, ZERO)), clamped(y(mean - ci95))) for at, mean, ci95 in reversed(line.points)]
+        upper = [(x(at), clamped(y(mean + ci95))) for at, mean, ci95 in line.points]
+        lower = [(x(at), clamped(y(mean - ci95))) for at, mean, ci95 in reversed(line.points)]
         outline = "L".join(f"{a:.1f} {b:.1f}" for a, b in (*upper, *lower))
         band = f'<path d="M{outline}Z" fill="{colour}" opacity=".14"/>'
     return f'{band}<path d="{path}" fill="none" stroke="{colour}" stroke-width="2.2"/>{dots}'

@@ -69,6 +69,8 @@ class Row:
     """Settings of the learner, by the tasks that it was trained for."""
     curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Score by shots, by tasks."""
+    times: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Score by seconds, by tasks; older rows say nothing of it."""
     parts: tuple[Part, ...] = ()
     """Of a challenge, family by family."""
     value: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -118,6 +120,11 @@ def of_challenge(path: Path, value: dict[str, Any]) -> Row:
             block["tasks"]: block["curve"]["points"]
             for block in blocks
             if block["answered"] and block["curve"]["points"]
+        },
+        times={
+            block["tasks"]: block["time"]["points"]
+            for block in blocks
+            if block["answered"] and block["time"].get("points")
         },
         parts=tuple(Part(block["tasks"], cell(block["score"]), takes_part(block)) for block in blocks),
         value=value,

@@ -30,6 +30,8 @@ WORST = -1.0
 """Least that a task is worth."""
 FROM = 0.001
 """Seconds at which the axis of time begins."""
+MOMENTS = 13
+"""Points of the curve over time."""
 LEAST_SPAN = 1e-9
 
 
@@ -78,3 +80,13 @@ def by_time(steps: Sequence[tuple[float, float]], before: float, budget: float) 
         total += now * (place - at)
         at, now = place, value
     return (total + now * (whole - at)) / whole
+
+
+def moments(budget: float) -> list[float]:
+    """Seconds at which the curve over time is told, evenly on a logarithmic axis from 1 ms to ``budget``."""
+    return [FROM * (budget / FROM) ** (number / (MOMENTS - 1)) for number in range(MOMENTS)]
+
+
+def at(steps: Sequence[tuple[float, float]], before: float, moment: float) -> float:
+    """What one task has at ``moment``: the scaled score of the last of ``steps`` until then."""
+    return next((value for seconds, value in reversed(steps) if seconds <= moment), before)

@@ -158,14 +158,15 @@ def without(block: Block, seed: int, why: str) -> dict[str, Any]:
 def with_times(told: dict[str, Any], reference: Reference, suite: Suite) -> dict[str, Any]:
     """``told`` with its area by time, in seconds of the standard machine."""
     steps = [[(seconds * reference.scale, score) for seconds, score in each] for each in told.pop("steps")]
+    before = [score or 0.0 for score in told["before"]]
+    budget = max(suite.cpu, 2 * areas.FROM)
     spent = torch.tensor([each[-1][0] for each in steps if each], dtype=torch.float64)
-    values = torch.tensor(
-        [
-            areas.by_time(each, before or 0.0, max(suite.cpu, 2 * areas.FROM))
-            for each, before in zip(steps, told["before"], strict=True)
-        ],
-        dtype=torch.float64,
-    )
+    tasks = list(zip(steps, before, strict=True))
+    values = torch.tensor([areas.by_time(*one, budget) for one in tasks], dtype=torch.float64)
+    curve = {
+        moment: torch.tensor([areas.at(*one, moment) for one in tasks], dtype=torch.float64)
+        for moment in areas.moments(budget)
+    }
     units = torch.tensor(told["unit_ids"])
     time = {
         "reference_before_s": reference.before,
@@ -173,6 +174,9 @@ def with_times(told: dict[str, Any], reference: Reference, suite: Suite) -> dict
         "drift": reference.drift,
         "holds": reference.holds,
         "median_s": float(spent.median()) if len(spent) else None,
+        "points": [
+            {"at": float(f"{moment:.4g}"), **cell(some, units)} for moment, some in curve.items() if reference.holds
+        ],
         "area": cell(values, units) if reference.holds else {"mean": None, "ci95": None},
         "areas": measure.listed(values) if reference.holds else None,
     }
