@@ -57,6 +57,12 @@ def test_rows_are_made_once_and_those_who_cannot_are_named(cli: Cli, short: Path
     episodes = [block["manifest"] for block in row["blocks"]]
     assert many.there(path, row["suite"], 0, episodes) == row
     assert many.there(path, row["suite"], 1, episodes) is None
+    path.write_text(json.dumps(row | {"version": "99.0"}))
+    for verb in (args, ("challenge", "run", "short.toml", "nearest", "--json")):
+        newer = cli(*verb)
+        assert (newer.code, json.loads(newer.out)) == (2, {})
+        assert f"nearest.json is of quickstudy 99.0, and this is {row['version']}." in newer.err
+        assert json.loads(path.read_text())["version"] == "99.0", "it is not written over"
     for change in ({"version": "0.0.1"}, {"blocks": [row["blocks"][0] | {"manifest": "other episodes"}]}):
         path.write_text(json.dumps(row | change))
         assert many.there(path, row["suite"], 0, episodes) is None

@@ -64,10 +64,11 @@ def main(args: list[str]) -> int:
         say(f"{name} is left out: {why}")
     if not fit:
         raise UserError(f"none of {flags.learners} does the tasks of {found.name}. Leave --learners out.")
-    rows = {} if flags.again else kept(out, found, blocks, fit, seed)
-    jobs = [many.Job(suite=found, entry=name, seed=seed) for name in fit if name not in rows]
+    rows, refused = ({}, {}) if flags.again else kept(out, found, blocks, fit, seed)
+    for why in refused.values():
+        print(f"error: {why}", file=sys.stderr)
+    jobs = [many.Job(suite=found, entry=name, seed=seed) for name in fit if name not in {*rows, *refused}]
     say(f"{found.name}: {output.count(len(rows), 'row')} there, {len(jobs)} to make")
-    refused = {}
     try:
         for made in crew(jobs, say) if jobs else ():
             if made.row is None:
@@ -103,12 +104,22 @@ def crew_of(flags: Flags) -> Any:
     return processes.by_several(flags.parallel) if flags.parallel else many.one_by_one
 
 
-def kept(out: Path, suite: Any, blocks: Sequence[Any], names: Sequence[str], seed: int) -> dict[str, Any]:
-    """The rows that need not be made again."""
+def kept(
+    out: Path, suite: Any, blocks: Sequence[Any], names: Sequence[str], seed: int
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The rows that need not be made again, and why those of a newer version may not."""
     from quickstudy.challenge import many
+    from quickstudy.challenge.rank import NewerError
 
-    if not any((out / f"{name}.json").is_file() for name in names):
-        return {}
-    episodes = many.manifests(blocks, seed)
-    rows = {name: many.there(out / f"{name}.json", suite.hash, seed, episodes) for name in names}
-    return {name: row for name, row in rows.items() if row is not None}
+    rows, refused = dict[str, Any](), dict[str, str]()
+    there = [name for name in names if (out / f"{name}.json").is_file()]
+    episodes = many.manifests(blocks, seed) if there else []
+    for name in there:
+        try:
+            row = many.there(out / f"{name}.json", suite.hash, seed, episodes)
+        except NewerError as error:
+            refused[name] = str(error)
+            continue
+        if row is not None:
+            rows[name] = row
+    return rows, refused

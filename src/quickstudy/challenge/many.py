@@ -19,6 +19,7 @@ from quickstudy.challenge import measure
 from quickstudy.challenge.check import Block, opened
 from quickstudy.challenge.entry import enter
 from quickstudy.challenge.home import digest
+from quickstudy.challenge.rank import NewerError, check_version
 from quickstudy.challenge.run import run
 from quickstudy.challenge.suite import Suite
 from quickstudy.errors import UserError
@@ -81,14 +82,17 @@ def there(
     path: Path, suite: str, seed: int, manifests: Sequence[str] = (), files: Sequence[Path] = ()
 ) -> dict[str, Any] | None:
     """The row in a file, if it is of the same challenge, seed, and ``files`` of the entry, and, where ``manifests`` say
-    which, episodes and version."""
+    which, episodes and version. NewerError where a newer version made it, for that is not to be written over."""
     try:
         row: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        check_version(path, row)
         same = (row["suite"], row["seed"], row.get("files", "")) == (suite, seed, digest(files))
         if manifests:
             same &= row["version"] == quickstudy.__version__
             same &= [block["manifest"] for block in row["blocks"]] == list(manifests)
-    except (OSError, ValueError, KeyError, TypeError):
+    except NewerError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return row if same else None
 
