@@ -6,10 +6,11 @@ Latent Embedding Optimization" (LEO).
     z <- z - alpha grad_z L(w(z); support), five times;  then  w <- w - beta grad_w L(w; support), five times
     min over f, g, alpha, beta of  L(w; query) + a KL(N(mu, s^2) || N(0, 1)) + b |sg(z_end) - z_start|^2
 
-Few numbers a class move, and not the features f, so a step costs next to nothing. Here f is trained with the rest,
-where the paper has features of a pre-trained net; w_c is decoded as it is, where the paper draws it once more; codes
-are drawn in training and are mu afterwards. Numbers are those of the authors' code for miniImageNet, without its
-penalties on the sizes of weights. Steps beyond those of z move w.
+The last two are means over the numbers of a code, as in the authors' code.
+Few numbers a class move, and not the features f, so a step costs next to nothing. Here f, of one length, is trained
+with the rest, where the paper has features of a pre-trained net; w_c is decoded as it is, where the paper draws it once
+more; codes are drawn in training and are mu afterwards. Numbers are those of the authors' code for miniImageNet,
+without its penalties on the sizes of weights. Steps beyond those of z move w.
 """
 
 from __future__ import annotations
@@ -31,8 +32,13 @@ from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples, Spec, Task, check_counts, masked_mean
 
 LATENT_RATE = 1.0
-LEAST = 0.1
+LENGTH = 4.0
+"""Of every feature vector, so that steps of the first rate are not too long. The authors' code has 1, with which those
+of a net that is trained as well are slow to be told apart."""
+LEAST = 0.02
 """Standard deviation of a code below which it cannot fall."""
+QUIET = 4.0
+"""Taken off what a standard deviation is computed from, so that codes begin with little noise, as the authors' do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +50,9 @@ class LEOConfig(MetaConfig):
     latent_steps: int = 5
     """How many of the inner steps move the codes; the others move the weights that were decoded."""
     kl: float = 0.001
-    """Weight of the divergence between codes and the standard normal."""
+    """Weight of the divergence of a code's numbers from the standard normal, their mean."""
     start: float = 1e-9
-    """Weight of the squared distance between the codes before and after their steps."""
+    """Weight of the mean square of how far the steps move a code's numbers."""
 
 
 class LEO(Descent):
@@ -71,27 +77,27 @@ class LEO(Descent):
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """Weights ``head`` [way, f] of the output layer, the classes present, moments (norm=task)."""
-        features, moments = self.net(support.x, support.mask, None)
+        features, moments = self._embed(support.x, support.mask, None)
         mean, _ = self.code(features, support)
         *_, (_, head) = self._walk(mean, features, support, self.steps if steps is None else steps, self.gradient)
         return {"head": head, "present": self._present(support)} | moments
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Logits:
         """Logits [n, way] for ``x`` [n, *shape]."""
-        features, _ = self.net(x, mask, None if self.transductive else adapted)
+        features, _ = self._embed(x, mask, None if self.transductive else adapted)
         return Logits(only_present(features @ adapted["head"].T, adapted["present"]))
 
     def loss(self, task: Task, progress: float) -> Tensor:
         """Scalar: the query's loss under codes that are drawn, and what holds them together."""
-        features, moments = self.net(task.support.x, task.support.mask, None)
+        features, moments = self._embed(task.support.x, task.support.mask, None)
         mean, spread = self.code(features, task.support)
         noise = draw.normal(task.key, mean.numel(), "code").view_as(mean).to(mean.dtype)
         first = mean + spread * noise
         *_, (last, head) = self._walk(first, features, task.support, self.steps, self.gradient)
         adapted = {"head": head, "present": self._present(task.support)} | moments
         prediction = self.predict(adapted, task.query.x, task.query.mask)
-        divergence = 0.5 * (mean.square() + spread.square() - 1 - 2 * spread.log()).sum(-1)
-        moved = (last.detach() - first).square().sum(-1)
+        divergence = 0.5 * (mean.square() + spread.square() - 1 - 2 * spread.log()).mean(-1)
+        moved = (last.detach() - first).square().mean(-1)
         held = masked_mean(self.config.kl * divergence + self.config.start * moved, adapted["present"])
         return masked_mean(prediction.nll(task.query.y), task.query.mask) + held
 
@@ -102,7 +108,12 @@ class LEO(Descent):
         pairs = torch.cat([own.unsqueeze(1).expand(-1, count, -1), own.unsqueeze(0).expand(count, -1, -1)], -1)
         related = self.relation(pairs) * support.mask.view(1, -1, 1)
         mean, spread = class_means(related.sum(1) / support.mask.sum().clamp(min=1), support).chunk(2, -1)
-        return mean, LEAST + F.softplus(spread)
+        return mean, LEAST + F.softplus(spread - QUIET)
+
+    def _embed(self, x: Tensor, mask: Tensor, moments: Adapted | None) -> tuple[Tensor, Adapted]:
+        """Features of length ``LENGTH`` [n, f], and moments."""
+        features, found = self.net(x, mask, moments)
+        return LENGTH * F.normalize(features, dim=-1), found
 
     def _walk(
         self, code: Tensor, features: Tensor, support: Examples, steps: int, kind: Gradient
