@@ -52,15 +52,16 @@ def test_a_learned_head_knows_one_way_and_its_classes_by_number() -> None:
     assert not torch.allclose(answer(learner, turned), answer(learner, task)[:, order])
 
 
-def test_steps_on_pictures_in_colour_are_shorter_unless_said_otherwise() -> None:
+@pytest.mark.parametrize(("name", "short"), [("maml", 0.03), ("mamlpp", 0.01)])
+def test_steps_on_pictures_in_colour_are_shorter_unless_said_otherwise(name: str, short: float) -> None:
     colour = dataclasses.replace(GLYPHS.spec, shape=(3, 16, 16))
-    asked = {"usual": {}, "said": {"inner_rate": 0.4}}
-    rates = {
-        name: learners.build("maml", colour, learners.configure("maml", said), 0).config.inner_rate
-        for name, said in asked.items()
-    }
-    assert rates == {"usual": 0.03, "said": 0.4}
-    assert build().config.inner_rate == 0.4
+
+    def rate(spec: tasks.Spec, **settings: float) -> float:
+        found: float = learners.build(name, spec, learners.configure(name, settings), 0).config.inner_rate
+        return found
+
+    assert rate(colour) == short < rate(GLYPHS.spec)
+    assert rate(colour, inner_rate=0.4) == 0.4
 
 
 @pytest.mark.parametrize("family", [GLYPHS, SINE], ids=["glyphs", "sinusoid"])

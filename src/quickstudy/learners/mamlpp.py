@@ -46,6 +46,7 @@ class MAMLPlusPlus(Descent):
     Config: ClassVar[type[Any]] = MAMLPlusPlusConfig
     default_steps = (5, 5)
     default_rate = (0.1, 0.01)
+    colour_rate = 0.01
 
     def __init__(self, spec: Spec, config: MAMLPlusPlusConfig) -> None:
         super().__init__(spec, config, config.gradient)
