@@ -317,8 +317,10 @@ def test_what_a_kind_cannot_do_is_said() -> None:
     unroll(closing, start, sgd(0.1), 1, "exact")
     with pytest.raises(UserError, match=r"unknown kind of meta-gradient 'exat'. Did you mean exact"):
         unroll(quadratic, start, sgd(0.1), 1, "exat", given)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"Did you mean Truncated\(2\)"):
+        unroll(quadratic, start, sgd(0.1), 1, "truncated", given)  # type: ignore[arg-type]
     for number in (-1, 1.5):
-        with pytest.raises(UserError, match="number of inner steps is"):
+        with pytest.raises(UserError, match=f"a truncated gradient goes through {number} steps"):
             Truncated(number)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="number of inner steps is -1"):
         unroll(quadratic, start, sgd(0.1), -1, given=given)

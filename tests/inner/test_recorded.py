@@ -142,7 +142,7 @@ def test_what_cannot_be_known_is_refused_and_auto_does_without() -> None:
 
     def decides(net: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
         value = loss(net, batch)
-        return value if float(value) > 0 else -value
+        return value if float(value.detach()) > 0 else -value
 
     with pytest.raises(UserError, match="another way"):
         ask(net(), "recorded", loss=decides)

@@ -12,6 +12,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -23,8 +24,20 @@ from quickstudy.errors import UserError
 from quickstudy.inner import batch as batching
 from quickstudy.inner import choosing
 from quickstudy.inner.implicit import Implicit
-from quickstudy.inner.modules import Chosen, Loss, Trace, adapt, bound, check_parts, described, masks, scalar
+from quickstudy.inner.modules import (
+    Chosen,
+    Loss,
+    Trace,
+    adapted,
+    bound,
+    check_parts,
+    dependent,
+    described,
+    masks,
+    scalar,
+)
 from quickstudy.inner.rules import Params, Rule
+from quickstudy.inner.side_effects import watched
 from quickstudy.inner.unroll import Gradient, trajectory
 from quickstudy.tasks import draw
 
@@ -79,8 +92,12 @@ def meta_grad(
     number = torch.arange(batching.size(supports), device=pytree.tree_leaves(supports)[0].device)
     tasks = (supports, queries, number if key is None else draw.keys(number, key))
     learner = Outer(inner, outer or loss, step_weights)
+    kind = _kind(learner, tasks)
+    if kind not in LOOKED_AT:
+        _look(learner, tasks)
+        LOOKED_AT.add(kind)
     if how == "auto":
-        losses, grads = _fastest(learner, tasks)
+        losses, grads = _fastest(learner, tasks, kind)
     else:
         losses, grads = batching.meta_gradient(learner, tasks, 0.0, batching.check(how), inside=True)
     if not bool(losses.isfinite().all()):
@@ -103,12 +120,42 @@ SPENT: dict[Hashable, float] = {}
 """Seconds of all calls so far; infinite once it has been tried whether compiled is faster."""
 
 
-def _fastest(learner: Outer, tasks: Any) -> tuple[Tensor, Params]:
-    """The meta-gradient, batched as was fastest for a net, tasks and steps of these shapes on this many threads."""
+LOOKED_AT: set[Hashable] = set()
+"""The kinds of calls whose net and losses were seen to do nothing that they must not."""
+
+
+def _kind(learner: Outer, tasks: Any) -> Hashable:
+    """What decides which way is fastest: net, losses, shapes of tasks, steps and threads."""
     inner, leaves = learner.inner, [*learner.parameters(), *pytree.tree_leaves(tasks)]
     shapes = tuple((tuple(leaf.shape), leaf.dtype, leaf.device) for leaf in leaves if isinstance(leaf, Tensor))
     parts = tuple(type(part) for part in learner.modules())
-    key = (shapes, parts, tuple(inner.rule.hyper), inner.steps, inner.gradient, torch.get_num_threads())
+    losses = _code(inner.loss), _code(learner.loss)
+    return shapes, parts, losses, tuple(inner.rule.hyper), inner.steps, inner.gradient, torch.get_num_threads()
+
+
+def _code(loss: Loss) -> Hashable:
+    """What a loss computes, by which it is known again where it is written in the call."""
+    inside: Any = loss
+    while isinstance(inside, partial):
+        inside = inside.func
+    code: Hashable = getattr(inside, "__code__", None)
+    return code or type(inside).__qualname__
+
+
+def _look(learner: Outer, tasks: Any) -> None:
+    """UserError for what a forward pass of each loss on the first task shows to be wrong."""
+    support, query, key = batching.take(tasks, 0)
+    inner = learner.inner
+    loss, start, given = described(inner.module, inner.loss, support, inner.adapts, key if inner.keyed else None)
+    params = {name: value.detach().requires_grad_() for name, value in start.items()}
+    with torch.enable_grad(), watched(inner.module, (support, query)):
+        if inner.steps:
+            loss(params, given(0))
+        dependent(learner.judge(params, query, key), "outer loss")
+
+
+def _fastest(learner: Outer, tasks: Any, key: Hashable) -> tuple[Tensor, Params]:
+    """The meta-gradient, batched as was fastest for calls of this kind."""
 
     def run(how: batching.How) -> tuple[Tensor, Params]:
         return batching.meta_gradient(learner, tasks, 0.0, how, inside=True)
@@ -163,16 +210,9 @@ class Inner(nn.Module):
 
     def forward(self, support: Any, key: Tensor) -> tuple[Params, Trace]:
         """``adapt``."""
-        return adapt(
-            self.module,
-            self.loss,
-            support,
-            rule=self._rule(),
-            steps=self.steps,
-            gradient=self.gradient,
-            adapts=self.adapts,
-            key=key if self.keyed else None,
-            until=self.until,
+        mine = key if self.keyed else None
+        return adapted(
+            self.module, self.loss, support, self._rule(), self.steps, self.gradient, self.adapts, mine, self.until
         )
 
     def path(self, support: Any, key: Tensor) -> Iterator[tuple[Params, Tensor]]:
@@ -199,11 +239,12 @@ class Outer(nn.Module):
     def forward(self, task: tuple[Any, Any, Tensor], progress: float) -> Tensor:
         support, query, key = task
         if self.step_weights is None:
-            return self._judge(self.inner(support, key)[0], query, key)
-        after = [self._judge(params, query, key) for params, _ in self.inner.path(support, key)]
+            return self.judge(self.inner(support, key)[0], query, key)
+        after = [self.judge(params, query, key) for params, _ in self.inner.path(support, key)]
         return sum((w * value for w, value in zip(self.step_weights, after, strict=True)), torch.zeros(()))
 
-    def _judge(self, adapted: Params, query: Any, key: Tensor) -> Tensor:
+    def judge(self, adapted: Params, query: Any, key: Tensor) -> Tensor:
+        """The outer loss of ``adapted`` parameters."""
         with masks(draw.mix(key ^ QUERY) if self.inner.keyed else None):
             return scalar(self.loss(bound(self.inner.module, adapted), query))
 
@@ -212,7 +253,7 @@ def _check_counts(supports: Any, queries: Any) -> None:
     """UserError unless every leaf has the same leading [T]."""
     leaves = [*pytree.tree_leaves(supports), *pytree.tree_leaves(queries)]
     counts = {leaf.shape[0] if isinstance(leaf, Tensor) and leaf.dim() else None for leaf in leaves}
-    if len(counts) == 1 and None not in counts:
+    if len(counts) == 1 and not counts & {None, 0}:
         return
     shapes = {
         f"{part}{pytree.keystr(path)}": list(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
@@ -221,8 +262,8 @@ def _check_counts(supports: Any, queries: Any) -> None:
     }
     said = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
     raise UserError(
-        f"supports and queries need the same number of tasks in front of every tensor; found {said}. For one task "
-        f"alone use adapt."
+        f"supports and queries need the same number of tasks, one or more, in front of every tensor; found {said}. For "
+        f"one task alone use adapt."
     )
 
 

@@ -25,6 +25,7 @@ from quickstudy.inner.dropout import KNOWN, Masks
 from quickstudy.inner.implicit import Implicit
 from quickstudy.inner.quicker import quicker
 from quickstudy.inner.rules import Params, Rule
+from quickstudy.inner.side_effects import can_be_seen, watched
 from quickstudy.inner.unroll import Gradient, descend, unroll
 from quickstudy.tasks import draw
 
@@ -76,9 +77,32 @@ def adapt(
         until: a task whose inner loss is below it stands still from there on.
 
     Under autograd the result is a differentiable function of all parameters of ``module``, of the numbers of ``rule``
-    and of ``support``. Raises UserError for a module that keeps running statistics or draws random numbers.
+    and of ``support``. Raises UserError for a module that keeps running statistics, draws random numbers or writes into
+    itself or its input, and for an inner loss that is not finite or does not depend on what adapts.
     """
     check_parts(module, rule)
+    with watched(module, support):
+        params, trace = adapted(module, loss, support, rule, steps, gradient, adapts, key, until)
+    if can_be_seen() and not bool(trace.losses.isfinite().all()):
+        raise UserError(
+            f"the inner loss is not finite before step {int((~trace.losses.isfinite()).nonzero()[0]) + 1}, with rate "
+            f"{rule.hyper.get('rate')}. Take a smaller rate or fewer steps, or look for NaN in the support."
+        )
+    return params, trace
+
+
+def adapted(
+    module: nn.Module,
+    loss: Loss,
+    support: Any,
+    rule: Rule,
+    steps: int,
+    gradient: Gradient,
+    adapts: Chosen,
+    key: int | Tensor | None,
+    until: float | None,
+) -> tuple[Params, Trace]:
+    """``adapt`` of what is known to be right, which is looked at no more."""
     inner, params, given = described(quicker(module), loss, support, adapts, key)
     if isinstance(gradient, Implicit):
         if callable(support) or until is not None:
@@ -103,7 +127,7 @@ def described(
     def inner(params: Params, given: Any) -> Tensor:
         frozen, batch, mask_key = given
         with masks(mask_key):
-            return scalar(loss(bound(module, params | frozen), batch))
+            return dependent(scalar(loss(bound(module, params | frozen), batch)), "inner loss")
 
     return inner, start, given
 
@@ -135,12 +159,24 @@ def scalar(value: object) -> Tensor:
     raise UserError(f"the loss gave {found}; expected a tensor of one number, for example the mean over examples.")
 
 
-def check_parts(module: nn.Module, rule: object) -> None:
-    """UserError for a module without parameters, or a rule that is none."""
+def dependent(value: Tensor, what: str) -> Tensor:
+    """``value`` of a loss; UserError where it is taken for its gradient and has none."""
+    if not value.requires_grad and torch.is_grad_enabled() and can_be_seen():
+        raise UserError(
+            f"the {what} does not depend on the parameters: all its gradients would be zero. Does it detach its value, "
+            f"turn it into a number, or not call the net?"
+        )
+    return value
+
+
+def check_parts(module: object, rule: object) -> None:
+    """UserError for what is no module with parameters, or a rule that is none."""
+    if not isinstance(module, nn.Module):
+        raise UserError(f"the module is a {type(module).__name__}; expected a torch.nn.Module.")
     if not isinstance(rule, Rule):
         raise UserError(
-            f"the rule is {rule!r}; expected one of quickstudy.inner.RULES, for example rule=qs.inner.sgd(0.01) in "
-            f"place of an optimiser."
+            f"the rule is a {type(rule).__name__}; expected one of quickstudy.inner.RULES, for example "
+            f"rule=qs.inner.sgd(0.01) in place of an optimiser."
         )
     if not any(True for _ in module.parameters()):
         raise UserError(f"{type(module).__name__} has no parameters that could adapt.")

@@ -55,7 +55,8 @@ class Truncated:
     steps: int
 
     def __post_init__(self) -> None:
-        check_steps(self.steps)
+        if not isinstance(self.steps, int) or self.steps < 0:
+            raise UserError(f"a truncated gradient goes through {self.steps!r} steps; expected a whole number from 0.")
 
 
 Gradient = Kind | Truncated | Implicit
@@ -159,7 +160,7 @@ def check(loss: Loss, gradient: Gradient, steps: int) -> None:
     """UserError for an unknown kind, or one that would miss a gradient that ``loss`` needs."""
     check_steps(steps)
     if not isinstance(gradient, Truncated | Implicit) and gradient not in KINDS:
-        raise unknown("kind of meta-gradient", gradient, KINDS)
+        raise unknown("kind of meta-gradient", gradient, [*KINDS, "Truncated(2)", "Implicit(1.0)"])
     if gradient in ("mixed", "recomputed") or isinstance(gradient, Implicit):
         for name, value in _closed_over(loss).items():
             if any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in pytree.tree_leaves(value)):

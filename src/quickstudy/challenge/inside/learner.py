@@ -87,7 +87,10 @@ def named(file: str) -> str:
         and hasattr(value, "traits")
     ]
     if len(found) != 1:
-        raise UserError(f"{file} has {len(found)} learners ({', '.join(found) or 'none'}); an entry is one of them.")
+        raise UserError(
+            f"{file} has {len(found)} learners ({', '.join(found) or 'none'}). Define one class there that extends "
+            f"quickstudy.learners.base.Learner and has traits."
+        )
     return f"{module.__name__}:{found[0]}"
 
 

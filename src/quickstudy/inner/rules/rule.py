@@ -138,6 +138,8 @@ def _checked(hyper: Hyper) -> Hyper:
     """``hyper`` if its plain numbers are possible; what is learnt is for the learner to keep in range."""
     for key, value in hyper.items():
         most = 1.0 if key in ("beta1", "beta2") else float("inf")
+        if not isinstance(value, (int, float, Tensor, Mapping, PerStep)):
+            raise UserError(f"{key} is {value!r}. Expected a number, a tensor, a mapping by parameter name or PerStep.")
         if isinstance(value, (int, float)) and not 0 <= value < most:
             raise UserError(f"{key} is {value}. Expected a number of at least 0{' and below 1' * (most == 1)}.")
     return hyper

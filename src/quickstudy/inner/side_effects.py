@@ -1,0 +1,77 @@
+"""What a step may not do, seen by letting it: draw from PyTorch's own random numbers, or write into the module or data.
+
+A step is taken for many tasks, and for some kinds of meta-gradient taken again. What it drew would not be drawn again,
+and what it wrote would be there for the next: both give numbers that are wrong without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from quickstudy.errors import UserError
+from quickstudy.inner.reverse import inside_transform
+
+
+def can_be_seen() -> bool:
+    """Whether tensors are what they seem here, and not stand-ins for those of many tasks or of a translation."""
+    return not inside_transform() and not torch.compiler.is_compiling()
+
+
+@contextmanager
+def watched(module: nn.Module, data: Any) -> Iterator[None]:
+    """UserError if what runs inside drew random numbers, or wrote into a buffer of ``module`` or into ``data``.
+
+    Buffers are given back the values that they had.
+    """
+    if not can_be_seen():
+        yield
+        return
+    drawn = _streams(module)
+    buffers = {name: (value, value._version, value.clone()) for name, value in module.named_buffers()}
+    given = [(path, leaf, leaf._version) for path, leaf in pytree.tree_leaves_with_path(data) if _is_plain(leaf)]
+    try:
+        yield
+    except RuntimeError as error:
+        if not {"in-place", "inplace"} & {*str(error).split()}:
+            raise
+        raise UserError(
+            f"the forward pass of {type(module).__name__} writes in place, into a buffer, its input or a value that a "
+            f"derivative needs. Write x = x + ... in place of x += ..., and inplace=False in its layers."
+        ) from error
+    written = [name for name, (value, version, _) in buffers.items() if value._version != version]
+    with torch.no_grad():
+        for name in written:
+            value, _, before = buffers[name]
+            value.copy_(before)
+    if written:
+        raise UserError(
+            f"the forward pass writes into {', '.join(written)}, a buffer of {type(module).__name__}, which would be "
+            f"the same for all tasks and steps. Put that part into .eval(), or leave the buffer as it is."
+        )
+    if changed := [pytree.keystr(path) for path, leaf, version in given if leaf._version != version]:
+        raise UserError(
+            f"the forward pass writes into its input (tensor {changed[0] or '0'} of the batch). Write x = x + ... in "
+            f"place of x += ..., and inplace=False in its layers."
+        )
+    if any(not torch.equal(one, other) for one, other in zip(drawn, _streams(module), strict=True)):
+        raise UserError(
+            f"the loss or {type(module).__name__} draws random numbers (as F.dropout and torch.rand do) that cannot be "
+            f"drawn again for a derivative or another task. Use nn.Dropout and a key, or draw them before and hand "
+            f"them over in the batch."
+        )
+
+
+def _is_plain(leaf: object) -> bool:
+    return isinstance(leaf, Tensor) and not leaf.is_inference()
+
+
+def _streams(module: nn.Module) -> list[Tensor]:
+    """The states of the generators that a pass through ``module`` could draw from."""
+    devices = {value.device for value in module.parameters() if value.is_cuda}
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices)]

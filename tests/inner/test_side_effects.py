@@ -1,0 +1,117 @@
+"""Steps that would give wrong numbers without a word are refused: hidden random numbers, writing, losses cut off."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from quickstudy import inner
+from quickstudy.errors import UserError
+
+Net = Callable[..., Tensor]
+Batch = tuple[Tensor, Tensor]
+
+
+class Odd(nn.Module):
+    """A net that does in its forward pass what a step may not do."""
+
+    def __init__(self, does: str) -> None:
+        super().__init__()
+        self.does, self.layer = does, nn.Linear(2, 1)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.does == "dropout":
+            x = F.dropout(x, 0.5)
+        elif self.does == "noise":
+            x = x + torch.randn_like(x)
+        elif self.does == "count":
+            self.seen += len(x)
+        elif self.does == "centre":
+            x -= x.mean(0)
+        value: Tensor = self.layer(x)
+        return value
+
+
+def squares(net: Net, batch: Batch) -> Tensor:
+    return (net(batch[0]) - batch[1]).square().mean()
+
+
+def detached(net: Net, batch: Batch) -> Tensor:
+    return squares(net, batch).detach()
+
+
+def waves(tasks: int = 3) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(tasks, 4, 2, generator=generator), torch.randn(tasks, 4, 1, generator=generator)
+
+
+DOES = [
+    ("dropout", "draws random numbers"),
+    ("noise", "draws random numbers"),
+    ("count", "writes into seen, a buffer of Odd"),
+    ("centre", r"writes into its input \(tensor \[0\]"),
+]
+KINDS: list[inner.Gradient] = ["exact", "first-order", "mixed", "recomputed", inner.Truncated(1)]
+
+
+@pytest.mark.parametrize(("does", "said"), DOES)
+@pytest.mark.parametrize("gradient", KINDS, ids=str)
+def test_adapt_refuses_what_would_not_be_the_same_again(does: str, said: str, gradient: inner.Gradient) -> None:
+    net = Odd(does)
+    x, y = waves()
+    with pytest.raises(UserError, match=f"{said}|writes in place"):
+        inner.adapt(net, squares, (x[0], y[0]), rule=inner.sgd(0.1), steps=2, gradient=gradient)
+    assert float(net.get_buffer("seen")) == 0
+
+
+@pytest.mark.parametrize(("does", "said"), DOES)
+@pytest.mark.parametrize("how", ["auto", "loop"])
+def test_meta_grad_refuses_it_too_and_leaves_the_net_as_it_was(does: str, said: str, how: Any) -> None:
+    net = Odd(does)
+    with pytest.raises(UserError, match=said):
+        inner.meta_grad(net, squares, waves(), waves(), rule=inner.sgd(0.1), steps=2, how=how)
+    assert float(net.get_buffer("seen")) == 0
+
+
+@pytest.mark.parametrize("how", ["auto", "loop", "vmap"])
+def test_a_loss_that_is_cut_off_from_the_parameters_is_refused(how: Any) -> None:
+    settings: dict[str, Any] = {"rule": inner.sgd(0.1), "steps": 2, "how": how}
+    with pytest.raises(UserError, match="the inner loss does not depend on the parameters"):
+        inner.meta_grad(Odd(""), detached, waves(), waves(), **settings)
+    with pytest.raises(UserError, match="the outer loss does not depend on the parameters"):
+        inner.meta_grad(Odd(""), squares, waves(), waves(), outer=detached, **settings)
+
+
+def test_adapt_says_which_step_is_not_finite() -> None:
+    x, y = waves()
+    settings: dict[str, Any] = {"rule": inner.sgd(1e30), "steps": 4}
+    with pytest.raises(UserError, match=r"not finite before step [23], with rate 1e\+30"):
+        inner.adapt(Odd(""), squares, (x[0], y[0]), **settings)
+    with pytest.raises(UserError, match="the inner loss does not depend"):
+        inner.adapt(Odd(""), detached, (x[0], y[0]), **settings)
+
+
+def test_what_is_no_module_no_rate_and_no_task_is_said() -> None:
+    with pytest.raises(UserError, match="the module is a function"):
+        inner.meta_grad(lambda x: x, squares, waves(), waves(), rule=inner.sgd(0.1), steps=1)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"rate is '0\.1'\. Expected a number"):
+        inner.sgd("0.1")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="the same number of tasks, one or more"):
+        inner.meta_grad(Odd(""), squares, waves(0), waves(0), rule=inner.sgd(0.1), steps=1)
+
+
+def test_the_way_that_is_fastest_for_one_loss_is_not_taken_for_another() -> None:
+    def looks(net: Net, batch: Batch) -> Tensor:
+        value = squares(net, batch)
+        return value if value.detach().item() > 0 else -value
+
+    net = Odd("").double()
+    tasks = tuple(leaf.double() for leaf in waves())
+    plain, looking = (
+        inner.meta_grad(net, loss, tasks, tasks, rule=inner.sgd(0.1), steps=2) for loss in (squares, looks)
+    )
+    torch.testing.assert_close(plain.params, looking.params)
