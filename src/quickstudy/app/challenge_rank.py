@@ -86,7 +86,9 @@ def taking(row: dict[str, Any]) -> str:
     from quickstudy.challenge.rank import takes_part
 
     done = [block["tasks"] for block in row["blocks"] if takes_part(block)]
-    return "" if len(done) == len(row["blocks"]) else f"{len(done)} of {len(row['blocks'])}: {', '.join(done)}"
+    if len(done) == len(row["blocks"]):
+        return ""
+    return f"{len(done)} of {len(row['blocks'])}: {', '.join(done)}" if done else "none"
 
 
 def number_of(family: str, rows: list[dict[str, Any]]) -> int:

@@ -147,7 +147,9 @@ def remarks(row: dict[str, Any]) -> list[str]:
             f"{ended['tasks']}: {ended['answered']} of {ended['episodes']} tasks answered: {short(ended['ended'])}"
         )
     if wrong := next((block["wrong"][0] for block in blocks if block["wrong"]), ""):
-        found.append(f"{sum(block['wrong_answers'] for block in blocks)} answers were none ({wrong})")
+        found.append(
+            f"{sum(block['wrong_answers'] for block in blocks)} answers, of all that was asked, were none ({wrong})"
+        )
     if not all(block["time"]["holds"] for block in blocks):
         found.append("timing void: the reference workload drifted by more than 10 %")
     if any(block["isolation"] and not block["isolation"]["network"] for block in blocks):
