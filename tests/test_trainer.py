@@ -3,14 +3,16 @@
 import json
 import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import quickstudy as qs
-from quickstudy import runs, tasks, trainer, training
+from quickstudy import runs, scoring, tasks, trainer, training
 from quickstudy.errors import UserError
 from quickstudy.learners.protonet import ProtoNet
 from quickstudy.training import CLOCKS, TrainConfig
@@ -265,6 +267,24 @@ def test_a_budget_of_cpu_seconds_sets_the_number_of_steps(tmp_path: Path, monkey
     again = train(tmp_path / "counted", replace(config, budget=0.0, steps=steps))
     assert metrics(run.path) == metrics(again.path)
     assert qs.resume(run.path).training["steps"] == steps
+
+
+def test_validations_leave_most_of_a_budget_to_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A learner that takes long to judge was left with one step, and a validation of many times the budget."""
+    score = scoring.score
+
+    def slowly(learner: Any, family: Any, which: Any, **settings: Any) -> Any:
+        end = time.process_time() + 0.01 * which.episodes
+        while time.process_time() < end:
+            pass
+        return score(learner, family, which, **settings)
+
+    monkeypatch.setattr(training, "SAMPLE", 0.1)
+    monkeypatch.setattr(scoring, "score", slowly)
+    config = TrainConfig(way=3, query=2, tasks_per_step=2, budget=1.0, validate_episodes=500, batching="loop")
+    run = train(tmp_path / "run", config)
+    assert run.training["validate_episodes"] == training.FEWEST
+    assert run.training["steps"] > 10
 
 
 def test_steps_and_a_budget_exclude_one_another(tmp_path: Path) -> None:

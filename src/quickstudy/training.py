@@ -29,6 +29,8 @@ from quickstudy.tasks.base import TaskFamily
 LOG_EVERY = 50
 SAMPLE = 8.0
 """CPU seconds in which the cost of a meta-step is measured, where there is a budget of them."""
+MOST_VALIDATION, FEWEST = 0.2, 20
+"""Share of a budget that the episodes of one validation may take, and how many of them there are in any case."""
 GIVE_UP_AFTER = 10
 """Non-finite meta-steps in a row that end a training, or all there are where it has fewer."""
 CLOCKS = ("wall_s", "cpu_s")
@@ -112,11 +114,11 @@ class Training:
     def fit_budget(self) -> None:
         """Set the number of meta-steps to what ``budget`` CPU seconds, of all processes, are enough for."""
         if self.config.budget and self.params:
-            steps = self.world.decide(lambda: self._affordable(self.config.budget / self.world.size))
-            self.config = replace(self.config, steps=steps)
+            steps, episodes = self.world.decide(lambda: self._affordable(self.config.budget / self.world.size))
+            self.config = replace(self.config, steps=steps, validate_episodes=episodes)
 
-    def _affordable(self, seconds: float) -> int:
-        """Meta-steps, with their validations."""
+    def _affordable(self, seconds: float) -> tuple[int, int]:
+        """Meta-steps, and episodes of their validations: fewer where one would take too much of the whole."""
         parts = (0.0, 0.25, 0.5, 0.75, 1.0)  # some losses are not the same all along
         for progress in parts:
             self._gradient(self.episodes(), self.how, progress)
@@ -125,16 +127,18 @@ class Training:
             self._gradient(self.episodes(), self.how, parts[count % len(parts)])
             count += 1
         each = (time.process_time() - start) / count
+        most = self.config.validate_episodes
         if not self.validates:
-            return max(int(seconds / each), 1)
-        start, few = time.process_time(), min(self.config.validate_episodes, 20)
+            return max(int(seconds / each), 1), most
+        start, few = time.process_time(), min(most, FEWEST)
         self.learner.prepare(self.family.tasks("train").to(self.device))
         prepared = time.process_time()
         scoring.score(self.learner, self.family, replace(self.validation(), episodes=few), device=self.device)
-        scored = (time.process_time() - prepared) * self.config.validate_episodes / few
-        validation = prepared - start + scored
+        episode = (time.process_time() - prepared) / few
+        episodes = min(most, max(int(MOST_VALIDATION * seconds / episode), few))
+        validation = prepared - start + episodes * episode
         # one at the end in any case, the others at their distance
-        return max(int((seconds - validation) / (each + validation / self.config.validate_every)), 1)
+        return max(int((seconds - validation) / (each + validation / self.config.validate_every)), 1), episodes
 
     def _gradient(self, tasks: Any, how: batch.How, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         return batch.meta_gradient(self.learner, tasks, progress, how, self.learner.traits.gradient_in_loss)
