@@ -109,11 +109,11 @@ export class Plot {
         "aria-valuemin": this.y[0], "aria-valuemax": this.y[1],
       }, svg("circle", { class: "live-reach", r: 20 }), mark(mine, [0, 0], 8, "live-knob"));
       const place = () => {
+        node.setAttribute("aria-valuenow", points[number][1].toFixed(2));
+        node.setAttribute("aria-valuetext", say(points[number]));
         if (!this.width) return;
         const [left, top] = this.at(points[number]);
         node.setAttribute("transform", `translate(${left.toFixed(1)} ${top.toFixed(1)})`);
-        node.setAttribute("aria-valuenow", points[number][1].toFixed(2));
-        node.setAttribute("aria-valuetext", say(points[number]));
       };
       const move = ([x, y]) => {
         const clip = (value, [low, high]) => Math.min(high, Math.max(low, value));

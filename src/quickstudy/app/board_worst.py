@@ -25,6 +25,8 @@ from quickstudy.tasks.base import Task
 
 COUNT = 2
 """Tasks of each family."""
+SIMULATED = ("strides", "grips", "dynamics", "glucose")
+"""Families whose tasks are simulated first, which takes minutes, and of which there is nothing to draw."""
 EACH, GAP, LARGEST = 5, 4, 64
 """Examples of a class that are shown, pixels between pictures, and the side to which a picture is shrunk."""
 
@@ -41,7 +43,7 @@ class Painter:
     """Draws tasks of challenges; families are loaded once."""
 
     def __init__(self) -> None:
-        self._blocks: dict[tuple[str, str], list[Block] | str] = {}
+        self._blocks: dict[tuple[str, str], list[Block | None] | str] = {}
 
     def __call__(self, rows: Sequence[Row]) -> tuple[list[Worst], str]:
         """The worst tasks of an entry's rows of challenges, and why there are no more."""
@@ -57,7 +59,7 @@ class Painter:
                     found += worst(block, told, row)
         return found, ""
 
-    def _of(self, row: Row) -> list[Block] | str:
+    def _of(self, row: Row) -> list[Block | None] | str:
         """The blocks of a row's challenge, or why they are not known."""
         key = (row.title, row.value["suite"])
         if key not in self._blocks:
@@ -65,8 +67,8 @@ class Painter:
         return self._blocks[key]
 
 
-def blocks_of(row: Row) -> list[Block] | str:
-    """Families with the sizes of their tasks, as the row's challenge has them."""
+def blocks_of(row: Row) -> list[Block | None] | str:
+    """Families with the sizes of their tasks, as the row's challenge has them; None for one that is not loaded."""
     if row.value["version"] != quickstudy.__version__:
         return f"The tasks are those of quickstudy {row.value['version']}, and are drawn by that version alone."
     try:
@@ -84,19 +86,24 @@ def named(row: Row) -> Suite:
     return suites.load(words[3] if len(words) > 3 else row.title)
 
 
-def block(suite: Suite, number: int) -> Block:
+def block(suite: Suite, number: int) -> Block | None:
     """One family's tasks, without any check: the row says that they could be asked."""
     tasks = suite.tasks[number]
+    if tasks.family.partition(":")[0] in SIMULATED:
+        return None
     family = load_tasks(tasks.family)
     way = (tasks.ways[0], tasks.ways[-1]) if family.spec.kind == "classification" else (0, 0)
     return Block(tasks, family, family, "", way, (tasks.shots[0], tasks.shots[-1]))
 
 
-def worst(one: Block, told: dict[str, Any], row: Row) -> list[Worst]:
+def worst(one: Block | None, told: dict[str, Any], row: Row) -> list[Worst]:
     """The tasks with the lowest scores."""
     scores = [(score, number) for number, score in enumerate(told["scores"]) if score is not None]
     found = []
     for score, number in sorted(scores)[:COUNT]:
+        if one is None:
+            found.append(Worst(f"{told['tasks']}, task {number}: score {score:.2f}", ""))
+            continue
         episode = measure.plan(one, row.value["seed"])[number]
         drawn = one.test.sample(
             "test",
