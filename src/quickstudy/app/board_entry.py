@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from textwrap import dedent
 from typing import Any
@@ -33,14 +33,16 @@ Placed = tuple[Table, Row, tuple[int, int] | None]
 def entry(name: str, slug: str, placed: Sequence[Placed], worst: Sequence[Worst], why_none: str) -> str:
     """The page; ``why_none`` says why no task is drawn."""
     learner = placed[0][1].learner
+    shots = list(curves(placed, lambda row: row.curves, "examples"))
+    times = list(curves(placed, lambda row: row.times, "seconds of a standard machine"))
     parts = [
         f"<header><p class='from'><a href='../index.html'>quickstudy leaderboard</a></p><h1>{escape(name)}</h1>",
         f'<p class="lead">{lead(learner, placed[0][1])}</p></header>',
         *citation(learner),
         section("rows", "Rows", rows(placed) + badges(slug, placed)),
         section("again", "Once more", "".join(again(placed))),
-        section("curves", "By examples", gallery(drawn)) if (drawn := list(curves(placed))) else "",
-        section("times", "By time", LEARNING + gallery(drawn)) if (drawn := list(times(placed))) else "",
+        section("curves", "By examples", gallery(shots)) if shots else "",
+        section("times", "By time", LEARNING + gallery(times)) if times else "",
         section("configuration", "Configuration", "".join(configuration(placed))),
     ]
     if worst or why_none:
@@ -146,26 +148,15 @@ def again(placed: Sequence[Placed]) -> Iterator[str]:
         yield f'<pre tabindex="0">quickstudy leaderboard verify {escape(files)}</pre>'
 
 
-def curves(placed: Sequence[Placed]) -> Iterator[str]:
-    """The entry's curves, each beside that of the best one there."""
+def curves(placed: Sequence[Placed], of: Callable[[Row], Mapping[str, Any]], axis: str) -> Iterator[str]:
+    """Those that ``of`` gives of the entry by family, each beside that of the best one there."""
     for one, row, _ in placed:
-        for family, curve in row.curves.items():
-            best = next((other for other in one.rows if other.curves.get(family) and other.name != row.name), None)
+        for family, curve in of(row).items():
+            best = next((other for other in one.rows if of(other).get(family) and other.name != row.name), None)
             lines = [Curve(row.name, 0, points(curve))]
-            lines += [Curve(best.name, PALE, points(best.curves[family]))] if best is not None else []
+            lines += [Curve(best.name, PALE, points(of(best)[family]))] if best is not None else []
             title = f"{escape(one.title)}: {escape(family)}" if one.challenge else escape(one.title)
-            yield figure(title, board_plots.curves(lines, "examples", one.metric))
-
-
-def times(placed: Sequence[Placed]) -> Iterator[str]:
-    """The same over the seconds that a task takes, each beside that of the best one there."""
-    for one, row, _ in placed:
-        for family, curve in row.times.items():
-            best = next((other for other in one.rows if other.times.get(family) and other.name != row.name), None)
-            lines = [Curve(row.name, 0, points(curve))]
-            lines += [Curve(best.name, PALE, points(best.times[family]))] if best is not None else []
-            title = f"{escape(one.title)}: {escape(family)}"
-            yield figure(title, board_plots.curves(lines, "seconds of a standard machine", one.metric))
+            yield figure(title, board_plots.curves(lines, axis, one.metric))
 
 
 def configuration(placed: Sequence[Placed]) -> Iterator[str]:

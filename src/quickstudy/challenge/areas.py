@@ -47,7 +47,8 @@ class Scale(NamedTuple):
 
     def of(self, episode: int, value: float) -> float:
         """One task's ``value`` on the scale."""
-        return max(float((value - self.chance[episode]) / (self.best[episode] - self.chance[episode])), WORST)
+        one = Scale(self.chance[episode], self.best[episode])
+        return float(one(torch.tensor(value, dtype=torch.float64)))
 
 
 def scale(chance: Tensor, best: Tensor, tasks: str) -> Scale:
