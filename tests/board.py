@@ -10,6 +10,7 @@ from typing import Any
 import quickstudy
 from quickstudy.challenge import many, suite
 from quickstudy.challenge.check import opened
+from quickstudy.challenge.run import FORMAT
 
 SUITE = """
 name = "small"
@@ -78,7 +79,7 @@ def row(name: str, scores: Sequence[float], ms: float = 3.0, alone: str = "", **
     blocks = [one if one["tasks"].startswith(alone) else unanswered(one) for one in blocks]
     mean = sum(one["score"]["mean"] for one in blocks) / len(blocks)
     told = {
-        "format": 1,
+        "format": FORMAT,
         "challenge": "small",
         "suite": found.hash,
         "entry": name,

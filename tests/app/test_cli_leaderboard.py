@@ -181,10 +181,11 @@ def test_a_board_is_renewed_and_nothing_else_is_written_over(cli: Cli, tmp_path:
     ("changed", "said"),
     [
         ({"version": "99.0"}, "future.json is of quickstudy 99.0, and this is"),
-        ({"format": 2}, "future.json is a row of format 2 (quickstudy 0.1.0), and this is"),
+        ({"format": 3}, "future.json is a row of format 3 (quickstudy 0.1.0), and this is"),
+        ({"format": 1}, "future.json is a row of format 1, whose scale was another than that of format 2. Make it"),
     ],
 )
-def test_a_row_of_a_newer_version_is_refused_and_the_others_go_on(
+def test_a_row_of_another_version_is_refused_and_the_others_go_on(
     cli: Cli, tmp_path: Path, changed: dict[str, Any], said: str
 ) -> None:
     write(tmp_path / "rows", [row("future", EASY, **changed)])

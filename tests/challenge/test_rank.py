@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from quickstudy.challenge.rank import apart, rank, read
+from quickstudy.challenge.run import FORMAT
 from quickstudy.errors import UserError
 
 
@@ -21,8 +22,8 @@ def row(name: str, scores: list[float | None], **changed: Any) -> dict[str, Any]
         "curve": {"areas": scores},
         "time": {"areas": scores, "holds": True},
     }
-    told = {"format": 1, "challenge": "t", "suite": "x", "entry": name, "seed": 0, "version": "0.1", "blocks": [block]}
-    return told | {"breaks_the_rules": False, "score": {"mean": 0.5, "ci95": 0.1}} | changed
+    told = {"format": FORMAT, "challenge": "t", "suite": "x", "entry": name, "seed": 0, "version": "0.1"}
+    return told | {"blocks": [block]} | {"breaks_the_rules": False, "score": {"mean": 0.5, "ci95": 0.1}} | changed
 
 
 def test_a_small_difference_on_the_same_tasks_is_seen_and_noise_is_not() -> None:

@@ -211,7 +211,8 @@ def test_what_was_answered_before_a_deed_counts_and_all_are_gone_after_it(
     second = "\n".join(f"    {line}" for line in body.splitlines())
     entry = program(f"if task == 1:\n{second}\nsay(task=task, mean=[[0.1]] * asked)")
     start = time.monotonic()
-    told = judge(entry, wall=0.8 if "sleep" in body or "long" in deed else 5.0, isolate=isolate)
+    wall, cpu = 0.8 if "sleep" in body or "long" in deed else 5.0, 3.0 if "memory" in deed else 0.3
+    told = judge(entry, wall=wall, cpu=cpu, isolate=isolate)
     assert time.monotonic() - start < 15
     assert why in (told["ended"] or "").lower()
     assert told["ended"]

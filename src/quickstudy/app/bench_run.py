@@ -109,7 +109,7 @@ def kept(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The rows that need not be made again, and why those of a newer version may not."""
     from quickstudy.challenge import many
-    from quickstudy.challenge.rank import NewerError
+    from quickstudy.challenge.rank import VersionError
 
     rows, refused = dict[str, Any](), dict[str, str]()
     there = [name for name in names if (out / f"{name}.json").is_file()]
@@ -117,7 +117,7 @@ def kept(
     for name in there:
         try:
             row = many.there(out / f"{name}.json", suite.hash, seed, episodes)
-        except NewerError as error:
+        except VersionError as error:
             refused[name] = str(error)
             continue
         if row is not None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from quickstudy.app.board_rows import Row, of_challenge, of_evaluation, of_folds
-from quickstudy.challenge.rank import NEEDED, NewerError, NoRowError, check_version
+from quickstudy.challenge.rank import NEEDED, NoRowError, VersionError, check_version
 from quickstudy.errors import UserError, reason
 
 JUDGED = ("learner", "tasks", "metric", "mean", "ci95", "manifest", "episodes", "shot", "version")
@@ -35,7 +35,7 @@ def collect(
         for file in files(path):
             try:
                 found.append(read(file))
-            except (NoRowError, NewerError) as error:
+            except (NoRowError, VersionError) as error:
                 if isinstance(error, NoRowError) and file != path:
                     say(f"{error} It is left out.")
                 else:

@@ -104,13 +104,13 @@ def number_of(family: str, rows: list[dict[str, Any]]) -> int:
 
 def readable(paths: tuple[Path, ...]) -> tuple[list[dict[str, Any]], bool]:
     """The rows, and whether some could not be had. UserError where none could."""
-    from quickstudy.challenge.rank import NewerError, NoRowError, read
+    from quickstudy.challenge.rank import NoRowError, VersionError, read
 
     rows, errors = [], list[UserError]()
     for path in files(paths):
         try:
             rows.append(read(path))
-        except (NoRowError, NewerError) as error:
+        except (NoRowError, VersionError) as error:
             if isinstance(error, NoRowError) and path not in paths:
                 print(f"{error} It is left out.", file=sys.stderr)
             else:

@@ -37,14 +37,14 @@ def main(args: list[str]) -> int:
     if not flags.rows:
         raise UserError("say which rows, for example: quickstudy leaderboard verify runs/challenge/sprint/nearest.json")
     from quickstudy.app.board_collect import read
-    from quickstudy.challenge.rank import NewerError, NoRowError
+    from quickstudy.challenge.rank import NoRowError, VersionError
 
     found, failed = {}, False
     for path in flags.rows:
         try:
             row = read(path)
             done = verified(row)
-        except (NoRowError, NewerError) as error:  # which name the file
+        except (NoRowError, VersionError) as error:  # which name the file
             failed = True
             print(f"error: {error}", file=sys.stderr)
             continue

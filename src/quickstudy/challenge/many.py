@@ -19,8 +19,8 @@ from quickstudy.challenge import measure
 from quickstudy.challenge.check import Block, opened
 from quickstudy.challenge.entry import enter
 from quickstudy.challenge.home import digest
-from quickstudy.challenge.rank import NewerError, check_version
-from quickstudy.challenge.run import run
+from quickstudy.challenge.rank import VersionError, check_version
+from quickstudy.challenge.run import FORMAT, run
 from quickstudy.challenge.suite import Suite
 from quickstudy.errors import UserError
 from quickstudy.tasks.base import Spec
@@ -82,15 +82,18 @@ def there(
     path: Path, suite: str, seed: int, manifests: Sequence[str] = (), files: Sequence[Path] = ()
 ) -> dict[str, Any] | None:
     """The row in a file, if it is of the same challenge, seed, and ``files`` of the entry, and, where ``manifests`` say
-    which, episodes and version. NewerError where a newer version made it, for that is not to be written over."""
+    which, episodes and version. VersionError where a newer version made it, for that is not to be written over;
+    one of an older scale is made again."""
     try:
         row: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if row["format"] < FORMAT:
+            return None
         check_version(path, row)
         same = (row["suite"], row["seed"], row.get("files", "")) == (suite, seed, digest(files))
         if manifests:
             same &= row["version"] == quickstudy.__version__
             same &= [block["manifest"] for block in row["blocks"]] == list(manifests)
-    except NewerError:
+    except VersionError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -90,8 +90,8 @@ def scale_of(block: Block, episodes: Sequence[Episode], seed: int) -> tuple[area
     if block.metric == "accuracy":
         expected = torch.tensor([1 / episode.way for episode in episodes], dtype=torch.float64)
         chance = replace(chance, values=expected)
-    own = chance.values if block.metric == "accuracy" else areas.alike(chance.values)
-    return areas.scale(own, best, block.test.spec.name), chance
+    zero = chance.values if block.metric == "accuracy" else areas.alike(chance.values)
+    return areas.scale(zero, best, chance.values, block.test.spec.name), chance
 
 
 class Main(NamedTuple):

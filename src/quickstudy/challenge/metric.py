@@ -1,8 +1,9 @@
 """The score of a submission for sealed tasks: one file, in the form that Kaggle's hosts upload.
 
-The solution has the columns id, answer, block, task, unit, metric, chance, best; the submission has id and answer. An
-answer is the number of a class, or numbers with spaces between them. Of each task the metric (accuracy, mse or rmse) is
-put on a scale on which chance is 0 and the best 1; units' means are averaged, and then blocks' means.
+The solution has the columns id, answer, block, task, unit, metric, chance, best, least; the submission has id and
+answer. An answer is the number of a class, or numbers with spaces between them. Of each task the metric (accuracy, mse
+or rmse) is put on a scale on which chance is 0 and the best 1, and is never below the task's least, which is scaled
+already; units' means are averaged, and then blocks' means.
 """
 
 import math
@@ -43,7 +44,7 @@ def judged(solution: dict[str, list[Any]], submission: dict[str, list[Any]], row
         first = rows[0][0]
         raw = measured(str(solution["metric"][first]), [(true, given) for _, true, given in rows])
         chance, best = float(solution["chance"][first]), float(solution["best"][first])
-        scaled = (raw - chance) / (best - chance)
+        scaled = max((raw - chance) / (best - chance), float(solution["least"][first]))
         blocks.setdefault(block, []).append((task, str(solution["unit"][first]), scaled, raw))
     return blocks
 

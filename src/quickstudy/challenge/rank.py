@@ -43,8 +43,8 @@ class NoRowError(UserError):
     """A JSON file that holds no row."""
 
 
-class NewerError(UserError):
-    """A row of a version that is still to come here."""
+class VersionError(UserError):
+    """A row of another version, which cannot stand beside those of this one."""
 
 
 class Ranked(NamedTuple):
@@ -67,7 +67,7 @@ class Ranking(NamedTuple):
 
 
 def read(path: Path | str) -> dict[str, Any]:
-    """The row in a file. NoRowError for what is none, NewerError where a newer version made it."""
+    """The row in a file. NoRowError for what is none, VersionError for one of another version."""
     try:
         row = json.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -81,15 +81,21 @@ def read(path: Path | str) -> dict[str, Any]:
 
 
 def check_version(path: Path | str, row: dict[str, Any]) -> None:
-    """NewerError for a row, of a challenge or not, of a version that is still to come here."""
+    """VersionError for a row, of a challenge or not, of a version that is still to come here, or whose scores are on a
+    scale that is no longer used."""
     said, form = row.get("version"), row.get("format", 0) if "challenge" in row else 0
     if not isinstance(form, int) or form > FORMAT:
-        raise NewerError(
+        raise VersionError(
             f"{path} is a row of format {form} (quickstudy {said}), and this is quickstudy {quickstudy.__version__}, "
             f"which reads up to {FORMAT}. Upgrade it, or leave the row out."
         )
+    if "challenge" in row and form < FORMAT:
+        raise VersionError(
+            f"{path} is a row of format {form}, whose scale was another than that of format {FORMAT}. Make it again: "
+            f"{row.get('command') or 'quickstudy challenge score'}"
+        )
     if isinstance(said, str) and numbers(said) > numbers(quickstudy.__version__):
-        raise NewerError(
+        raise VersionError(
             f"{path} is of quickstudy {said}, and this is {quickstudy.__version__}. Upgrade it, or leave the row out."
         )
 

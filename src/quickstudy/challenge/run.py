@@ -24,7 +24,7 @@ from quickstudy.challenge.teach import Teacher, hello
 from quickstudy.errors import UserError
 from quickstudy.intervals import cell, finite
 
-FORMAT = 1
+FORMAT = 2
 PATIENCE = 4.0
 """Times as long may take to be trained who is trained once more for so many steps, on a machine that is slower."""
 KEPT = 5
