@@ -11,26 +11,21 @@ from quickstudy.errors import UserError
 
 
 def test_chance_is_0_and_the_best_1_whichever_is_larger() -> None:
-    fours = torch.full((3,), 4.0)
-    error = areas.scale(fours, torch.ones(3), fours, "waves")
+    error = areas.scale(torch.full((3,), 4.0), torch.full((3,), 1.0), "waves")
     assert error(torch.tensor([4.0, 1.0, 2.5])).tolist() == [0.0, 1.0, 0.5]
-    chance = torch.tensor([0.2, 0.5])
-    share = areas.scale(chance, torch.ones(2), chance, "drawings")
+    share = areas.scale(torch.tensor([0.2, 0.5]), torch.ones(2), "drawings")
     assert share(torch.tensor([0.6, 0.5])).tolist() == pytest.approx([0.5, 0.0])
     assert share.of(1, 0.75) == pytest.approx(0.5)
     wild = torch.tensor([1e30, 4.0, math.inf])
     assert error(wild).tolist() == [error.of(at, float(each)) for at, each in enumerate(wild)] == [-1.0, 0.0, -1.0]
     with pytest.raises(UserError, match="chance is as good as the best in these tasks of waves"):
-        areas.scale(torch.ones(2), torch.ones(2), torch.ones(2), "waves")
+        areas.scale(torch.ones(2), torch.ones(2), "waves")
 
 
-def test_the_mean_predictor_has_0_however_unlike_its_tasks_are_and_wild_answers_1_less() -> None:
-    own = torch.tensor([0.1, 0.2, 11.7], dtype=torch.float64)
-    scale = areas.scale(areas.alike(own), torch.zeros(3), own, "waves")
-    assert float(scale(own).mean()) == pytest.approx(0.0, abs=1e-12)
-    wild = torch.full((3,), 1e30)
-    assert (scale(own) - scale(wild)).tolist() == pytest.approx([1.0, 1.0, 1.0])
-    assert [scale.of(at, 1e30) for at in range(3)] == scale(wild).tolist()
+def test_a_level_moves_0_and_leaves_1_where_it_was() -> None:
+    scale = areas.scale(torch.full((3,), 4.0), torch.full((3,), 1.0), "waves")._replace(level=0.2)
+    assert scale(torch.tensor([3.4, 1.0, 1e30])).tolist() == pytest.approx([0.0, 1.0, -1.5])
+    assert scale.of(0, 4.0) == pytest.approx(-0.25)
 
 
 def test_a_score_that_grows_with_the_logarithm_of_examples_has_its_mean_as_area() -> None:

@@ -1,14 +1,15 @@
 """Scores on one scale, and areas under the curves of learning.
 
-    scaled = (score - chance) / (best - chance)
+    bounded = max((score - chance) / (best - chance), -1)
+    scaled = (bounded - level) / (1 - level)
 
 0 is what chance, or the mean predictor, has, and 1 is perfect, or the family's oracle. Of an accuracy chance is one
 over the task's own ways; of other metrics chance and best are means over all tasks, for with its own as the unit an
 easy task's small error would count for more than all others.
 
-No task is worth less than 1 below what chance has on it, for an error has no bound, and one answer that went far astray
-would decide a whole row. Below its own chance: with one bound for all tasks, a chance that is far off on the hard ones
-would be lifted there, and have more than 0 as its mean.
+Bounded, for an error has no bound, and one answer that went far astray would decide a whole row. The level is what
+chance has in the mean when it is bounded likewise, so that whoever answers with the mean has 0 after all; of an
+accuracy it is 0. A curve over examples has one level, of all its points.
 
 The areas are means of the scaled score over a logarithmic axis, so that being right with one example, or after a
 hundredth of the time, is worth as much as any other factor:
@@ -29,8 +30,8 @@ from torch import Tensor
 
 from quickstudy.errors import UserError
 
-DEEPEST = 1.0
-"""So much below what chance has on a task an answer may fall."""
+WORST = -1.0
+"""Least that a task is worth, bounded."""
 FROM = 0.001
 """Seconds at which the axis of time begins."""
 MOMENTS = 13
@@ -43,26 +44,32 @@ class Scale(NamedTuple):
 
     chance: Tensor
     best: Tensor
-    least: Tensor
-    """Scaled, what no answer is worth less than."""
+    level: float = 0.0
 
     def __call__(self, values: Tensor) -> Tensor:
         """``values`` [episodes] of the metric on the scale."""
-        return ((values.double() - self.chance) / (self.best - self.chance)).clamp(min=self.least)
+        return levelled(self.bounded(values), self.level)
+
+    def bounded(self, values: Tensor) -> Tensor:
+        """``values`` [episodes] before the level is taken off."""
+        return ((values.double() - self.chance) / (self.best - self.chance)).clamp(min=WORST)
 
     def of(self, episode: int, value: float) -> float:
         """One task's ``value`` on the scale."""
-        one = Scale(self.chance[episode], self.best[episode], self.least[episode])
+        one = Scale(self.chance[episode], self.best[episode], self.level)
         return float(one(torch.tensor(value, dtype=torch.float64)))
 
 
-def scale(chance: Tensor, best: Tensor, own: Tensor, tasks: str) -> Scale:
-    """The scale of tasks whose chance and best [episodes] are known; chance has ``own`` [episodes] on each of them.
-    UserError where chance and best are the same."""
+def levelled(bounded: Tensor, level: float) -> Tensor:
+    """``bounded`` scores when chance has ``level`` of them."""
+    return (bounded - level) / (1 - level)
+
+
+def scale(chance: Tensor, best: Tensor, tasks: str) -> Scale:
+    """The scale of tasks whose chance and best [episodes] are known, its level 0; UserError where they are the same."""
     if bool((best - chance).abs().min() < LEAST_SPAN):
         raise UserError(f"chance is as good as the best in these tasks of {tasks}. Ask for more, or harder, ones.")
-    unbounded = Scale(chance.double(), best.double(), torch.tensor(-math.inf, dtype=torch.float64))
-    return unbounded._replace(least=unbounded(own) - DEEPEST)
+    return Scale(chance.double(), best.double())
 
 
 def alike(values: Tensor) -> Tensor:

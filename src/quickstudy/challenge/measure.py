@@ -6,6 +6,7 @@ Every episode is drawn by its family and scored by ``scoring.score``, one after 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from quickstudy.challenge import areas
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.stranger import Chance, NoConfig, Stranger
 from quickstudy.errors import UserError
+from quickstudy.intervals import cell
 from quickstudy.learners.base import Learner
 from quickstudy.scoring import Episodes, Scored, score
 from quickstudy.tasks import draw
@@ -91,7 +93,14 @@ def scale_of(block: Block, episodes: Sequence[Episode], seed: int) -> tuple[area
         expected = torch.tensor([1 / episode.way for episode in episodes], dtype=torch.float64)
         chance = replace(chance, values=expected)
     zero = chance.values if block.metric == "accuracy" else areas.alike(chance.values)
-    return areas.scale(zero, best, chance.values, block.test.spec.name), chance
+    scale = areas.scale(zero, best, block.test.spec.name)
+    return scale._replace(level=mean(scale.bounded(chance.values), chance.units)), chance
+
+
+def mean(values: Tensor, units: Tensor) -> float:
+    """Over units of ``values`` [episodes], as rows have it; NaN where there are none."""
+    found = cell(values, units)["mean"]
+    return math.nan if found is None else float(found)
 
 
 class Main(NamedTuple):
@@ -137,16 +146,20 @@ def main_tasks(stranger: Stranger, block: Block, seed: int) -> Main:
 def curve(stranger: Stranger, block: Block, shots: Sequence[int], seed: int) -> tuple[list[int], Tensor]:
     """The shots that the family can give, and scaled scores [points, tasks] of the first test tasks with so many."""
     first = plan(block, seed)[: block.tasks.curve]
-    points, rows = [], []
+    points, rows, chances = [], [], []
     for shot in shots:
         episodes = [episode._replace(shot=shot) for episode in first]
         try:
-            scale, _ = scale_of(block, episodes, seed)
+            scale, chance = scale_of(block, episodes, seed)
         except UserError:
             continue
         points.append(shot)
-        rows.append(scale(judged(stranger, block, episodes, seed).values))
-    return points, torch.stack(rows) if rows else torch.zeros(0, len(first), dtype=torch.float64)
+        rows.append(scale.bounded(judged(stranger, block, episodes, seed).values))
+        chances.append(scale.bounded(chance.values))
+    if not points:
+        return [], torch.zeros(0, len(first), dtype=torch.float64)
+    level = mean(areas.by_examples(points, torch.stack(chances)), chance.units)
+    return points, areas.levelled(torch.stack(rows), level)
 
 
 def listed(values: Tensor) -> list[float | None]:

@@ -1,9 +1,9 @@
 """The score of a submission for sealed tasks: one file, in the form that Kaggle's hosts upload.
 
-The solution has the columns id, answer, block, task, unit, metric, chance, best, least; the submission has id and
+The solution has the columns id, answer, block, task, unit, metric, chance, best, level; the submission has id and
 answer. An answer is the number of a class, or numbers with spaces between them. Of each task the metric (accuracy, mse
-or rmse) is put on a scale on which chance is 0 and the best 1, and is never below the task's least, which is scaled
-already; units' means are averaged, and then blocks' means.
+or rmse) is put on a scale on which chance is 0 and the best 1, bounded at -1, and moved by the level, so that chance
+has 0 in the mean for all that; units' means are averaged, and then blocks' means.
 """
 
 import math
@@ -43,8 +43,8 @@ def judged(solution: dict[str, list[Any]], submission: dict[str, list[Any]], row
     for (block, task), rows in tasks.items():
         first = rows[0][0]
         raw = measured(str(solution["metric"][first]), [(true, given) for _, true, given in rows])
-        chance, best = float(solution["chance"][first]), float(solution["best"][first])
-        scaled = max((raw - chance) / (best - chance), float(solution["least"][first]))
+        chance, best, level = (float(solution[name][first]) for name in ("chance", "best", "level"))
+        scaled = (max((raw - chance) / (best - chance), -1.0) - level) / (1 - level)
         blocks.setdefault(block, []).append((task, str(solution["unit"][first]), scaled, raw))
     return blocks
 

@@ -42,17 +42,18 @@ def run(
     """The row of ``entry``, trained as long as the row ``like`` says, if there is one. UserError for one that cannot
     take part in any of the tasks."""
     found, why = [], []
-    training = suite.training * (1.0 if like is None else PATIENCE)
     for number, block in enumerate(blocks):
         say(f"{entry.name}: {block.test.spec.name} ...")
         if entry.run is not None:
             entry.run.check_unseen(block.test.members("test"), block.test.spec.name)
         before = reference()
+        pace = before / STANDARD
+        training = suite.training * pace * (1.0 if like is None else PATIENCE)
         try:
             most = allowed(suite, block, training)
             with Process(entry.command, most, entry.files, environment=entry.environment) as process:
-                stranger = Stranger(block.test.spec, process, suite.cpu * before / STANDARD, suite.wall)
-                greeting = hello(suite, block) | ({} if like is None else {"again": again(like, number)})
+                stranger = Stranger(block.test.spec, process, suite.cpu * pace, suite.wall)
+                greeting = hello(suite, block, pace) | ({} if like is None else {"again": again(like, number)})
                 stranger.begin(greeting, training, Teacher(block.train))
                 told = on_block(suite, block, stranger, seed)
                 told |= {"memory_mb": process.memory / 1e6, "isolation": process.isolation}
@@ -156,7 +157,7 @@ def without(block: Block, seed: int, why: str) -> dict[str, Any]:
 
 
 def with_times(told: dict[str, Any], reference: Reference, suite: Suite) -> dict[str, Any]:
-    """``told`` with its area by time, in seconds of the standard machine."""
+    """``told`` with its area by time, its seconds now those of the standard machine."""
     steps = [[(seconds * reference.scale, score) for seconds, score in each] for each in told.pop("steps")]
     before = [score or 0.0 for score in told["before"]]
     budget = max(suite.cpu, 2 * areas.FROM)
@@ -180,7 +181,7 @@ def with_times(told: dict[str, Any], reference: Reference, suite: Suite) -> dict
         "area": cell(values, units) if reference.holds else {"mean": None, "ci95": None},
         "areas": measure.listed(values) if reference.holds else None,
     }
-    return told | {"time": time}
+    return told | {"time": time, "training_s": told["training_s"] * reference.scale}
 
 
 def summed(suite: Suite, entry: Entry, seed: int, blocks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from torch import Tensor
 
 import quickstudy
 from quickstudy import runs
-from quickstudy.challenge import measure, metric
+from quickstudy.challenge import areas, measure, metric
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.describe import description
 from quickstudy.challenge.suite import Suite
@@ -43,7 +43,7 @@ FORMAT = 2
 METRICS = ("accuracy", "mse", "rmse")
 MOMENT = 946684800
 """Time of every file: the first of January 2000."""
-SOLUTION = ("id", "answer", "block", "task", "unit", "metric", "chance", "best", "least")
+SOLUTION = ("id", "answer", "block", "task", "unit", "metric", "chance", "best", "level")
 DIGITS = 7
 CLOSE = 1e-4
 """Share by which the sealed metric may differ from the family's, for answers have few digits."""
@@ -127,7 +127,7 @@ def block_files(
     for episode, task in zip(episodes, tasks, strict=True):
         own = rows_of(task, block, f"{salt}/{name}/test/{episode.number}")
         rows += own
-        facts = (str(int(task.unit)), block.metric, *(repr(float(each[episode.number])) for each in scale))
+        facts = (str(int(task.unit)), block.metric, *scale_at(scale, episode.number))
         solution += [(row.id, row.answer, name, row.task, *facts) for row in own if row.part == "query"]
     trained = [
         row
@@ -142,6 +142,11 @@ def block_files(
     labelled = [(row.task, row.part, row.id, row.answer, row.group) for row in trained]
     write_csv(folder / "train.csv", ("task", "set", "id", "answer", "class"), labelled)
     return solution, measure.joined(chance.manifests)
+
+
+def scale_at(scale: areas.Scale, number: int) -> tuple[str, str, str]:
+    """Chance, best and level of one task."""
+    return repr(float(scale.chance[number])), repr(float(scale.best[number])), repr(scale.level)
 
 
 def drawn(block: Block, episode: measure.Episode, seed: int) -> Task:

@@ -72,7 +72,7 @@ class Suite:
     processes: int = 32
     """Processes and threads that an entry may have."""
     training: float = 60.0
-    """Seconds of the processors to learn to learn the tasks of one family, before they are asked."""
+    """Such seconds to learn to learn the tasks of one family, before they are asked."""
     examples: tuple[int, ...] = (1, 2, 5, 10, 20)
     """Shots of the curve over examples."""
     inductive: bool = True

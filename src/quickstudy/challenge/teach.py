@@ -20,9 +20,10 @@ MOST, NUMBERS = 4096, 50_000_000
 """Tasks, and numbers of their inputs, of one request."""
 
 
-def hello(suite: Suite, block: Block) -> dict[str, Any]:
-    """The first message to an entry."""
+def hello(suite: Suite, block: Block, pace: float = 1.0) -> dict[str, Any]:
+    """The first message to an entry, on a machine that takes ``pace`` times as long as the standard one."""
     spec = block.train.spec
+    budget = {"cpu": suite.cpu * pace, "wall": suite.wall, "memory": suite.memory, "training": suite.training * pace}
     return {
         "challenge": suite.name,
         "kind": spec.kind,
@@ -33,7 +34,7 @@ def hello(suite: Suite, block: Block) -> dict[str, Any]:
         "query": block.tasks.query,
         "inductive": suite.inductive,
         "splits": splits(block.train),
-        "budget": {name: getattr(suite, name) for name in ("cpu", "wall", "memory", "training")},
+        "budget": budget,
         "spec": asdict(spec),
     }
 
