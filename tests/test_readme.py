@@ -44,6 +44,7 @@ BENCHMARKS = {
     "tables": "--tables iris --shots 5 --episodes 2",
     "trials": "--tasks strides:simulated=true --partitions 0 --tries 2 --learners averagemap --against averagemap",
     "grips": "--simulated --partitions 0 --learners maxgrip --against maxgrip",
+    "strides": "--bodies cheetah --strides 16 --rounds 1",
     "returns": "--tasks dynamics:small=true --partitions 0 --bodies 2 --seeds 1 --steps 3 --learners grandmean",
     "pictures": "--tasks glyphs:size=105 --scenes clean --at 5w1s --episodes 2 --query 1",
 }
