@@ -190,6 +190,19 @@ def test_differences_over_partitions_are_those_recorded() -> None:
     assert count >= 20
 
 
+def test_shares_of_what_the_cross_entropy_method_finds_are_those_recorded() -> None:
+    """The cell "of CEM's" is the ratio of two means over grounds, of the row that is linked to beside it."""
+    tables = re.findall(r"\n((?:\|[^\n]*of CEM's[^\n]*\|\n)(?:\|[^\n]*\|\n)+)", RESULTS)
+    assert len(tables) == 3
+    for table in tables:
+        heading, _, *lines = table.splitlines()
+        at = heading.split("|").index(" of CEM's ")
+        for line in lines:
+            scores = json.loads((ROOT / re.findall(r"\]\((results/[\w./-]+\.json)\)", line)[0]).read_text())["scores"]
+            share = scores["best of 10"]["mean"] / scores["cem"]["mean"]
+            assert line.split("|")[at].strip() == f"{100 * share:.1f} %"
+
+
 def is_difference(minus: dict[str, Any], told: str) -> bool:
     """Whether it is that of some metric, as it is or in percent."""
     digits = len(told.partition(" ")[0].partition(".")[2])
