@@ -6,6 +6,7 @@ server/test_manual.py.
 """
 
 import importlib.util
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ from quickstudy.challenge import suite
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 ELSEWHERE = ("results", "people", "challenge")
+STORY = 120
+"""CPU seconds within which a robot's story is told, by weights that come with the package or by a run."""
 WITHIN_SECONDS = ("fit-and-predict", "from-higher-and-learn2learn", "robots", "several-machines")
 
 
@@ -68,7 +71,10 @@ def test_the_commands_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pyt
     for command in commands(page):
         if "submission.csv" in command:
             shutil.copy("sealed/public/sample_submission.csv", "submission.csv")
+        begin = sum(os.times()[:4])  # of this process and of those that it has waited for, which may render
         run_command(command, tmp_path)
+        if command.startswith("quickstudy robot "):
+            assert sum(os.times()[:4]) - begin < STORY, command
         if command.startswith("quickstudy challenge new "):
             Path(command.split()[-1]).write_text(SHORT.replace("sprint", "mine"))
 

@@ -44,6 +44,7 @@ BENCHMARKS = {
     "tables": "--tables iris --shots 5 --episodes 2",
     "trials": "--tasks strides:simulated=true --partitions 0 --tries 2 --learners averagemap --against averagemap",
     "grips": "--simulated --partitions 0 --learners maxgrip --against maxgrip",
+    "strides": "--bodies cheetah --strides 16 --rounds 1",
     "returns": "--tasks dynamics:small=true --partitions 0 --bodies 2 --seeds 1 --steps 3 --learners grandmean",
     "pictures": "--tasks glyphs:size=105 --scenes clean --at 5w1s --episodes 2 --query 1",
 }
@@ -187,6 +188,19 @@ def test_differences_over_partitions_are_those_recorded() -> None:
                     assert is_difference(other, cell.replace("−", "-")), (path, cell)  # noqa: RUF001 - the sign that the tables have
                     count += 1
     assert count >= 20
+
+
+def test_shares_of_what_the_cross_entropy_method_finds_are_those_recorded() -> None:
+    """The cell "of CEM's" is the ratio of two means over grounds, of the row that is linked to beside it."""
+    tables = re.findall(r"\n((?:\|[^\n]*of CEM's[^\n]*\|\n)(?:\|[^\n]*\|\n)+)", RESULTS)
+    assert len(tables) == 3
+    for table in tables:
+        heading, _, *lines = table.splitlines()
+        at = heading.split("|").index(" of CEM's ")
+        for line in lines:
+            scores = json.loads((ROOT / re.findall(r"\]\((results/[\w./-]+\.json)\)", line)[0]).read_text())["scores"]
+            share = scores["best of 10"]["mean"] / scores["cem"]["mean"]
+            assert line.split("|")[at].strip() == f"{100 * share:.1f} %"
 
 
 def is_difference(minus: dict[str, Any], told: str) -> bool:

@@ -26,7 +26,7 @@ from quickstudy.tasks.base import Split, TaskFamily
 CURVES: dict[str, tuple[int, ...]] = {"shots": (1, 2, 5, 10), "steps": (0, 1, 2, 3, 5, 10), "ways": (2, 5, 10, 20)}
 """Where each curve is measured, as far as the split has so many."""
 
-UNTOLD = ("scores", "other_scores", "unit_ids")
+UNTOLD = ("scores", "other_scores", "oracle_scores", "unit_ids")
 """Fields of an evaluation that are not part of its JSON."""
 TIMED = 5
 """Episodes that say what tasks cost among many, where the score comes from features that are kept."""
@@ -94,9 +94,9 @@ class Evaluation:
     """How the run was trained: its tasks, steps, seed and clocks; empty for a learner that was not."""
     curves: dict[str, list[CurvePoint]] = field(default_factory=dict)
     scores: Tensor = field(repr=False, compare=False, default_factory=lambda: torch.zeros(0))
-    """[episodes] in order; not part of the JSON."""
+    """[episodes] in order, as are the next ones, which are those of ``Scored``; none is part of the JSON."""
     other_scores: Mapping[str, Tensor] = field(repr=False, compare=False, default_factory=dict)
-    """[episodes] each, as in ``Scored``. Not part of the JSON."""
+    oracle_scores: Tensor | None = field(repr=False, compare=False, default=None)
     unit_ids: Tensor = field(repr=False, compare=False, default_factory=lambda: torch.zeros(0))
 
     def to_json(self) -> dict[str, Any]:
@@ -191,6 +191,7 @@ def evaluate(
         curves={curve: measure_curve(learner, seen, which, curve, place) for curve in curves},
         scores=scored.values,
         other_scores=scored.others,
+        oracle_scores=scored.oracle,
         unit_ids=scored.units,
     )
 

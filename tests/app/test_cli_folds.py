@@ -67,6 +67,30 @@ def test_a_row_is_over_all_people_and_differences_are_paired(cli: Callable[..., 
     mean = rows["nearest-5s"]["scores"]["mse"]["mean"]
     assert row["minus"]["nearest"]["mse"]["mean"] == pytest.approx(row["scores"]["mse"]["mean"] - mean)
     assert rows["nearest-5s"]["minus"] == {}
+    assert row["oracle"] is None
+
+
+def test_the_best_possible_answer_is_in_every_row_where_the_family_knows_it(cli: Callable[..., Any]) -> None:
+    asked = ("--tasks", "strides:simulated=true", "--learners", "averagemap,mapgp", "--episodes", "12")
+    rows = json.loads(cli(*ASKED, *asked, "--json").out)
+    families = [tasks.load(f"strides:simulated=true:partition={number}") for number in (0, 1)]
+    met = [one.sample("test", torch.arange(12), way=0, shot=5, query=4, seed=0) for one in families]
+    best = torch.cat([one.oracle(task) for one, task in zip(families, met, strict=True)])
+    expected = interval(best, torch.cat([task.unit for task in met]))
+    assert expected.mean > 0
+    for row in rows.values():
+        assert (row["oracle"]["mean"], row["oracle"]["ci95"]) == pytest.approx(tuple(expected))
+        assert row["oracle"]["mean"] < row["scores"]["speed_error"]["mean"]
+    assert f"the best possible answer to these tasks has speed_error {expected.mean:.3f}" in cli(*ASKED, *asked).out
+
+
+def test_scores_kept_without_the_best_possible_answer_still_make_rows(cli: Callable[..., Any], tmp_path: Path) -> None:
+    asked = ("--tasks", "strides:simulated=true", "--learners", "averagemap", "--episodes", "4")
+    whole = json.loads(cli(*ASKED, *asked, "--json").out)["averagemap-5s"]
+    path = next(path for path in tmp_path.rglob("averagemap-5s.safetensors") if "partition-1" in str(path))
+    kept, note = runs.read_tensors(path)
+    runs.write_tensors(path, {name: value for name, value in kept.items() if name != "oracle"}, note)
+    assert json.loads(cli(*ASKED, *asked, "--json").out)["averagemap-5s"] == whole | {"oracle": None}
 
 
 @pytest.mark.usefixtures("people")

@@ -27,6 +27,9 @@ def test_trials_are_told_in_rows(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert gain["mean"] == pytest.approx(expected)
     assert gain["mean"] > 0
     assert f"mean over {rows['random']['grounds']} grounds" in told
+    for row in rows.values():
+        share = row["scores"]["best of 5"]["mean"] / row["scores"]["cem"]["mean"]
+        assert row["share of cem"]["5"] == pytest.approx(share, rel=1e-12)
 
 
 def test_other_tasks_have_no_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

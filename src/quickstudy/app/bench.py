@@ -16,6 +16,7 @@ PARTS = {
     "photos": ("quickstudy.app.bench_photos", "photographs learnt and looked at: how fast, in how much memory"),
     "tables": ("quickstudy.app.bench_tables", "real tables from a few rows, beside what people use for tables now"),
     "grips": ("quickstudy.app.bench_grips", "objects gripped after a few test lifts, in the true simulation"),
+    "strides": ("quickstudy.app.bench_strides", "strides of a robot that one core simulates in a CPU second"),
     "returns": ("quickstudy.app.bench_returns", "damaged robots driven by a planner whose model adapts, or does not"),
     "serve": ("quickstudy.app.bench_serve", "the server under load: answers a second, how soon, in how much memory"),
 }

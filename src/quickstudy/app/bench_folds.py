@@ -153,6 +153,8 @@ def show(folds: Folds, rows: dict[str, dict[str, Any]], refused: list[Refused]) 
         metrics = list(dict.fromkeys(metric for row in told for metric in row["scores"]))
         heading = [str(column), *metrics, *(f"{spec.metric} - {other}'s" for other in folds.against)]
         output.print_table(heading, [[row["learner"], *_cells(row, metrics, folds, spec.metric)] for row in told])
+        if best := next((row["oracle"] for row in told if row["oracle"]), None):
+            print(f"the best possible answer to these tasks has {spec.metric} {_said(spec.metric, best)}")
         print()
     for row in list(rows.values())[:1]:
         print(f"mean ± 95 % interval over {row['units']} units of {len(folds.partitions)} partitions\n")

@@ -28,6 +28,7 @@ Say = Callable[[str], None]
 Cell = dict[str, Any]
 KEPT = ("way", "shot", "query", "episodes", "seed", "metric", "adapt_ms", "predict_ms", "parameters", "device")
 """Of the first partition's evaluation, for the row."""
+ORACLE = "oracle"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,8 @@ class Scores(NamedTuple):
     units: Tensor
     sizes: list[int]
     """Episodes of each partition."""
+    oracle: Tensor | None
+    """[episodes] the metric of the best possible answer, where the family knows it and all scores have it."""
 
 
 def measure(folds: Folds, say: Say) -> tuple[list[Path], list[Refused]]:
@@ -103,6 +106,7 @@ def judge(ladder: Ladder, name: str, missing: Sequence[Column], say: Say) -> Non
         found = judged(ladder, run, column)
         scores = {found.metric: found.scores, **found.other_scores}
         tensors = {f"score/{metric}": value for metric, value in scores.items()}
+        tensors |= {} if found.oracle_scores is None else {ORACLE: found.oracle_scores}
         told = note(found) | {"asked": asked(ladder)}
         runs.write_tensors(scores_file(ladder.runs, name, column), tensors | {"units": found.unit_ids}, told)
         ci95 = finite(found.ci95)
@@ -145,6 +149,7 @@ def row(folds: Folds, name: str, notes: Sequence[Cell], scores: Mapping[str, Sco
         **{key: first[key] for key in KEPT},
         "units": len(mine.units.unique()),
         "scores": {metric: cell(values, mine.units) for metric, values in mine.by_metric.items()},
+        ORACLE: None if mine.oracle is None else cell(mine.oracle, mine.units),
         "by_partition": {
             metric: [finite(float(part.double().nanmean())) for part in values.split(mine.sizes)]
             for metric, values in mine.by_metric.items()
@@ -160,11 +165,12 @@ def row(folds: Folds, name: str, notes: Sequence[Cell], scores: Mapping[str, Sco
 def joined(found: Sequence[tuple[dict[str, Tensor], Cell]], folds: Folds) -> Scores:
     """Scores and units of all partitions, one after the other."""
     parts = [part for part, _ in found]
-    names = [name for name in parts[0] if name != "units"]
+    names = [name for name in parts[0] if name.startswith("score/")]
     drawn = found[0][1]["way"] > 0  # units are numbers of episodes, which begin anew in each partition
     units = [part["units"] + (number * folds.ladder.episodes if drawn else 0) for number, part in enumerate(parts)]
     by_metric = {name.removeprefix("score/"): torch.cat([part[name] for part in parts]) for name in names}
-    return Scores(by_metric, torch.cat(units), [len(part["units"]) for part in parts])
+    oracle = torch.cat([part[ORACLE] for part in parts]) if all(ORACLE in part for part in parts) else None
+    return Scores(by_metric, torch.cat(units), [len(part["units"]) for part in parts], oracle)
 
 
 def differences(mine: Scores, theirs: Scores) -> Iterator[tuple[str, Cell]]:

@@ -21,7 +21,7 @@ from quickstudy.bench.ladder import trained
 from quickstudy.control.acquisition import Rule
 from quickstudy.control.trials import trials, tries_until
 from quickstudy.errors import UserError
-from quickstudy.intervals import cell
+from quickstudy.intervals import cell, interval
 from quickstudy.learners.base import Learner
 from quickstudy.tasks.robots.strides import Strides
 
@@ -91,6 +91,10 @@ def row(contest: Contest, name: str, scores: Mapping[str, Mapping[str, Tensor]])
     units = mine["units"]
     told = {key: value for key, value in mine.items() if key != "units"}
     others = [other for other in (*contest.folds.against, RANDOM) if other != name and other in scores]
+
+    def mean(key: str) -> float:
+        return interval(told[key], units).mean  # a ground that several partitions hold out counts once
+
     return {
         "learner": name,
         "tasks": contest.folds.tasks,
@@ -100,9 +104,7 @@ def row(contest: Contest, name: str, scores: Mapping[str, Mapping[str, Tensor]])
         "tries": contest.tries,
         "grounds": len(units.unique()),
         "scores": {key: cell(value, units) for key, value in told.items()},
-        "share of cem": {
-            str(many): float(mine[f"best of {many}"].mean() / mine["cem"].mean()) for many in contest.shown
-        },
+        "share of cem": {str(many): mean(f"best of {many}") / mean("cem") for many in contest.shown},
         "median tries until near": float(mine["tries until near"].median()),
         "minus": {
             other: {key: cell(value - scores[other][key], units) for key, value in told.items()} for other in others
