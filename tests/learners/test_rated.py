@@ -187,7 +187,7 @@ def ranked(learner: Learner, support: Examples, asked: Examples, rated: np.ndarr
     score = np.zeros(len(q))
     for row, item in enumerate(asks):
         likes = rated[:, item] >= 0
-        known = list(q[row, few]) + [np.log(share @ likes[voters] + 0.2 * likes.mean() + 1e-4)]
+        known = [*q[row, few], np.log(share @ likes[voters] + 0.2 * likes.mean() + 1e-4)]
         for number, table in enumerate(("taste", "factor", "content")):
             for head in range(2):
                 user = sum(heads[k, number, head] * x[k, place[table]] for k in range(len(x))) / np.sqrt(len(x))
