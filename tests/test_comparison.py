@@ -105,6 +105,28 @@ def test_classifiers_are_calibrated_on_validation_tasks(found: Comparison) -> No
         assert row.shifts[0].calibration.temperature == row.calibration.temperature
 
 
+def test_tasks_of_other_families_are_shifts_too() -> None:
+    torch.set_num_threads(1)
+    others = ["glyphs:classes=20", tasks.load("glyphs:classes=30+shift:strength=2")]
+    some = [learner("nearest"), learner("protonet", **TINY)]
+    found = compare(some, **{**SMALL, "shifts": ""}, shift_to=others)
+    for row in found.rows:
+        assert row.shifts == []
+        assert [one.tasks for one in row.elsewhere] == ["glyphs:classes=20", "glyphs:classes=30+shift:strength=2"]
+        fresh = learner(row.name, **({} if row.name == "nearest" else TINY))
+        for one, tasks_ in zip(row.elsewhere, others, strict=True):
+            there = evaluate(fresh, tasks_, way=2, query=2, episodes=5)
+            assert (one.mean, one.ci95) == pytest.approx((there.mean, there.ci95))
+            assert one.manifest == there.manifest
+            assert one.change == pytest.approx(there.mean - row.priced[0].mean)
+            assert one.change_ci95**2 == pytest.approx(there.ci95**2 + row.priced[0].ci95 ** 2)
+            assert one.calibration is not None
+            assert one.calibration.temperature == row.calibration.temperature
+            assert sum(each.answers for each in one.calibration.bins) == 5 * 2 * 2
+    written = json.loads(json.dumps(found.to_json(), allow_nan=False))["rows"][0]["elsewhere"]
+    assert [one["tasks"] for one in written] == ["glyphs:classes=20", "glyphs:classes=30+shift:strength=2"]
+
+
 def test_all_of_it_is_json(found: Comparison) -> None:
     value = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert [row["name"] for row in value["rows"]] == [row.name for row in found.rows]
@@ -141,6 +163,8 @@ def test_waves_of_two_equal_nets_and_of_one_alone() -> None:
         (["nearest", "maml"], {"tasks": "glyphs"}, "maml cannot take part: .* regression"),
         (["nearest"], {"shifts": "blurr"}, "Did you mean blur"),
         (["maml"], {"shifts": "noise,blur"}, "takes images"),
+        (["nearest"], {"shift_to": "glyphs:classes=20,glyphs:size=32"}, r"cannot take part: .*\(1, 32, 32\)"),
+        (["nearest"], {"shift_to": "sinusoid"}, "sinusoid is judged by mse, and glyphs by accuracy"),
         (["nearest"], {"side_episodes": 0}, "--side-episodes is 0"),
         (["nearest"], {"episodes": 0}, "--episodes is 0"),
         (["nearest"], {"split": "tset"}, "unknown value of --split"),

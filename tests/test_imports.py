@@ -14,7 +14,7 @@ LAYERS = [
     {"learners"},
     {"runs", "cost", "intervals", "parallel", "plan", "calibration", "embedding"},
     {"scoring", "sampler"},
-    {"evaluation", "training", "typicality"},
+    {"evaluation", "moved", "training", "typicality"},
     {"contender", "recorder", "confidence"},
     {"trainer", "comparison", "packing"},
     {"estimator", "control"},

@@ -90,6 +90,7 @@ def compare(
     side_episodes: int = 200,
     shifts: Sequence[str] | str | None = None,
     shift_on: Where = "query",
+    shift_to: Sequence[str | TaskFamily] | str = (),
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Comparison:
@@ -103,6 +104,8 @@ def compare(
         shifts: kinds of change (``tasks/vision/shift.py``), in one string with commas between them; by default all
             that the inputs can have.
         shift_on: query or all: what is changed.
+        shift_to: further families, in one string with commas between them: the same learners on their tasks, as many of
+            ``side_episodes``, beside the changes of the inputs.
         device: auto, cpu, cuda or mps.
         progress: called before each part of the work.
 
@@ -121,6 +124,7 @@ def compare(
         side=replace(which, episodes=min(side_episodes, episodes)),
         shifts=shift_names(shifts, family),
         shift_on=shift_on,
+        shift_to=shift_families(shift_to, family),
         device=device,
     )
     for entrant in entrants:
@@ -200,3 +204,15 @@ def shift_names(shifts: Sequence[str] | str | None, family: TaskFamily) -> list[
     for kind in chosen:
         Shift(family, kind=kind)
     return chosen
+
+
+def shift_families(names: Sequence[str | TaskFamily] | str, family: TaskFamily) -> list[TaskFamily]:
+    """The families that are asked for; UserError for one that is judged by another metric than ``family``."""
+    found = [load_tasks(name) for name in (names.split(",") if isinstance(names, str) and names else names)]
+    for one in found:
+        if one.spec.metric != family.spec.metric:
+            raise UserError(
+                f"{one.spec.name} is judged by {one.spec.metric}, and {family.spec.name} by {family.spec.metric}: what "
+                f"is left of a score cannot be said. Compare on {one.spec.name} with --tasks."
+            )
+    return found

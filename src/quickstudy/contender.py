@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -18,14 +18,13 @@ from quickstudy.devices import pick_device
 from quickstudy.errors import UserError
 from quickstudy.evaluation import CURVES, CurvePoint, Evaluation, evaluate, measure_curve
 from quickstudy.inner import batch
-from quickstudy.intervals import interval
+from quickstudy.intervals import Interval, interval
 from quickstudy.learners.base import Learner
+from quickstudy.moved import Elsewhere, Home, Shifted
 from quickstudy.scoring import Episodes, batches, check_fits, score
 from quickstudy.tasks.base import Task, TaskFamily
-from quickstudy.tasks.vision.shift import Kind, Shift, Where
+from quickstudy.tasks.vision.shift import Kind, Where
 
-STRENGTHS = (1.0, 2.0, 4.0)
-"""Of each kind of shift."""
 WITHIN = 0.01
 """Share of the last score of a curve that counts as having come there."""
 TIMED = 5
@@ -42,6 +41,8 @@ class Asked:
     """The first ones of ``which``, for each point of a curve, each shift, and the clock."""
     shifts: list[Kind]
     shift_on: Where
+    shift_to: list[TaskFamily]
+    """Further families, whose tasks are met as shifts of these."""
     device: str
 
     @property
@@ -66,20 +67,6 @@ class Priced(NamedTuple):
     ci95: float
 
 
-class Shifted(NamedTuple):
-    """A score on changed episodes."""
-
-    kind: Kind
-    strength: float
-    mean: float
-    ci95: float
-    change: float
-    """Mean of the paired difference to the score on the same episodes unchanged."""
-    change_ci95: float
-    calibration: Calibration | None
-    """At the temperature that was learnt on unchanged tasks; None in regression."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """All that was found out about one learner."""
@@ -99,6 +86,7 @@ class Measured:
     calibration: Calibration | None
     """None in regression."""
     shifts: list[Shifted]
+    elsewhere: list[Elsewhere]
 
 
 class Entrant(NamedTuple):
@@ -110,16 +98,17 @@ class Entrant(NamedTuple):
 
     def check(self, asked: Asked) -> None:
         """UserError if it does not do these tasks or was trained on them."""
-        try:
-            check_fits(self.learner, asked.family)
-        except UserError as error:
-            raise UserError(f"{self.name} cannot take part: {error}") from error
-        if isinstance(self.source, runs.Run) and asked.which.split != "train":
-            self.source.check_unseen(asked.family.members(asked.which.split), asked.family.spec.name)
+        for family in (asked.family, *asked.shift_to):
+            try:
+                check_fits(self.learner, family)
+            except UserError as error:
+                raise UserError(f"{self.name} cannot take part: {error}") from error
+            if isinstance(self.source, runs.Run) and asked.which.split != "train":
+                self.source.check_unseen(family.members(asked.which.split), family.spec.name)
 
     def parts(self, asked: Asked) -> int:
         """How many times ``measure`` says what comes next."""
-        return 3 + len(CURVES) + len(asked.shifts)
+        return 3 + len(CURVES) + len(asked.shifts) + len(asked.shift_to)
 
 
 def enter(contenders: Sequence[runs.Run | Path | str | Learner]) -> list[Entrant]:
@@ -150,7 +139,7 @@ def measure(entrant: Entrant, asked: Asked, say: Callable[[str], None]) -> Measu
     priced = list(_prices(learner, few, evaluation, curves["steps"], asked))
     say("temperature on validation tasks")
     degree = _temperature(entrant, learner, asked)
-    higher = asked.family.spec.higher_is_better
+    higher, home = asked.family.spec.higher_is_better, _home(learner, evaluation, degree, asked)
     return Measured(
         name=entrant.name,
         evaluation=replace(evaluation, curves=curves),
@@ -160,7 +149,8 @@ def measure(entrant: Entrant, asked: Asked, say: Callable[[str], None]) -> Measu
         adapted_parameters=adapted,
         state_bytes=size,
         calibration=calibrate(heard.answers(), degree) if _classifies(asked) else None,
-        shifts=[one for kind in asked.shifts for one in _shift(learner, kind, evaluation, degree, asked, say)],
+        shifts=list(_shifts(home, asked, say)),
+        elsewhere=list(_elsewhere(home, asked, say)),
     )
 
 
@@ -187,11 +177,15 @@ def _prices(
     learner: Learner, few: Task, evaluation: Evaluation, curve: list[CurvePoint], asked: Asked
 ) -> Iterator[Priced]:
     """One point of the learner's own, and one for each of ``curve``, all scored on the same episodes."""
-    own = interval(*(values[: asked.side.episodes] for values in (evaluation.scores, evaluation.unit_ids)))
-    yield Priced(None, evaluation.adapt_ms, evaluation.adapt_flops, *own)
+    yield Priced(None, evaluation.adapt_ms, evaluation.adapt_flops, *_own(evaluation, asked))
     for steps, mean, ci95 in curve:
         costs = cost.measure(learner, few, steps)
         yield Priced(steps, costs.adapt_ms, costs.adapt_flops, mean, ci95)
+
+
+def _own(evaluation: Evaluation, asked: Asked) -> Interval:
+    """The score on the episodes that are met along curves and with shifts."""
+    return interval(*(values[: asked.side.episodes] for values in (evaluation.scores, evaluation.unit_ids)))
 
 
 @torch.no_grad()
@@ -218,20 +212,25 @@ def _temperature(entrant: Entrant, learner: Learner, asked: Asked) -> float | No
     return temperature(heard.answers())
 
 
-def _shift(
-    learner: Learner,
-    kind: Kind,
-    evaluation: Evaluation,
-    degree: float | None,
-    asked: Asked,
-    say: Callable[[str], None],
-) -> Iterator[Shifted]:
-    say(f"shift: {kind}")
-    before = evaluation.scores[: asked.side.episodes]
-    for strength in STRENGTHS:
-        heard: Any = Shift(asked.family, kind=kind, strength=strength, on=asked.shift_on)
-        heard = Overheard(heard) if _classifies(asked) else heard
-        scored = score(learner, heard, asked.side, device=asked.place)
-        judged = calibrate(heard.answers(), degree) if isinstance(heard, Overheard) else None
-        after, change = (interval(values, scored.units) for values in (scored.values, scored.values - before))
-        yield Shifted(kind, strength, *after, *change, judged)
+def _home(learner: Learner, evaluation: Evaluation, degree: float | None, asked: Asked) -> Home:
+    return Home(
+        learner=learner,
+        family=asked.family,
+        side=asked.side,
+        values=evaluation.scores[: asked.side.episodes],
+        mean=_own(evaluation, asked),
+        degree=degree,
+        device=asked.place,
+    )
+
+
+def _shifts(home: Home, asked: Asked, say: Callable[[str], None]) -> Iterator[Shifted]:
+    for kind in asked.shifts:
+        say(f"shift: {kind}")
+        yield from home.shifted(kind, asked.shift_on)
+
+
+def _elsewhere(home: Home, asked: Asked, say: Callable[[str], None]) -> Iterator[Elsewhere]:
+    for family in asked.shift_to:
+        say(f"shift to {family.spec.name}")
+        yield home.elsewhere(family)

@@ -52,7 +52,8 @@ def check_page(text: str) -> None:
 
 
 def test_a_page_and_json_of_a_run_and_of_a_learner_without_training(cli: Cli, run: Path) -> None:
-    answer = cli("compare", "runs/small", "nearest", "--out", "new/both.html", *FEW)
+    elsewhere = ("--shift-to", "glyphs:classes=20,glyphs:classes=30")
+    answer = cli("compare", "runs/small", "nearest", "--out", "new/both.html", *FEW, *elsewhere)
     assert answer.code == 0
     assert answer.out.splitlines()[-1] == "new/both.html"
     assert sorted(path.name for path in Path("new").iterdir()) == ["both.html", "both.json"]
@@ -69,11 +70,14 @@ def test_a_page_and_json_of_a_run_and_of_a_learner_without_training(cli: Cli, ru
         "Pareto",
         "temperature",
         "both.json",
+        "When the tasks are others",
+        "glyphs:classes=30",
     ):
         assert words in text
     assert "1 of " in answer.err
     assert "left" in answer.err
     assert "place" in answer.out
+    assert "on glyphs:classes=30: " in answer.out
 
 
 def test_waves_and_one_alone_by_default_below_runs(cli: Cli, run: Path) -> None:
@@ -129,6 +133,11 @@ def test_a_run_is_not_judged_on_what_it_was_trained_on(
     if split == "test":
         assert answer.code == 2
         assert "was trained on" in answer.err
+        monkeypatch.setattr(Glyphs, "members", lambda self, asked: elsewhere if "=30" in self.spec.name else None)
+        elsewhere = frozenset({"glyphs/one"})
+        answer = cli("compare", "small", "--shift-to", "glyphs:classes=30", *FEW)
+        assert answer.code == 2
+        assert "of the classes or units of glyphs:classes=30" in answer.err
         return
     calibration = json.loads(Path("page.json").read_text())["rows"][0]["calibration"]
     assert (calibration["temperature"], calibration["ece_after"], calibration["bins_after"]) == (None, None, [])

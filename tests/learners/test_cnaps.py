@@ -1,10 +1,13 @@
-"""Simple CNAPS: class Gaussians against numpy, modulation against a net whose weights were changed by hand."""
+"""Simple CNAPS: class Gaussians and their refinement by queries against numpy, modulation against a net whose weights
+were changed by hand."""
 
 import copy
 
+import clusters
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from torch import Tensor
 
 from quickstudy import learners, tasks
@@ -101,9 +104,82 @@ def test_modulation_is_film_after_every_normalisation() -> None:
     torch.testing.assert_close(logits(learner), logits(plain), rtol=1e-3, atol=1e-3)
 
 
+def refined(support: Examples, query: Examples, times: int, ridge: float = 1.0) -> np.ndarray:
+    """Soft k-means with covariances as the paper writes it, a class at a time; the features are the inputs."""
+    s, labels, q = support.x.numpy(), support.y.numpy(), query.x.numpy()
+    every, size = np.concatenate([s, q]), s.shape[1]
+    found = mahalanobis(s, labels.argmax(-1), q, ridge)
+    for _ in range(times):
+        weights = np.concatenate([labels, softmax(found, -1)])
+        for k in range(clusters.WAY):
+            w = weights[:, k]
+            mean = (w[:, None] * every).sum(0) / w.sum()
+            spread = sum(w[i] * np.outer(every[i] - mean, every[i] - mean) for i in range(len(every))) / w.sum()
+            trust = w.sum() / (w.sum() + 1)
+            q_k = trust * spread + (1 - trust) * np.cov(every.T) + ridge * np.eye(size)
+            found[:, k] = [-0.5 * (one - mean) @ np.linalg.solve(q_k, one - mean) for one in q]
+    return found
+
+
+def on_features(**settings: object) -> Learner:
+    """It without a net: what it makes of given features."""
+    learner = learners.build("cnaps", clusters.SPEC, learners.configure("cnaps", {"norm": "group", **settings}), 0)
+    learner = learner.double().eval()
+    vars(learner)["_modulated"] = lambda support: {}
+    learner.net = Given()
+    return learner
+
+
+class Given(torch.nn.Module):
+    """A backbone that hands on its input."""
+
+    def forward(self, x: Tensor, mask: Tensor, moments: object) -> tuple[Tensor, dict[str, Tensor]]:
+        return x, {}
+
+
+@pytest.mark.parametrize("times", [0, 1, 4])
+@torch.no_grad()
+def test_together_is_soft_k_means_with_covariances_written_out(times: int) -> None:
+    """Without a refinement that is Simple CNAPS."""
+    support, query = clusters.draw(0)
+    found = clusters.logits(on_features(transductive=True, refinements=times), support, query)
+    np.testing.assert_allclose(found, refined(support, query, times), rtol=1e-8)
+    alone = clusters.logits(on_features(), support, query)
+    assert torch.equal(found, alone) == (times == 0)
+
+
+@torch.no_grad()
+def test_with_one_shot_of_clusters_that_lie_apart_answers_together_are_better() -> None:
+    def right(learner: Learner) -> Tensor:
+        found = []
+        for seed in range(50):
+            support, query = clusters.draw(seed)
+            first = Examples(*(leaf[: clusters.WAY] for leaf in support))
+            found.append((clusters.logits(learner, first, query).argmax(-1) == query.y.argmax(-1)).double().mean())
+        return torch.stack(found)
+
+    gain = right(on_features(transductive=True)) - right(on_features())
+    assert gain.mean() > 3 * gain.std() / len(gain) ** 0.5
+
+
+@torch.no_grad()
+def test_the_order_of_the_queries_does_not_matter() -> None:
+    learner, (support, query) = on_features(transductive=True), clusters.draw(0)
+    turned = Examples(*(leaf.flip(0) for leaf in query))
+    found = clusters.logits(learner, support, query)
+    torch.testing.assert_close(clusters.logits(learner, support, turned).flip(0), found)
+
+
+def test_training_refines_nothing() -> None:
+    one, other = build(transductive=True), build()
+    assert torch.equal(one.loss(TASK, 0.0), other.loss(TASK, 0.0))
+
+
 def test_what_is_refused_says_what_to_use() -> None:
     for norm in ("batch", "none"):
         with pytest.raises(UserError, match=f"--norm {norm} .*task or group"):
             build(norm=norm)
     with pytest.raises(UserError, match="--ridge"):
         build(ridge=0.0)
+    with pytest.raises(UserError, match="--refinements"):
+        build(refinements=-1)

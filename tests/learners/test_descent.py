@@ -12,7 +12,7 @@ from quickstudy.errors import UserError
 from quickstudy.inner import batch, sgd, unroll
 from quickstudy.learners import Learner
 from quickstudy.learners.base import class_means, run_net
-from quickstudy.tasks.base import Task, masked_mean
+from quickstudy.tasks.base import Examples, Task, masked_mean
 from quickstudy.training import laid_out_as
 
 GLYPHS, SINE = tasks.load("glyphs:classes=50"), tasks.load("sinusoid")
@@ -111,6 +111,31 @@ def test_boil_moves_everything_else(family: tasks.TaskFamily) -> None:
     assert torch.equal(adapted["head.weight"], learner.weight[:out])
     moved = [name for name, value in learner.net.named_parameters() if not torch.equal(adapted[f"net.{name}"], value)]
     assert len(moved) >= len(list(learner.net.named_parameters())) - 1
+
+
+@BOTH
+def test_boil_is_descent_of_the_body_alone_written_out(family: tasks.TaskFamily) -> None:
+    """Equation 2: the output layer moves between tasks, never within one; so do the answers and the meta-gradient."""
+    learner, task = build("boil", family, inner_steps=2, inner_rate=0.1), draw(family)
+    support, query = task.support, task.query
+    out = support.y.shape[-1] if family is GLYPHS else 1
+    wrong = F.cross_entropy if family is GLYPHS else F.mse_loss
+    body = dict(learner.net.named_parameters())
+    moved = {f"net.{name}": value for name, value in body.items()}
+
+    def judge(part: Examples, moments: dict[str, Tensor] | None = None) -> Tensor:
+        return run_net(learner.net, moved, part.x, part.mask, moments)[0] @ learner.weight[:out].T + learner.bias[:out]
+
+    for _ in range(2):
+        grads = torch.autograd.grad(wrong(judge(support), support.y), list(moved.values()), create_graph=True)
+        moved = {name: value - 0.1 * grad for (name, value), grad in zip(moved.items(), grads, strict=True)}
+    moments = run_net(learner.net, moved, support.x, support.mask, None)[1]
+    torch.testing.assert_close(answer(learner, task), judge(query, moments).detach())
+    named = {"weight": learner.weight, "bias": learner.bias} | {f"net.{name}": value for name, value in body.items()}
+    wanted = torch.autograd.grad(wrong(judge(query, moments), query.y), list(named.values()))
+    found = gradient(learner, task)
+    for name, value in zip(named, wanted, strict=True):
+        torch.testing.assert_close(found[name], value, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["boil", "cavia"])

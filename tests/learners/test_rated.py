@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import log_softmax, softmax
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -115,6 +117,111 @@ def test_popularity_orders_by_likes_whoever_asks() -> None:
     _, likes = seen()
     order = likes.sum(0)[numbers(asked.x)].log1p() / 3
     torch.testing.assert_close(answers(made("popularity"), support, asked.x), order, rtol=1e-5, atol=1e-5)
+
+
+def shaken(name: str, family: tasks.TaskFamily = FAMILY) -> Learner:
+    """Every weight away from where it starts, as after a training."""
+    learner = learners.build(name, family.spec, learners.configure(name, {}), seed=0)
+    learner.prepare(family.tasks("train"))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in learner.parameters():
+            weight.add_(0.2 * torch.randn(weight.shape, generator=generator))
+    return learner.double().eval()
+
+
+def layers(net: torch.nn.Module, x: np.ndarray) -> np.ndarray:
+    """A net of linear layers with what its modules call Tanh or ReLU between them."""
+    bends = {"Tanh": np.tanh, "ReLU": lambda value: np.maximum(value, 0)}
+    for part in net:  # type: ignore[attr-defined]
+        if (bend := bends.get(type(part).__name__)) is not None:
+            x = bend(x)
+        else:
+            x = x @ part.weight.detach().numpy().T + part.bias.detach().numpy()
+    return x
+
+
+def test_ridge_of_ratings_is_ridge_regression_around_the_learnt_mean_with_a_penalty_for_each_group() -> None:
+    from sklearn.linear_model import Ridge
+
+    learner, (support, asked), place = shaken("ridgeratings"), one(), columns(FAMILY.spec)
+    penalty = np.exp(learner.log_penalty.detach().numpy())
+    few = [*place["mean"], *place["count"], *(at for at, word in enumerate(FAMILY.spec.names) if word == "year")]
+
+    def parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Prior means [n], and phi [n, features] in which each penalty is 1."""
+        made = layers(learner.net, x[:, few])
+        groups = (np.ones((len(x), 1)), made[:, 1:], x[:, place["content"]], x[:, place["factor"]])
+        phi = [group / np.sqrt(size) for group, size in zip(groups, penalty, strict=True)]
+        return x[:, place["mean"][0]] + made[:, 0], np.concatenate(phi, 1)
+
+    mean, phi = parts(support.x.numpy())
+    ridge = Ridge(alpha=1.0, fit_intercept=False).fit(phi, support.y[:, 0].numpy() - mean)
+    mean, phi = parts(asked.x.numpy())
+    np.testing.assert_allclose(answers(learner, support, asked.x).detach(), mean + ridge.predict(phi), rtol=1e-6)
+
+
+def ranked(learner: Learner, support: Examples, asked: Examples, rated: np.ndarray) -> np.ndarray:
+    """Scores of ``rankhead`` as its equations say, of users and items one at a time; ``rated`` [U, M] has NaN."""
+    names, place = FAMILY.spec.names, columns(FAMILY.spec)
+    x, y, q = support.x.numpy(), support.y[:, 0].numpy(), asked.x.numpy()
+    items, asks = numbers(support.x).tolist(), numbers(asked.x).tolist()
+    few = [at for name in ("mean", "count", "likes", "trend", "era") for at in place[name]]
+    few += [at for at, name in enumerate(names) if name == "year"][-1:]
+    users, era = len(rated), place["era"][0]
+    came = np.array([float(task.x[0, era]) for task in FAMILY.tasks("train")])
+    told = np.zeros((users, 4))
+    for user in range(users):
+        for item, value in zip(items, y, strict=True):
+            rare = np.log(max(users / (1 + np.isfinite(rated[:, item]).sum()), 1))
+            told[user, 0] += rare * np.isfinite(rated[user, item])
+            told[user, 1] += rare * (value >= 0 and rated[user, item] >= 0)
+        told[user, 2] = (10 * (came[user] - x[:, era].mean())) ** 2
+        told[user, 3] = np.log(np.isfinite(rated[user]).sum())
+    told[:, :2] = np.log1p(told[:, :2])
+    bent = np.concatenate([told, np.full((users, 1), len(x) / 10)], 1) / np.array([3, 3, 20, 5, 1])
+    weight = told @ learner.near.weight.detach().numpy()[0] + layers(learner.bend, bent)[:, 0]
+    voters = np.argsort(-weight)[:100]
+    share = softmax(weight[voters])
+    heads = layers(learner.weigh, np.concatenate([y[:, None], x[:, few]], 1)).reshape(len(x), 3, 2)
+    score = np.zeros(len(q))
+    for row, item in enumerate(asks):
+        likes = rated[:, item] >= 0
+        known = [*q[row, few], np.log(share @ likes[voters] + 0.2 * likes.mean() + 1e-4)]
+        for number, table in enumerate(("taste", "factor", "content")):
+            for head in range(2):
+                user = sum(heads[k, number, head] * x[k, place[table]] for k in range(len(x))) / np.sqrt(len(x))
+                inner = user @ q[row, place[table]]
+                known.append(np.sign(inner) * np.log1p(abs(inner)))
+        seen = np.array([[*known, len(x) / 10, y.mean()]])
+        direct = seen @ learner.direct.weight.detach().numpy()[0] + learner.direct.bias.detach().numpy()
+        score[row] = direct[0] + layers(learner.net, seen)[0, 0]
+    return score
+
+
+def test_the_ranking_head_weighs_votes_and_inner_products_as_its_equations_say() -> None:
+    learner, (support, asked) = shaken("rankhead"), one()
+    wanted = ranked(learner, support, asked, seen()[0].numpy())
+    assert wanted.std() > 0.1
+    np.testing.assert_allclose(answers(learner, support, asked.x).detach(), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", [FAMILY, RANKING], ids=["errors", "ranking"])
+def test_the_ranking_head_is_trained_by_a_listwise_or_a_sampled_softmax(family: UserRatings) -> None:
+    """With a test user, who is none of those that are remembered, so that what is learnt from is what is answered."""
+    learner = shaken("rankhead", family)
+    task = family.sample("test", torch.tensor([2]), way=0, shot=8, query=30, seed=0)
+    task = batch.take(pytree.tree_map(lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, task), 0)
+    support, asked = task.support, Examples(*(leaf[task.query.mask] for leaf in task.query))
+    score, y = answers(learner, support, asked.x).detach().numpy(), asked.y[:, 0].numpy()
+    if family is FAMILY:
+        wanted = -(softmax(0.7 * y) * log_softmax(score)).sum()
+    else:
+        times = np.isfinite(seen()[0].numpy()).sum(0)
+        score = score - np.log(1 + times[numbers(asked.x)] * len(times) / times.sum())  # an item's chance to be drawn
+        liked, no_likes = score[y >= 0], score[y < 0]
+        wanted = -np.mean([log_softmax(np.append(no_likes, one))[-1] for one in liked])
+    np.testing.assert_allclose(float(learner.loss(task, 0.0).detach()), wanted, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["itemknn", "ease"])

@@ -89,6 +89,21 @@ def test_padding_changes_nothing(case: Case, noise: float, how: batch.How) -> No
     torch.testing.assert_close(found, answers(learner, task, how), **EXACT)
 
 
+@every_classifier
+def test_unequal_shots_are_the_examples_there_are(case: Case) -> None:
+    """Classes of one, two and three examples: rows masked in between are as if they had not been given."""
+    learner, task = trained(case), draw(case.on, way=3, shot=3)
+    label = task.support.y.argmax(-1)
+    earlier = (label.unsqueeze(-1) == label.unsqueeze(-2)).tril(-1).sum(-1)
+    there = earlier <= label
+    assert torch.equal(there[0], there[1])
+    support = task.support
+    x = support.x.where(there.view(*there.shape, *[1] * (support.x.dim() - 2)), math.nan)
+    masked = answers(learner, task._replace(support=support._replace(x=x, mask=support.mask & there)), "vmap")
+    alone = Examples(*(leaf[:, there[0]] for leaf in support))
+    torch.testing.assert_close(masked, answers(learner, task._replace(support=alone)), **EXACT)
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if ("proxies", True) not in case.settings], ids=str)
 @pytest.mark.parametrize("how", ["loop", "vmap"])
 def test_padding_changes_no_loss(case: Case, how: batch.How) -> None:

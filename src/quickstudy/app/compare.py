@@ -25,7 +25,7 @@ from quickstudy.tasks.vision.shift import Where
 
 DESCRIPTION = """Put learners side by side on the same held-out tasks: scores with their paired differences, how many
 examples and steps they need, what an adaptation costs, whether their probabilities can be believed, and what is left of
-the score when inputs change. Writes a page and, beside it, a JSON file.
+the score when inputs change, or tasks do. Writes a page and, beside it, a JSON file.
 
 RUNS are run folders (the name of one below runs/ will do), or names of learners that need no training, such as nearest;
 a run folder comes before a learner of the same name."""
@@ -45,6 +45,9 @@ class Flags(Episodes):
     """Changes of the inputs, with commas between them: noise, strokes, blur, contrast, rotation; by default all."""
     shift_on: Where = "query"
     """Change the queries alone, or all inputs."""
+    shift_to: str = ""
+    """Further task families, with commas between them, on which the same runs are judged too: what is left of a score
+    where tasks are others than those of the training."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     out: Path | None = None
@@ -72,6 +75,7 @@ def main(args: list[str]) -> int:
         side_episodes=flags.side_episodes,
         shifts=flags.shifts,
         shift_on=flags.shift_on,
+        shift_to=flags.shift_to,
         device=flags.device,
         progress=Watch(),
     )
@@ -139,6 +143,10 @@ def show(found: Comparison) -> None:
     open_pairs = [f"{pair.first} and {pair.second}" for pair in found.differences if not told_apart(pair)]
     if open_pairs:
         print(f"\ncannot be told apart: {', '.join(open_pairs)}")
+    for several in zip(*(row.elsewhere for row in found.rows), strict=True):
+        scores = (output.score(first.metric, one.mean, one.ci95) for one in several)
+        told = ", ".join(f"{row.name} {text}" for row, text in zip(found.rows, scores, strict=True))
+        print(f"\non {several[0].tasks}: {told}")
     print()
 
 

@@ -13,6 +13,7 @@ from quickstudy.app.comparison_parts import (
     calibration,
     cost,
     curve,
+    elsewhere,
     other,
     practised,
     score,
@@ -56,6 +57,7 @@ def compose(found: Comparison, command: str, data: str) -> str:
         cost=cost(found),
         calibration=calibration(found),
         shifts=shifts(found),
+        elsewhere=elsewhere(found),
         other=other(found),
     )
 

@@ -162,6 +162,28 @@ def shift_rows(found: Comparison) -> Iterator[list[str]]:
         yield [f"{several[0].kind} {several[0].strength:g}", *cells]
 
 
+def elsewhere(found: Comparison) -> str:
+    """Scores on tasks of other families; nothing where none were asked for."""
+    if not found.rows[0].elsewhere:
+        return ""
+    rows = [["here", *(score(found, row.priced[0].mean, row.priced[0].ci95) for row in found.rows)]]
+    for several in zip(*(row.elsewhere for row in found.rows), strict=True):
+        change = [signed(score(found, one.change, one.change_ci95)) for one in several]
+        cells = [
+            f"{score(found, one.mean, one.ci95)} <small>{text}</small>"
+            for one, text in zip(several, change, strict=True)
+        ]
+        rows.append([escape(several[0].tasks), *cells])
+    return section(
+        "elsewhere",
+        "When the tasks are others",
+        f"The same learners, without further training, on {found.side_episodes:,} episodes of other families of tasks. "
+        "Below each score is its difference to the score here; these are other episodes, so that its interval is that "
+        "of two independent means.",
+        by_setting(found, "tasks", rows),
+    )
+
+
 def other(found: Comparison) -> str:
     """Scores at other ways and shots than asked for and trained with."""
     first = found.first

@@ -2,7 +2,8 @@
 
     y(x) = f(x) + mean over the support of (y_i - f(x_i))
 
-f is trained on the examples of all training tasks, pooled (``pooled.py``).
+f is trained on the examples of all training tasks, pooled (``pooled.py``). A baseline; in the words of Gelman and Hill
+(2007), "Data Analysis Using Regression and Multilevel/Hierarchical Models", a varying intercept without pooling.
 """
 
 from __future__ import annotations

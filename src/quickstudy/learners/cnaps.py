@@ -9,6 +9,15 @@ Conditional Neural Adaptive Processes".
 f is the backbone with its layers so modulated, S_k and S the sample covariances of its features in class k and in the
 whole support (zero for a single example). The papers' backbone is trained beforehand and frozen; here all is trained
 together, from layers that are not modulated, and one net gives the modulation of all layers.
+
+Its transductive form is Bateni, Barber, van de Meent, Wood (2022), "Enhancing Few-Shot Image Classification with
+Unlabelled Examples" (Transductive CNAPS): soft k-means with covariances, from the p of the support alone.
+
+    w_ik = y_ik in the support, p(y = k | x_i) for queries;   n_k = sum_i w_ik               i in support and queries
+    mu_k = sum_i w_ik f(x_i) / n_k,   S_k = sum_i w_ik (f(x_i) - mu_k)(f(x_i) - mu_k)' / n_k
+
+and Q_k with these, repeated; S is the sample covariance of support and queries. As there, training refines nothing. The
+paper ends between the second and the fourth time, once no query changes its class, and its e reads the queries too.
 """
 
 from __future__ import annotations
@@ -24,7 +33,7 @@ from quickstudy import nets
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Adapted, Learner, Logits, Traits, class_means, only_present, present, run_net
 from quickstudy.nets.norm import Norm
-from quickstudy.tasks.base import Examples, Spec, masked_mean
+from quickstudy.tasks.base import Examples, Spec, Task, masked_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +43,15 @@ class CNAPSConfig(nets.NetConfig):
     ridge: float = 1.0
     """beta: what is added to the variance of every feature."""
     transductive: bool = False
-    """Normalise queries with their own moments (norm=task only)."""
+    """Answer all queries of a task together: Transductive CNAPS. The moments of norm=task stay those of the support."""
+    refinements: int = 4
+    """Times that means and covariances of classes are taken anew from support and queries (transductive only)."""
 
 
 class CNAPS(Learner):
     """The support modulates the backbone, then a class is the Gaussian of its features."""
 
-    traits: ClassVar[Traits] = Traits(kinds=("classification",), transductive=True)
+    traits: ClassVar[Traits] = Traits(kinds=("classification",), transductive=True, joint=True)
     Config: ClassVar[type[Any]] = CNAPSConfig
 
     def __init__(self, spec: Spec, config: CNAPSConfig) -> None:
@@ -51,8 +62,10 @@ class CNAPS(Learner):
             raise UserError(f"--norm {config.norm} {why}. Use task or group.")
         if not 0 < config.ridge < math.inf:
             raise UserError(f"--ridge is {config.ridge}; it must be a finite number above 0.")
+        if config.refinements < 0:
+            raise UserError(f"--refinements is {config.refinements}; it must be 0 or more.")
         self.net = nets.build(config, spec.shape)
-        self.transductive = nets.transductive(self.net, config.transductive)
+        self.transductive = config.transductive
         norms = {name: part for name, part in self.net.named_modules() if isinstance(part, Norm)}
         self.sizes = {name: len(part.weight) for name, part in norms.items()}
         kind = "mlp" if config.backbone == "mlp" else "auto"
@@ -65,24 +78,44 @@ class CNAPS(Learner):
 
     def adapt(self, support: Examples, steps: int | None = None) -> Adapted:
         """Modulated weights (``net.``), of each class the mean [f], Cholesky factor of Q [f, f] and whether it is
-        present, moments (norm=task)."""
+        present, moments (norm=task); of the support features [n, f] and labels [n, way] (transductive)."""
         weights = self._modulated(support)
         features, moments = run_net(self.net, weights, support.x, support.mask, None)
-        factors = torch.linalg.cholesky_ex(covariances(features, support, self.config.ridge)).L
-        means = class_means(features, support)
-        return weights | moments | {"means": means, "factors": factors, "present": present(support)}
+        found = weights | moments | self._classes(features, support) | {"present": present(support)}
+        if self.transductive:
+            found |= {"support": features, "labels": support.y * support.mask.unsqueeze(-1)}
+        return found
 
     def predict(self, adapted: Adapted, x: Tensor, mask: Tensor) -> Logits:
         """Logits [n, way] for ``x`` [n, *shape]."""
-        features, _ = run_net(self.net, adapted, x, mask, None if self.transductive else adapted)
-        apart = features - adapted["means"].unsqueeze(1)
-        white = torch.linalg.solve_triangular(adapted["factors"], apart.mT, upper=False)
-        return Logits(only_present(-0.5 * white.square().sum(1).T, adapted["present"]))
+        features, _ = run_net(self.net, adapted, x, mask, adapted)
+        return self._together(adapted, features, mask) if self.transductive else mahalanobis(adapted, features)
+
+    def loss(self, task: Task, progress: float) -> Tensor:
+        """Scalar: the query's mean error, each on its own."""
+        query, adapted = task.query, self.adapt(task.support)
+        features, _ = run_net(self.net, adapted, query.x, query.mask, adapted)
+        return masked_mean(mahalanobis(adapted, features).nll(query.y), query.mask)
 
     @classmethod
     def recipe(cls, spec: Spec) -> dict[str, Any]:
         """Several shots, so that there are covariances to learn by."""
         return {"way": min(20, spec.classes or 20), "shot": 2, "query": 4, "tasks_per_step": 1, "steps": 4000}
+
+    def _classes(self, features: Tensor, labelled: Examples, freedom: int = 1) -> Adapted:
+        """``means`` [way, f] and ``factors`` [way, f, f] of classes that have ``features`` [n, f] as ``y`` says."""
+        spread = covariances(features, labelled, self.config.ridge, freedom)
+        return {"means": class_means(features, labelled), "factors": torch.linalg.cholesky_ex(spread).L}
+
+    def _together(self, adapted: Adapted, features: Tensor, mask: Tensor) -> Logits:
+        """Logits [n, way] of queries with ``features`` [n, f], of which only the rows in ``mask`` [n] are real."""
+        labels, every = adapted["labels"], torch.cat([adapted["support"], features])
+        real = torch.cat([labels.sum(-1) > 0, mask])
+        found = mahalanobis(adapted, features)
+        for _ in range(self.config.refinements):
+            soft = Examples(every, torch.cat([labels, found.logits.softmax(-1)]), real)
+            found = mahalanobis(adapted | self._classes(every, soft, freedom=0), features)
+        return found
 
     def _modulated(self, support: Examples) -> Adapted:
         """Weights and biases of the normalisation layers: those of gamma (weight z + bias) + beta."""
@@ -97,19 +130,26 @@ class CNAPS(Learner):
         return found
 
 
-def covariances(features: Tensor, support: Examples, ridge: float) -> Tensor:
-    """[way, f, f] Q_k of ``features`` [n, f]."""
-    of_class = (support.y * support.mask.unsqueeze(-1)).T
+def mahalanobis(classes: Adapted, features: Tensor) -> Logits:
+    """Logits [n, way] of ``features`` [n, f], by ``means`` [way, f] and Cholesky ``factors`` [way, f, f] of classes."""
+    apart = features - classes["means"].unsqueeze(1)
+    white = torch.linalg.solve_triangular(classes["factors"], apart.mT, upper=False)
+    return Logits(only_present(-0.5 * white.square().sum(1).T, classes["present"]))
+
+
+def covariances(features: Tensor, labelled: Examples, ridge: float, freedom: int = 1) -> Tensor:
+    """[way, f, f] Q_k of ``features`` [n, f], whose ``y`` may be soft; ``freedom`` is what the means take from n_k."""
+    of_class = (labelled.y * labelled.mask.unsqueeze(-1)).T
     counts = of_class.sum(-1).view(-1, 1, 1)
-    all_of_them = support.mask.to(features.dtype).unsqueeze(0)
-    own, shared = scatter(features, of_class), scatter(features, all_of_them)
+    all_of_them = labelled.mask.to(features.dtype).unsqueeze(0)
+    own, shared = scatter(features, of_class, freedom), scatter(features, all_of_them, 1)
     trust = counts / (counts + 1)
     return trust * own + (1 - trust) * shared + ridge * torch.eye(features.shape[-1]).to(features)
 
 
-def scatter(features: Tensor, members: Tensor) -> Tensor:
-    """[k, f, f] sample covariances of ``features`` [n, f] in k groups with ``members`` [k, n] (1 or 0)."""
+def scatter(features: Tensor, members: Tensor, freedom: int) -> Tensor:
+    """[k, f, f] covariances of ``features`` [n, f] in k groups that have a share ``members`` [k, n] of each."""
     counts = members.sum(-1).view(-1, 1, 1)
     means = (members @ features).unsqueeze(1) / counts.clamp(min=1)
-    apart = (features - means) * members.unsqueeze(-1)
-    return apart.mT @ apart / (counts - 1).clamp(min=1)
+    apart = features - means
+    return (apart * members.unsqueeze(-1)).mT @ apart / (counts - freedom).clamp(min=1)

@@ -1,6 +1,8 @@
 """The mean of all training tasks, whatever the task: what a learner has to beat to have learnt anything.
 
-mean, std = those of y over all examples of all training tasks
+    y(x) = m,   m = mean of y_i,   std = sqrt(mean of (y_i - m)^2)       over all examples i of all training tasks
+
+A baseline, as scikit-learn's ``DummyRegressor`` is; every R^2 is against such a mean.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""One net for everybody: what tasks have in common, and nothing of the one at hand.
+"""One net for everybody: what tasks have in common, and nothing of the one at hand. Complete pooling, in the words of
+Gelman and Hill (2007), "Data Analysis Using Regression and Multilevel/Hierarchical Models".
 
     min over theta of the mean of L(f_theta(x), y) over the examples of all training tasks, pooled
 

@@ -5,6 +5,10 @@
 and likewise for terms being excluded. m0 and k0 are the moments of ``naivebayes``; a, b and the residuals u, v, p, q
 (zero at first) are learnt through episodes, with adaptation in closed form. What is learnt is which terms can be
 trusted, how much patients of one disease differ in each, and how often terms that say the same come together.
+
+Weights that make up for terms which are not independent, learnt by the error of the answers, are those of Zaidi,
+Cerquides, Carman, Webb (2013), "Alleviating Naive Bayes Attribute Independence Assumption by Attribute Weighting", for
+one task; to learn them and the prior over many tasks is this package's own.
 """
 
 from __future__ import annotations

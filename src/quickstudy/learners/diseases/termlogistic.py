@@ -1,4 +1,5 @@
 """Logistic regression of each task on terms that weigh more the rarer they are: ``logistic`` without a backbone.
+Genkin, Lewis, Madigan (2007), "Large-Scale Bayesian Logistic Regression for Text Categorization": a Gaussian prior.
 
     z(x) = idf * [x = 1] / |idf * [x = 1]|
     W = argmin lambda / 2 ||W||^2 - sum_i log softmax(z(x_i) W)[y_i],       logits = z(x) W

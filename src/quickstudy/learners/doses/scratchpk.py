@@ -1,4 +1,6 @@
-"""Each patient's compartment model fitted to that patient's levels alone: what one does without a population.
+"""Each patient's compartment model fitted to that patient's levels alone: what one does without a population. The first
+of the two stages in Sheiner and Beal (1981), "Evaluation of Methods for Estimating Population Pharmacokinetic
+Parameters. II. Biexponential Model and Experimental Pharmacokinetic Data".
 
     eta = argmin sum_i (y_i - log f(a + eta; doses_i))^2 / s^2 + ||eta||^2 / spread^2
 

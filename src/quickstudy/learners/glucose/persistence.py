@@ -1,4 +1,5 @@
-"""Nothing changes: the forecast that every other one has to beat.
+"""Nothing changes: the forecast that every other one has to beat. The naive method of Hyndman and Athanasopoulos
+(2021), "Forecasting: Principles and Practice".
 
     y(x) = 0
 

@@ -1,4 +1,5 @@
-"""An engineer's estimator of grips: weight and friction from the test lifts, then Coulomb's law.
+"""An engineer's estimator of grips: weight and friction from the test lifts, then Coulomb's law, as for contacts with
+friction in Murray, Li, Sastry (1994), "A Mathematical Introduction to Robotic Manipulation", chapter 5.
 
     2 mu  = mean of load / touch over the lifts that slipped, else the largest of any
     m g   = mean of load over the lifts that held, else the largest of any

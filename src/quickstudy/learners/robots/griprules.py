@@ -4,7 +4,10 @@
     fixedgrip    argmax over F of the share of training objects with need <= F <= 2.5 need
     reactivegrip 1.5 times the weakest force that held in a test lift; twice the strongest tried, where all slipped
 
-2.5 times the force needed is where an object counts as crushed.
+2.5 times the force needed is where an object counts as crushed. The first two are baselines. The third is what people
+do: a margin above the force at which it slips, and more after a slip (Johansson and Westling 1984, "Roles of Glabrous
+Skin Receptors and Sensorimotor Memory in Automatic Control of Precision Grip When Lifting Rougher or More Slippery
+Objects").
 """
 
 from __future__ import annotations
