@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from quickstudy import inner
 from quickstudy.errors import UserError
+from quickstudy.inner import batch
 
 Net = Callable[..., Tensor]
 Batch = tuple[Tensor, Tensor]
@@ -75,6 +76,39 @@ def test_meta_grad_refuses_it_too_and_leaves_the_net_as_it_was(does: str, said: 
     with pytest.raises(UserError, match=said):
         inner.meta_grad(net, squares, waves(), waves(), rule=inner.sgd(0.1), steps=2, how=how)
     assert float(net.get_buffer("seen")) == 0
+
+
+class Bump(nn.Module):
+    """Writes over what the derivative of exp needs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.exp()
+        x += 1
+        return x
+
+
+def bumped(*, inside: bool) -> tuple[nn.Module, inner.modules.Loss]:
+    """A net with such a part, or one whose loss does it, which would do without, as the last layer's ReLU does."""
+    parts = nn.Linear(2, 3), nn.ReLU(inplace=True), nn.Sequential(nn.Tanh(), Bump() if inside else nn.Identity())
+    net = nn.Sequential(*parts, nn.Linear(3, 1), nn.ReLU(inplace=True))
+    return net, squares if inside else lambda net, batch: squares(lambda x: net(x).exp().add_(1), batch)
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"), [(True, r"2\.1 \(Bump\) writes in place"), (False, "the loss writes in pl")]
+)
+def test_what_writes_over_a_value_that_a_derivative_needs_is_named(inside: bool, said: str) -> None:
+    net, loss = bumped(inside=inside)
+    settings: dict[str, Any] = {"rule": inner.sgd(0.1), "steps": 2}
+    x, y = waves()
+    for gradient in (*KINDS, inner.Implicit(proximal=1.0)):
+        with pytest.raises(UserError, match=f"{said}.*Write x = x"):
+            inner.adapt(net, loss, (x[0], y[0]), gradient=gradient, **settings)
+        for how in ("auto", *batch.EAGER):
+            with pytest.raises(UserError, match=f"{said}.*Write x = x"):
+                inner.meta_grad(net, loss, waves(), waves(), gradient=gradient, how=how, **settings)
+    with pytest.raises(UserError, match=f"{said}.*Write x = x"):  # by the query alone
+        inner.meta_grad(net, squares, waves(), waves(), outer=loss, how="loop", **settings)
 
 
 @pytest.mark.parametrize("how", ["auto", "loop", "vmap"])

@@ -148,10 +148,15 @@ def _look(learner: Outer, tasks: Any) -> None:
     inner = learner.inner
     loss, start, given = described(inner.module, inner.loss, support, inner.adapts, key if inner.keyed else None)
     params = {name: value.detach().requires_grad_() for name, value in start.items()}
-    with torch.enable_grad(), watched(inner.module, (support, query)):
+
+    def backward(value: Tensor) -> None:
+        torch.autograd.grad(value, [*params.values()], allow_unused=True)
+
+    passes = lambda net: inner.loss(net, support), lambda net: learner.loss(net, query)
+    with torch.enable_grad(), watched(inner.module, (support, query), *passes):
         if inner.steps:
-            loss(params, given(0))
-        dependent(learner.judge(params, query, key), "outer loss")
+            backward(loss(params, given(0)))
+        backward(dependent(learner.judge(params, query, key), "outer loss"))
 
 
 def _fastest(learner: Outer, tasks: Any, key: Hashable) -> tuple[Tensor, Params]:

@@ -6,7 +6,7 @@ and what it wrote would be there for the next: both give numbers that are wrong 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
+from quickstudy.inner.locating import Pass, look
 from quickstudy.inner.reverse import inside_transform
 
 
@@ -24,10 +25,11 @@ def can_be_seen() -> bool:
 
 
 @contextmanager
-def watched(module: nn.Module, data: Any) -> Iterator[None]:
+def watched(module: nn.Module, data: Any, *passes: Pass) -> Iterator[None]:
     """UserError if what runs inside drew random numbers, or wrote into a buffer of ``module`` or into ``data``.
 
-    Buffers are given back the values that they had.
+    So it is for what a derivative needs and was written over; ``passes``, what runs inside, are gone through once more
+    to say where that was. Buffers are given back the values that they had.
     """
     if not can_be_seen():
         yield
@@ -38,17 +40,14 @@ def watched(module: nn.Module, data: Any) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        _put_back(buffers)
         if not {"in-place", "inplace"} & {*str(error).split()}:
             raise
         raise UserError(
-            f"the forward pass of {type(module).__name__} writes in place, into a buffer, its input or a value that a "
-            f"derivative needs. Write x = x + ... in place of x += ..., and inplace=False in its layers."
+            f"{_writer(module, passes)} writes in place, into a buffer, its input or a value that a derivative needs. "
+            f"Write x = x + ... in place of x += ..., and inplace=False in its layers."
         ) from error
-    written = [name for name, (value, version, _) in buffers.items() if value._version != version]
-    with torch.no_grad():
-        for name in written:
-            value, _, before = buffers[name]
-            value.copy_(before)
+    written = _put_back(buffers)
     if written:
         raise UserError(
             f"the forward pass writes into {', '.join(written)}, a buffer of {type(module).__name__}, which would be "
@@ -65,6 +64,25 @@ def watched(module: nn.Module, data: Any) -> Iterator[None]:
             f"drawn again for a derivative or another task. Use nn.Dropout and a key, or draw them before and hand "
             f"them over in the batch."
         )
+
+
+def _put_back(buffers: dict[str, tuple[Tensor, int, Tensor]]) -> list[str]:
+    """Names of the buffers that were written into, which now have their values from before."""
+    written = [name for name, (value, version, _) in buffers.items() if value._version != version]
+    with torch.no_grad():
+        for name in written:
+            value, _, before = buffers[name]
+            value.copy_(before)
+    return written
+
+
+def _writer(module: nn.Module, passes: Sequence[Pass]) -> str:
+    """The part that writes over what a derivative needs, as far as that shows."""
+    for run in passes:
+        seen = look(module, run)
+        if seen.written or seen.error:
+            return seen.written or seen.where()
+    return f"the forward pass of {type(module).__name__}"
 
 
 def _is_plain(leaf: object) -> bool:
