@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 Net = Callable[..., Any]
-Pass = Callable[[Net], Any]
-"""A loss of a net, with its batch."""
+Loss = Callable[[Net, Any], Any]
+Passes = dict[str, tuple[Loss, Any]]
+"""What is computed: a loss and its batch, by what that batch is."""
 
 
 class Look(TorchFunctionMode):
@@ -55,11 +57,11 @@ class Look(TorchFunctionMode):
 
     def shapes(self) -> str:
         """Of what the innermost part was given, and of its own parameters."""
-        if not self.open:
-            return ""
         _, part, given = self.open[-1]
-        own = [f"its {name} {list(value.shape)}" for name, value in part.named_parameters(recurse=False)]
-        return ", ".join([f"was given {described(given) or 'no tensor'}", *own])
+        own = dict(part.named_parameters(recurse=False))
+        typed = len({leaf.dtype for leaf in _tensors((given, own))}) > 1
+        found = [f"was given {described(given, typed) or 'no tensor'}"]
+        return ", ".join(found + [f"its {name} is {described(value, typed)}" for name, value in own.items()])
 
     @contextlib.contextmanager
     def hooked(self) -> Iterator[None]:
@@ -79,20 +81,24 @@ class Look(TorchFunctionMode):
                 handle.remove()
 
 
-def look(module: nn.Module, run: Pass) -> Look:
-    """``run`` once more, as far as it goes."""
+def look(module: nn.Module, loss: Loss, batch: Any) -> Look:
+    """``loss`` of ``batch`` once more, as far as it goes."""
     seen = Look(module)
     own = {name: value.detach().requires_grad_(value.is_floating_point()) for name, value in module.named_parameters()}
     hooks = torch.autograd.graph.saved_tensors_hooks(seen.keep, lambda value: value)
     with torch.enable_grad(), seen.hooked(), hooks, seen:
         try:
-            run(lambda *args, **kwargs: torch.func.functional_call(module, own, args, kwargs))
+            loss(lambda *args, **kwargs: functional_call(module, own, args, kwargs), batch)
         except Exception as error:
             seen.error = error
     return seen
 
 
-def described(tree: Any) -> str:
-    """The shapes of the tensors in ``tree``, and their types where these are not all the same."""
-    leaves = [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
-    return ", ".join(f"{list(leaf.shape)} ({str(leaf.dtype).removeprefix('torch.')})" for leaf in leaves)
+def described(tree: Any, typed: bool = True) -> str:
+    """The shapes of the tensors in ``tree``, and their types."""
+    kinds = (f" {str(leaf.dtype).removeprefix('torch.')}" if typed else "" for leaf in _tensors(tree))
+    return ", ".join(f"{list(leaf.shape)}{kind}" for leaf, kind in zip(_tensors(tree), kinds, strict=True))
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]

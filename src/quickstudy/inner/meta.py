@@ -152,8 +152,8 @@ def _look(learner: Outer, tasks: Any) -> None:
     def backward(value: Tensor) -> None:
         torch.autograd.grad(value, [*params.values()], allow_unused=True)
 
-    passes = lambda net: inner.loss(net, support), lambda net: learner.loss(net, query)
-    with torch.enable_grad(), watched(inner.module, (support, query), *passes):
+    passes = {"support": (inner.loss, support), "query": (learner.loss, query)}
+    with torch.enable_grad(), watched(inner.module, passes):
         if inner.steps:
             backward(loss(params, given(0)))
         backward(dependent(learner.judge(params, query, key), "outer loss"))
