@@ -31,7 +31,7 @@ from torch.utils import _pytree as pytree
 from quickstudy.errors import UserError
 from quickstudy.inner.forward import derivative
 from quickstudy.inner.recompute import Loss, keep, recall
-from quickstudy.inner.rules import Params
+from quickstudy.inner.rules import Hyper, Params
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,8 @@ class Implicit:
             raise UserError(f"an implicit gradient needs at least 1 iteration of its solver, found {self.iterations}.")
 
 
-Solve = Callable[[Loss, Params, Any], Params]
-"""(loss, start, given) -> where the inner steps end."""
+Solve = Callable[[Loss, Params, Any, Hyper], Params]
+"""(loss, start, given, numbers of the rule) -> where the inner steps end."""
 
 
 class Problem(NamedTuple):
@@ -68,7 +68,7 @@ class Problem(NamedTuple):
     solve: Solve
     kind: Implicit
     spec: pytree.TreeSpec
-    """How the leaves make (start, given)."""
+    """How the leaves make (start, given, numbers of the rule)."""
 
     def proximal_loss(self, params: Params, leaves: Any) -> Tensor:
         start, given = leaves
@@ -83,8 +83,8 @@ class Solution(torch.autograd.Function):
 
     @staticmethod
     def forward(problem: Problem, *leaves: Any) -> tuple[Tensor, ...]:
-        start, given = pytree.tree_unflatten(list(leaves), problem.spec)
-        return tuple(problem.solve(problem.proximal_loss, start, (start, given)).values())
+        start, given, hyper = pytree.tree_unflatten(list(leaves), problem.spec)
+        return tuple(problem.solve(problem.proximal_loss, start, (start, given), hyper).values())
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -95,10 +95,10 @@ class Solution(torch.autograd.Function):
     def backward(ctx: Any, *adjoint: Tensor) -> tuple[Tensor | None, ...]:
         problem: Problem = ctx.problem
         leaves, saved = recall(ctx)
-        start = pytree.tree_unflatten(leaves, problem.spec)[0]
+        start, given, _ = pytree.tree_unflatten(leaves, problem.spec)
         solution = dict(zip(start, saved, strict=True))
         asked, first = ctx.needs_input_grad[1:], len(start)
-        seen = [at for at in range(first, len(leaves)) if asked[at]]
+        seen = [at for at in range(first, first + len(pytree.tree_leaves(given))) if asked[at]]
 
         def gradient(params: Params, wanted: list[int]) -> tuple[Params, list[Tensor]]:
             def loss(params: Params, chosen: list[Tensor]) -> Tensor:
@@ -161,8 +161,8 @@ def _neumann(hessian: Callable[[Params], Params], a: Params, iterations: int) ->
 SOLVERS = {"cg": _conjugate_gradients, "neumann": _neumann}
 
 
-def solution(loss: Loss, params: Params, solve: Solve, given: Any, kind: Implicit) -> Params:
+def solution(loss: Loss, params: Params, solve: Solve, given: Any, hyper: Hyper, kind: Implicit) -> Params:
     """The solution of (1) from ``params``, differentiable by (2) with respect to ``params`` and ``given``."""
-    leaves, spec = pytree.tree_flatten((params, given))
+    leaves, spec = pytree.tree_flatten((params, given, hyper))
     made = Solution.apply(Problem(loss, solve, kind, spec), *leaves)  # type: ignore[no-untyped-call]
     return dict(zip(params, made, strict=True))
