@@ -102,6 +102,8 @@ def meta_grad(
         losses, grads = batching.meta_gradient(learner, tasks, 0.0, batching.check(how), inside=True)
     if not bool(losses.isfinite().all()):
         _name_the_first_that_is_not_finite(inner, tasks, losses)
+    if isinstance(gradient, Implicit) and not all(bool(value.isfinite().all()) for value in grads.values()):
+        _name_the_first_that_is_not_solved(learner, tasks)
     prefix = "inner.module."
     own = {name.removeprefix(prefix): value for name, value in grads.items() if name.startswith(prefix)}
     numbers = iter([value for name, value in grads.items() if name.startswith("inner.numbers.")])
@@ -287,3 +289,12 @@ def _name_the_first_that_is_not_finite(inner: Inner, tasks: Any, losses: Tensor)
         f"task {task} diverged: {where} not finite, with rate {inner.rule.hyper.get('rate')}. Take a smaller rate or "
         f"fewer steps, or look for NaN in its data."
     )
+
+
+def _name_the_first_that_is_not_solved(learner: Outer, tasks: Any) -> None:
+    """Alone, a task can say it itself."""
+    for number in range(batching.size(tasks)):
+        try:
+            batching.meta_gradient(learner, batching.stack([batching.take(tasks, number)]), 0.0, "loop", inside=True)
+        except UserError as error:
+            raise UserError(f"task {number}: {error}") from error
