@@ -171,6 +171,27 @@ def test_a_task_that_is_good_enough_stands_still() -> None:
     assert bool((trace.losses[4:] == trace.losses[4]).all())
 
 
+@pytest.mark.parametrize("how", batch.EAGER)
+def test_many_tasks_may_stop_early_and_have_a_batch_of_their_own_in_each_step(how: batch.How) -> None:
+    """Also where some tasks stop before others."""
+    module, steps, batches = net(), 4, [examples(seed) for seed in range(4)]
+    settings: dict[str, Any] = {"rule": sgd(0.05), "steps": steps, "until": 1.0}
+    every = meta_grad(module, loss, lambda step: batches[step], examples(9), how=how, **settings)
+    values, moved = [], set()
+    for number in range(TASKS):
+        adapted, trace = adapt(module, loss, lambda step, n=number: batch.take(batches[step], n), **settings)
+        values.append(loss(bound(module, adapted), task(number, 9)))
+        moved |= {int((trace.losses >= 1).sum())}
+    assert len(moved) > 1
+    assert min(moved) < steps
+    wanted = torch.autograd.grad(torch.stack(values).mean(), list(module.parameters()))
+    assert difference(list(every.params.values()), list(wanted)) < 1e-10
+    torch.testing.assert_close(every.losses, torch.stack(values).detach())
+    settings = {"rule": sgd(0.1), "steps": 2, "gradient": Implicit(proximal=1.0)}
+    with pytest.raises(UserError, match="one batch for all steps"):
+        meta_grad(module, loss, lambda step: batches[step], examples(9), how="loop", **settings)
+
+
 def test_low_rank_changes_of_a_frozen_net_adapt() -> None:
     """Parts are chosen by a predicate; a parametrised weight is adapted through its factors."""
 
