@@ -4,173 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, grad
-from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from layers import build, episodes
+from torch import Tensor
+from torch.func import grad
 from torch.utils import _pytree as pytree
 
 from quickstudy.cost import LiveTensors
 from quickstudy.errors import UserError
-from quickstudy.inner import RULES, Implicit, PerStep, Rule, Truncated, batch, sgd, trajectory, unroll
+from quickstudy.inner import Implicit, PerStep, Truncated, batch, sgd, trajectory, unroll
 from quickstudy.inner.unroll import KINDS, Gradient, Kind
 
 pytestmark = pytest.mark.usefixtures("seemingly_two_cores")
-TASKS, EACH, SIDE, WAY = 3, 4, 6, 3
 FULL: tuple[Kind, ...] = ("exact", "mixed", "recomputed")
-
-
-class Recurrent(nn.Module):
-    """The last state of a recurrent net over the rows of a picture."""
-
-    def __init__(self, kind: type[nn.LSTM | nn.GRU | nn.RNN]) -> None:
-        super().__init__()
-        self.cell, self.out = kind(SIDE, 4, batch_first=True), nn.Linear(4, WAY)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.cell(x[:, 0])[0][:, -1])
-
-
-class Attention(nn.Module):
-    """Self-attention over the rows of a picture."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.attend, self.out = nn.MultiheadAttention(SIDE, 2, batch_first=True), nn.Linear(SIDE, WAY)
-
-    def forward(self, x: Tensor) -> Tensor:
-        rows = x[:, 0]
-        return self.out(self.attend(rows, rows, rows, need_weights=False)[0].mean(1))
-
-
-class Tied(nn.Module):
-    """One weight used twice, and one that nothing uses."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one, self.two = nn.Linear(SIDE * SIDE, SIDE * SIDE), nn.Linear(SIDE * SIDE, SIDE * SIDE)
-        self.two.weight = self.one.weight
-        self.out, self.unused = nn.Linear(SIDE * SIDE, WAY), nn.Parameter(torch.ones(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.two(self.one(x.flatten(1)).tanh()).tanh())
-
-
-def convolutional(norm: nn.Module) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3, padding=1), norm, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 9, WAY)
-    )
-
-
-LAYERS: dict[str, Callable[[], nn.Module]] = {
-    "linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 5), nn.Tanh(), nn.Linear(5, WAY)),
-    "tied": Tied,
-    "batchnorm": lambda: convolutional(nn.BatchNorm2d(4, track_running_stats=False)),
-    "layernorm": lambda: convolutional(nn.LayerNorm([4, SIDE, SIDE])),
-    "groupnorm": lambda: convolutional(nn.GroupNorm(2, 4)),
-    "instancenorm": lambda: convolutional(nn.InstanceNorm2d(4, affine=True)),
-    "rnn": lambda: Recurrent(nn.RNN),
-    "gru": lambda: Recurrent(nn.GRU),
-    "lstm": lambda: Recurrent(nn.LSTM),
-    "attention": Attention,
-}
-STEPWISE = ("rnn", "gru", "lstm")
-"""PyTorch's recurrent nets write in place, which vmap cannot do with weights of each task's own."""
-GRID = [(layer, how) for layer in LAYERS for how in batch.EAGER if layer not in STEPWISE or how in ("threads", "loop")]
-
-
-class Part(NamedTuple):
-    """Examples of a task; batched, [TASKS] in front."""
-
-    x: Tensor
-    label: Tensor
-
-
-class Episode(NamedTuple):
-    support: Part
-    query: Part
-
-
-class Inner(nn.Module):
-    """A learner whose rate and whose inner temperature are learnt too; the temperature comes to the loss in given."""
-
-    def __init__(self, layer: str, rule: Callable[[Tensor], Rule], steps: int, gradient: Gradient) -> None:
-        super().__init__()
-        self.net, self.make, self.steps, self.gradient = LAYERS[layer](), rule, steps, gradient
-        self.rate, self.temperature = nn.Parameter(torch.tensor(0.1)), nn.Parameter(torch.tensor(1.3))
-
-    def inner(self, weights: dict[str, Tensor], given: tuple[Tensor, Part]) -> Tensor:
-        temperature, part = given
-        return F.cross_entropy(functional_call(self.net, weights, (part.x,)) / temperature, part.label)
-
-    def forward(self, task: Episode, progress: float) -> Tensor:
-        given = (self.temperature, task.support)
-        weights = dict(self.net.named_parameters())
-        weights = unroll(self.inner, weights, self.make(self.rate), self.steps, self.gradient, given)
-        return self.inner(weights, (self.temperature, task.query))
-
-
-def plain(learner: Inner, task: Episode) -> dict[str, Tensor]:
-    """The meta-gradient of one task by ``torch.autograd.grad`` alone."""
-    rule, kept = learner.make(learner.rate), learner.gradient != "first-order"
-    weights = dict(learner.net.named_parameters())
-    state = rule.init(weights)
-    for step in range(learner.steps):
-        loss = learner.inner(weights, (learner.temperature, task.support))
-        found = torch.autograd.grad(loss, list(weights.values()), create_graph=kept, materialize_grads=True)
-        weights, state = rule.update(rule.hyper, dict(zip(weights, found, strict=True)), state, weights, step)
-    loss = learner.inner(weights, (learner.temperature, task.query))
-    params = dict(learner.named_parameters())
-    return dict(zip(params, torch.autograd.grad(loss, list(params.values()), materialize_grads=True), strict=True))
-
-
-def episodes() -> Episode:
-    generator = torch.Generator().manual_seed(0)
-
-    def part() -> Part:
-        label = torch.arange(WAY).repeat(2)[:EACH].expand(TASKS, -1)
-        x = torch.randn(TASKS, EACH, 1, SIDE, SIDE, generator=generator, dtype=torch.float64)
-        return Part(x + label[..., None, None, None], label)
-
-    return Episode(part(), part())
-
-
-def build(layer: str, rule: Callable[[Tensor], Rule] = sgd, steps: int = 3, gradient: Gradient = "exact") -> Inner:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return Inner(layer, rule, steps, gradient).double()
-
-
-def check(learner: Inner, how: batch.How, tolerance: float = 1e-10) -> None:
-    tasks = episodes()
-    with sdpa_kernel(SDPBackend.MATH):
-        each = [plain(learner, batch.take(tasks, number)) for number in range(TASKS)]
-    wanted = {name: torch.stack([one[name] for one in each]).mean(0) for name in each[0]}
-    _, found = batch.meta_gradient(learner, tasks, 0.0, how, inside=True)
-    assert found.keys() == wanted.keys()
-    one, other = (torch.cat([part[name].flatten() for name in wanted]) for part in (found, wanted))
-    assert float((one - other).norm() / other.norm()) < tolerance
-    assert float((found["rate"] - wanted["rate"]).abs() / wanted["rate"].abs()) < 100 * tolerance
-    apart = (found["temperature"] - wanted["temperature"]).abs() / wanted["temperature"].abs()
-    assert float(apart) < 100 * tolerance
-
-
-@pytest.mark.parametrize(
-    ("layer", "how", "kind"), [(*at, kind) for at in GRID for kind in KINDS if at[1] != "recorded" or kind == "exact"]
-)
-def test_every_layer_under_every_kind_and_way_of_batching(layer: str, how: batch.How, kind: Kind) -> None:
-    check(build(layer, steps=2, gradient=kind), how)
-
-
-@pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", RULES)
-def test_every_rule_under_every_kind(name: str, kind: Kind, steps: int) -> None:
-    check(build("linear", RULES[name], steps, kind), "vmap", 1e-9)
 
 
 @pytest.mark.parametrize("kind", FULL[1:])

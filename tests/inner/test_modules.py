@@ -109,6 +109,29 @@ def test_an_implicit_gradient_of_many_tasks() -> None:
     torch.testing.assert_close(found.params["weight"], wanted)
 
 
+@pytest.mark.parametrize("how", ["auto", "loop", "threads", "vmap", "chunks"])
+@pytest.mark.parametrize(
+    ("solver", "iterations", "proximal"), [("neumann", 50, 1e-6), ("neumann", 2, 0.5), ("cg", 1, 1e-3)]
+)
+def test_an_implicit_gradient_that_is_not_solved_is_refused(
+    how: Any, solver: Any, iterations: int, proximal: float
+) -> None:
+    """Also where only one task's is not, whose curvature is larger than that of the others."""
+    x, y = examples(0)
+    one = x.clone()
+    one[[0, 1, 3]] *= 1e-5
+    kind = Implicit(proximal=proximal, solver=solver, iterations=iterations)
+    settings: dict[str, Any] = {"rule": sgd(0.1), "steps": 1, "how": how}
+    module = nn.Linear(INPUTS, 1, bias=False).double()
+    named = "task 2: " if how in ("vmap", "chunks") else ""
+    with pytest.raises(UserError, match=rf"{named}the implicit.*not solved: after .* left .*Take more iterations"):
+        meta_grad(module, loss, (one, y), examples(1), gradient=kind, **settings)
+    loose = Implicit(proximal=proximal, solver=solver, iterations=iterations, tolerance=float("inf"))
+    meta_grad(module, loss, (one, y), examples(1), gradient=loose, **settings)
+    with pytest.raises(UserError, match="tolerance of an implicit gradient is 0"):
+        Implicit(proximal=1.0, tolerance=0)
+
+
 @pytest.mark.parametrize("how", batch.EAGER)
 def test_dropout_has_the_same_masks_in_every_kind_and_others_in_every_task_and_step(how: batch.How) -> None:
     module = net(nn.Dropout(0.4))
@@ -146,6 +169,27 @@ def test_a_task_that_is_good_enough_stands_still() -> None:
     torch.testing.assert_close(stopped, four)
     torch.testing.assert_close(trace.losses[:5], free.losses[:5])
     assert bool((trace.losses[4:] == trace.losses[4]).all())
+
+
+@pytest.mark.parametrize("how", batch.EAGER)
+def test_many_tasks_may_stop_early_and_have_a_batch_of_their_own_in_each_step(how: batch.How) -> None:
+    """Also where some tasks stop before others."""
+    module, steps, batches = net(), 4, [examples(seed) for seed in range(4)]
+    settings: dict[str, Any] = {"rule": sgd(0.05), "steps": steps, "until": 1.0}
+    every = meta_grad(module, loss, lambda step: batches[step], examples(9), how=how, **settings)
+    values, moved = [], set()
+    for number in range(TASKS):
+        adapted, trace = adapt(module, loss, lambda step, n=number: batch.take(batches[step], n), **settings)
+        values.append(loss(bound(module, adapted), task(number, 9)))
+        moved |= {int((trace.losses >= 1).sum())}
+    assert len(moved) > 1
+    assert min(moved) < steps
+    wanted = torch.autograd.grad(torch.stack(values).mean(), list(module.parameters()))
+    assert difference(list(every.params.values()), list(wanted)) < 1e-10
+    torch.testing.assert_close(every.losses, torch.stack(values).detach())
+    settings = {"rule": sgd(0.1), "steps": 2, "gradient": Implicit(proximal=1.0)}
+    with pytest.raises(UserError, match="one batch for all steps"):
+        meta_grad(module, loss, lambda step: batches[step], examples(9), how="loop", **settings)
 
 
 def test_low_rank_changes_of_a_frozen_net_adapt() -> None:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from quickstudy import inner
 from quickstudy.errors import UserError
+from quickstudy.inner import batch
 
 Net = Callable[..., Tensor]
 Batch = tuple[Tensor, Tensor]
@@ -53,7 +54,7 @@ DOES = [
     ("dropout", "draws random numbers"),
     ("noise", "draws random numbers"),
     ("count", "writes into seen, a buffer of Odd"),
-    ("centre", r"writes into its input \(tensor \[0\]"),
+    ("centre", r"writes into its input \(support\[0\]\)"),
 ]
 KINDS: list[inner.Gradient] = ["exact", "first-order", "mixed", "recomputed", inner.Truncated(1)]
 
@@ -75,6 +76,70 @@ def test_meta_grad_refuses_it_too_and_leaves_the_net_as_it_was(does: str, said: 
     with pytest.raises(UserError, match=said):
         inner.meta_grad(net, squares, waves(), waves(), rule=inner.sgd(0.1), steps=2, how=how)
     assert float(net.get_buffer("seen")) == 0
+
+
+class Bump(nn.Module):
+    """Writes over what the derivative of exp needs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.exp()
+        x += 1
+        return x
+
+
+def bumped(*, inside: bool) -> tuple[nn.Module, inner.modules.Loss]:
+    """A net with such a part, or one whose loss does it, which would do without, as the last layer's ReLU does."""
+    parts = nn.Linear(2, 3), nn.ReLU(inplace=True), nn.Sequential(nn.Tanh(), Bump() if inside else nn.Identity())
+    net = nn.Sequential(*parts, nn.Linear(3, 1), nn.ReLU(inplace=True))
+    return net, squares if inside else lambda net, batch: squares(lambda x: net(x).exp().add_(1), batch)
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"), [(True, r"2\.1 \(Bump\) writes in place"), (False, "the loss writes in pl")]
+)
+def test_what_writes_over_a_value_that_a_derivative_needs_is_named(inside: bool, said: str) -> None:
+    net, loss = bumped(inside=inside)
+    settings: dict[str, Any] = {"rule": inner.sgd(0.1), "steps": 2}
+    x, y = waves()
+    for gradient in (*KINDS, inner.Implicit(proximal=1.0)):
+        with pytest.raises(UserError, match=f"{said}.*Write x = x"):
+            inner.adapt(net, loss, (x[0], y[0]), gradient=gradient, **settings)
+        for how in ("auto", *batch.EAGER):
+            with pytest.raises(UserError, match=f"{said}.*Write x = x"):
+                inner.meta_grad(net, loss, waves(), waves(), gradient=gradient, how=how, **settings)
+    with pytest.raises(UserError, match=f"{said}.*Write x = x"):  # by the query alone
+        inner.meta_grad(net, squares, waves(), waves(), outer=loss, how="loop", **settings)
+
+
+MISFITS: list[tuple[Callable[[Batch], Batch], str]] = [
+    (
+        lambda batch: (batch[0].repeat(1, 1, 2), batch[1]),
+        r"of \[4, 4\].*, .* go through layer \(Linear\), which was given \[4, 4\], its weight is \[1, 2\].*mat1",
+    ),
+    (
+        lambda batch: (batch[0].double(), batch[1]),
+        r"layer \(Linear\), which was given \[4, 2\] float64, its weight is \[1, 2\] float32",
+    ),
+    (
+        lambda batch: (batch[0], batch[1].repeat(1, 2, 3)[:, :5]),
+        r"of \[4, 2\] float32, \[5, 3\] float32 does not go through the loss: .*size of tensor",
+    ),
+]
+
+
+@pytest.mark.parametrize(("bend", "said"), MISFITS)
+def test_what_does_not_fit_the_net_is_said_with_both_shapes(bend: Callable[[Batch], Batch], said: str) -> None:
+    net, (x, y) = Odd(""), bend(waves())
+    settings: dict[str, Any] = {"rule": inner.sgd(0.1), "steps": 2}
+    with pytest.raises(UserError, match=f"the support .*{said}.*Hand over what"):
+        inner.adapt(net, squares, (x[0], y[0]), **settings)
+    with pytest.raises(UserError, match="does not go through"):
+        inner.adapt(net, squares, lambda step: (x[step], y[step]), **settings)
+    for how in ("auto", "vmap"):
+        with pytest.raises(UserError, match=f"the support .*{said}"):
+            inner.meta_grad(net, squares, (x, y), waves(), how=how, **settings)
+        with pytest.raises(UserError, match=f"the query .*{said}"):
+            inner.meta_grad(net, squares, waves(), (x, y), how=how, **settings)
 
 
 @pytest.mark.parametrize("how", ["auto", "loop", "vmap"])

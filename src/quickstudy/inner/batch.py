@@ -122,10 +122,10 @@ def _inside(
     def check_room() -> None:
         tasks = size(batch)
         singly = how == "threads" or (how in WRITTEN and convolves_on_cpu(module))
-        most = torch.get_num_threads() if singly else {"chunks": CHUNK, "loop": 1}.get(how, tasks)
-        at_once = min(tasks, most)
+        ways = {"chunks": CHUNK, "threads": torch.get_num_threads(), "loop": 1}
+        at_once = min(tasks, ways["threads"] if singly else ways.get(how, tasks))
         gradients = tasks * sum(value.nbytes for value in params.values())
-        room.check(module, take(batch, 0), progress, tasks, at_once, rest=gradients)
+        room.check(module, take(batch, 0), progress, tasks, at_once, gradients, ways)
 
     if written is not None:
         return _recorded(module, batch, progress, written, check_room)

@@ -10,9 +10,10 @@ applied by conjugate gradients, which need I + H / lambda positive definite, or 
 v = a - H v / lambda, repeated, which needs |H| < lambda (Lorraine, Vicol, Duvenaud 2020, "Optimizing Millions of
 Hyperparameters by Implicit Differentiation").
 
-It assumes that the inner steps come near phi* and that the solver converges, which nothing checks: the way there, and
-the numbers of its rule, get no gradient. Without the proximal term there would be no theta in (1) and no gradient for
-it.
+It assumes that the inner steps come near phi*, which nothing checks, and that the solver converges: what it leaves of
+its right-hand side a is known, and refused above a tolerance. Where L is convex that bounds the error, for then
+|(I + H / lambda)^-1| <= 1. The way to phi*, and the numbers of its rule, get no gradient. Without the proximal term
+there would be no theta in (1) and no gradient for it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from torch.utils import _pytree as pytree
 from quickstudy.errors import UserError
 from quickstudy.inner.forward import derivative
 from quickstudy.inner.recompute import Loss, keep, recall
-from quickstudy.inner.rules import Params
+from quickstudy.inner.rules import Hyper, Params
+from quickstudy.inner.side_effects import can_be_seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,11 @@ class Implicit:
     """Conjugate gradients, or the Neumann series."""
     iterations: int = 5
     """Hessian-vector products of the solver."""
+    tolerance: float = 0.1
+    """What the solver may leave of its right-hand side, as a part of it; infinite for anything, which is not looked at.
+
+    Where that is more, backward raises UserError; inside vmap it gives NaN.
+    """
 
     def __post_init__(self) -> None:
         if not isinstance(self.proximal, int | float) or not 0 < self.proximal < math.inf:
@@ -55,10 +62,12 @@ class Implicit:
             raise UserError(f"unknown solver {self.solver!r} of an implicit gradient. Expected cg or neumann.")
         if not isinstance(self.iterations, int) or self.iterations < 1:
             raise UserError(f"an implicit gradient needs at least 1 iteration of its solver, found {self.iterations}.")
+        if not isinstance(self.tolerance, int | float) or not self.tolerance > 0:
+            raise UserError(f"the tolerance of an implicit gradient is {self.tolerance!r}; expected a positive number.")
 
 
-Solve = Callable[[Loss, Params, Any], Params]
-"""(loss, start, given) -> where the inner steps end."""
+Solve = Callable[[Loss, Params, Any, Hyper], Params]
+"""(loss, start, given, numbers of the rule) -> where the inner steps end."""
 
 
 class Problem(NamedTuple):
@@ -68,7 +77,7 @@ class Problem(NamedTuple):
     solve: Solve
     kind: Implicit
     spec: pytree.TreeSpec
-    """How the leaves make (start, given)."""
+    """How the leaves make (start, given, numbers of the rule)."""
 
     def proximal_loss(self, params: Params, leaves: Any) -> Tensor:
         start, given = leaves
@@ -83,8 +92,8 @@ class Solution(torch.autograd.Function):
 
     @staticmethod
     def forward(problem: Problem, *leaves: Any) -> tuple[Tensor, ...]:
-        start, given = pytree.tree_unflatten(list(leaves), problem.spec)
-        return tuple(problem.solve(problem.proximal_loss, start, (start, given)).values())
+        start, given, hyper = pytree.tree_unflatten(list(leaves), problem.spec)
+        return tuple(problem.solve(problem.proximal_loss, start, (start, given), hyper).values())
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -95,10 +104,10 @@ class Solution(torch.autograd.Function):
     def backward(ctx: Any, *adjoint: Tensor) -> tuple[Tensor | None, ...]:
         problem: Problem = ctx.problem
         leaves, saved = recall(ctx)
-        start = pytree.tree_unflatten(leaves, problem.spec)[0]
+        start, given, _ = pytree.tree_unflatten(leaves, problem.spec)
         solution = dict(zip(start, saved, strict=True))
         asked, first = ctx.needs_input_grad[1:], len(start)
-        seen = [at for at in range(first, len(leaves)) if asked[at]]
+        seen = [at for at in range(first, first + len(pytree.tree_leaves(given))) if asked[at]]
 
         def gradient(params: Params, wanted: list[int]) -> tuple[Params, list[Tensor]]:
             def loss(params: Params, chosen: list[Tensor]) -> Tensor:
@@ -113,7 +122,9 @@ class Solution(torch.autograd.Function):
             return _scaled(1 / problem.kind.proximal, derivative(lambda p: gradient(p, [])[0], solution, v))
 
         with sdpa_kernel(SDPBackend.MATH):
-            v = SOLVERS[problem.kind.solver](hessian, dict(zip(start, adjoint, strict=True)), problem.kind.iterations)
+            a = dict(zip(start, adjoint, strict=True))
+            v, left = SOLVERS[problem.kind.solver](hessian, a, problem.kind.iterations)
+            v = _checked(v, left, _dot(a, a), problem.kind)
             products = derivative(lambda p: gradient(p, seen)[1], solution, v) if seen else []
         found: list[Tensor | None] = [*v.values(), *[None] * (len(leaves) - first)]
         for at, product in zip(seen, products, strict=True):
@@ -133,36 +144,56 @@ def _dot(one: Params, other: Params) -> Tensor:
     return torch.stack([(value * other[name]).sum() for name, value in one.items()]).sum()
 
 
-def _conjugate_gradients(hessian: Callable[[Params], Params], a: Params, iterations: int) -> Params:
-    """v with (I + hessian) v = a; stands still once it is there."""
+def _checked(v: Params, left: Tensor, whole: Tensor, kind: Implicit) -> Params:
+    """``v`` if the square ``left`` of what its solver left is small beside ``whole``; UserError, or NaN, otherwise."""
+    if kind.tolerance == math.inf:
+        return v
+    wrong = ~(left <= kind.tolerance**2 * whole)  # NaN is wrong too
+    if not can_be_seen():
+        return {name: torch.where(wrong, math.nan, value) for name, value in v.items()}
+    if not bool(wrong):
+        return v
+    name = {"cg": "conjugate gradients", "neumann": "the Neumann series"}[kind.solver]
+    need = {"cg": "no curvature of the inner loss below -proximal", "neumann": "all curvatures below proximal"}
+    raise UserError(
+        f"the implicit gradient is not solved: after {kind.iterations} iterations {name} left "
+        f"{float((left / whole).sqrt()):.2g} of the right-hand side, and {kind.tolerance:g} is allowed. Take more "
+        f"iterations or a larger proximal term than {kind.proximal:g} ({name} need {need[kind.solver]}), more inner "
+        f"steps or a smaller rate if these do not settle, or Implicit(tolerance=...) to go on with it."
+    )
+
+
+def _conjugate_gradients(hessian: Callable[[Params], Params], a: Params, iterations: int) -> tuple[Params, Tensor]:
+    """v with (I + hessian) v = a, and |a - (I + hessian) v|^2; stands still once it is there."""
     v = _scaled(0.0, a)
     residual = direction = a
-    size = _dot(a, a)
+    size = left = _dot(a, a)
     for _ in range(iterations):
         image = _sum(direction, hessian(direction))
         curvature = _dot(direction, image)
         going = (size > 0) & (curvature > 0)
         step = torch.where(going, size / torch.where(going, curvature, 1.0), 0.0)
         v, residual = _sum(v, direction, step), _sum(residual, image, -step)
-        new = _dot(residual, residual)
-        direction = _sum(residual, direction, torch.where(going, new / torch.where(size > 0, size, 1.0), 0.0))
-        size = torch.where(going, new, 0.0)
-    return v
+        left = _dot(residual, residual)
+        direction = _sum(residual, direction, torch.where(going, left / torch.where(size > 0, size, 1.0), 0.0))
+        size = torch.where(going, left, 0.0)
+    return v, left
 
 
-def _neumann(hessian: Callable[[Params], Params], a: Params, iterations: int) -> Params:
-    """v with (I + hessian) v = a as a - hessian a + hessian^2 a - ..."""
-    v = a
+def _neumann(hessian: Callable[[Params], Params], a: Params, iterations: int) -> tuple[Params, Tensor]:
+    """v with (I + hessian) v = a as a - hessian a + hessian^2 a - ..., and the square of its last term."""
+    v = last = a
     for _ in range(iterations):
-        v = _sum(a, hessian(v), -1.0)
-    return v
+        last, v = v, _sum(a, hessian(v), -1.0)
+    term = _sum(v, last, -1.0)  # what was left before it; so what is left is smaller if the terms are getting so
+    return v, _dot(term, term)
 
 
 SOLVERS = {"cg": _conjugate_gradients, "neumann": _neumann}
 
 
-def solution(loss: Loss, params: Params, solve: Solve, given: Any, kind: Implicit) -> Params:
+def solution(loss: Loss, params: Params, solve: Solve, given: Any, hyper: Hyper, kind: Implicit) -> Params:
     """The solution of (1) from ``params``, differentiable by (2) with respect to ``params`` and ``given``."""
-    leaves, spec = pytree.tree_flatten((params, given))
+    leaves, spec = pytree.tree_flatten((params, given, hyper))
     made = Solution.apply(Problem(loss, solve, kind, spec), *leaves)  # type: ignore[no-untyped-call]
     return dict(zip(params, made, strict=True))

@@ -36,9 +36,10 @@ from quickstudy.inner.modules import (
     masks,
     scalar,
 )
+from quickstudy.inner.recorded import form
 from quickstudy.inner.rules import Params, Rule
 from quickstudy.inner.side_effects import watched
-from quickstudy.inner.unroll import Gradient, trajectory
+from quickstudy.inner.unroll import Gradient, check_steps, trajectory
 from quickstudy.tasks import draw
 
 QUERY = draw.salt("query")
@@ -77,9 +78,10 @@ def meta_grad(
     With ``step_weights`` a task's outer loss is the weighted sum of those after each inner step (Antoniou, Edwards,
     Storkey 2019, "How to Train Your MAML", eq. 3), which may change from call to call.
 
-    ``supports`` and ``queries`` have a leading [T] in every leaf; ``how`` is a way of batching of ``inner/batch.py``,
-    auto the one that is fastest here for a net and tasks of these shapes; for the rest see ``adapt``. Raises
-    UserError, with task and step, where an inner loss is not finite.
+    ``supports`` and ``queries`` have a leading [T] in every leaf; ``supports`` may be a function from the number of the
+    inner step to such a tree, where each step has a batch of its own. ``how`` is a way of batching of
+    ``inner/batch.py``, auto the one that is fastest here for a net and tasks of these shapes; for the rest see
+    ``adapt``. Raises UserError, with task and step, where an inner loss is not finite.
     """
     if step_weights is not None and (len(step_weights) != steps or isinstance(gradient, Implicit)):
         raise UserError(
@@ -87,9 +89,12 @@ def meta_grad(
             f"step, and a gradient that has steps."
         )
     check_parts(module, rule)
+    check_steps(steps)
+    if by_step := callable(supports):
+        supports = [supports(number) for number in range(steps)]
     _check_counts(supports, queries)
-    inner = Inner(module, loss, rule, steps, gradient, adapts, until, key is not None)
-    number = torch.arange(batching.size(supports), device=pytree.tree_leaves(supports)[0].device)
+    inner = Inner(module, loss, rule, steps, gradient, adapts, until, key is not None, by_step)
+    number = torch.arange(batching.size(queries), device=pytree.tree_leaves(queries)[0].device)
     tasks = (supports, queries, number if key is None else draw.keys(number, key))
     learner = Outer(inner, outer or loss, step_weights)
     kind = _kind(learner, tasks)
@@ -102,6 +107,8 @@ def meta_grad(
         losses, grads = batching.meta_gradient(learner, tasks, 0.0, batching.check(how), inside=True)
     if not bool(losses.isfinite().all()):
         _name_the_first_that_is_not_finite(inner, tasks, losses)
+    if isinstance(gradient, Implicit) and not all(bool(value.isfinite().all()) for value in grads.values()):
+        _name_the_first_that_is_not_solved(learner, tasks)
     prefix = "inner.module."
     own = {name.removeprefix(prefix): value for name, value in grads.items() if name.startswith(prefix)}
     numbers = iter([value for name, value in grads.items() if name.startswith("inner.numbers.")])
@@ -126,11 +133,23 @@ LOOKED_AT: set[Hashable] = set()
 
 def _kind(learner: Outer, tasks: Any) -> Hashable:
     """What decides which way is fastest: net, losses, shapes of tasks, steps and threads."""
-    inner, leaves = learner.inner, [*learner.parameters(), *pytree.tree_leaves(tasks)]
-    shapes = tuple((tuple(leaf.shape), leaf.dtype, leaf.device) for leaf in leaves if isinstance(leaf, Tensor))
-    parts = tuple(type(part) for part in learner.modules())
-    losses = _code(inner.loss), _code(learner.loss)
-    return shapes, parts, losses, tuple(inner.rule.hyper), inner.steps, inner.gradient, torch.get_num_threads()
+    inner, leaves, parts = learner.inner, list[Tensor](), list[Hashable]()
+    tree = form(tasks, leaves)
+    _read(learner, parts)
+    shapes = tuple([(leaf.shape, leaf.dtype, leaf.device) for leaf in leaves])
+    settings = tuple(inner.rule.hyper), inner.steps, inner.gradient, inner.by_step
+    return tree, shapes, tuple(parts), _code(inner.loss), _code(learner.loss), settings, torch.get_num_threads()
+
+
+def _read(module: nn.Module, parts: list[Hashable]) -> None:
+    """Every part and what its parameters are, for ``parts``; PyTorch's own walks take five times as long."""
+    parts.append((type(module), module.training))
+    for value in module._parameters.values():
+        if value is not None:
+            parts.append((value.shape, value.dtype, value.device, value.requires_grad))
+    for part in module._modules.values():
+        if part is not None:
+            _read(part, parts)
 
 
 def _code(loss: Loss) -> Hashable:
@@ -145,13 +164,19 @@ def _code(loss: Loss) -> Hashable:
 def _look(learner: Outer, tasks: Any) -> None:
     """UserError for what a forward pass of each loss on the first task shows to be wrong."""
     support, query, key = batching.take(tasks, 0)
-    inner = learner.inner
-    loss, start, given = described(inner.module, inner.loss, support, inner.adapts, key if inner.keyed else None)
+    inner, mine = learner.inner, key if learner.inner.keyed else None
+    loss, start, given = described(inner.module, inner.loss, inner.batches(support), inner.adapts, mine)
     params = {name: value.detach().requires_grad_() for name, value in start.items()}
-    with torch.enable_grad(), watched(inner.module, (support, query)):
+
+    def backward(value: Tensor) -> None:
+        torch.autograd.grad(value, [*params.values()], allow_unused=True)
+
+    first = support[0] if inner.by_step and support else support
+    passes = {"support": (inner.loss, first), "query": (learner.loss, query)}
+    with torch.enable_grad(), watched(inner.module, passes):
         if inner.steps:
-            loss(params, given(0))
-        dependent(learner.judge(params, query, key), "outer loss")
+            backward(loss(params, given(0)))
+        backward(dependent(learner.judge(params, query, key), "outer loss"))
 
 
 def _fastest(learner: Outer, tasks: Any, key: Hashable) -> tuple[Tensor, Params]:
@@ -185,6 +210,7 @@ class Inner(nn.Module):
     adapts: Chosen
     until: float | None
     keyed: bool
+    by_step: bool
 
     def __init__(
         self,
@@ -196,6 +222,7 @@ class Inner(nn.Module):
         adapts: Chosen,
         until: float | None,
         keyed: bool,
+        by_step: bool = False,
     ) -> None:
         super().__init__()
         self.module, self.loss = module, loss
@@ -206,18 +233,23 @@ class Inner(nn.Module):
         # a module's own way to set an attribute asks of each whether it is a part, which takes a tenth of a small call
         settings: dict[str, Any] = {} if learnt else {"numbers": ()}
         settings |= {"rule": rule, "steps": steps, "gradient": gradient, "adapts": adapts, "until": until}
-        vars(self).update(settings, keyed=keyed)
+        vars(self).update(settings, keyed=keyed, by_step=by_step)
 
     def forward(self, support: Any, key: Tensor) -> tuple[Params, Trace]:
         """``adapt``."""
-        mine = key if self.keyed else None
+        mine, batch = key if self.keyed else None, self.batches(support)
         return adapted(
-            self.module, self.loss, support, self._rule(), self.steps, self.gradient, self.adapts, mine, self.until
+            self.module, self.loss, batch, self._rule(), self.steps, self.gradient, self.adapts, mine, self.until
         )
+
+    def batches(self, support: Any) -> Any:
+        """The batch of all steps, or the function from a step's number to its own."""
+        return support.__getitem__ if self.by_step else support
 
     def path(self, support: Any, key: Tensor) -> Iterator[tuple[Params, Tensor]]:
         """The parameters after each step, and the inner loss before it."""
-        loss, start, given = described(self.module, self.loss, support, self.adapts, key if self.keyed else None)
+        mine, batch = key if self.keyed else None, self.batches(support)
+        loss, start, given = described(self.module, self.loss, batch, self.adapts, mine)
         return trajectory(loss, start, self._rule(), self.steps, self.gradient, given, self.until)
 
     def _rule(self) -> Rule:
@@ -282,3 +314,12 @@ def _name_the_first_that_is_not_finite(inner: Inner, tasks: Any, losses: Tensor)
         f"task {task} diverged: {where} not finite, with rate {inner.rule.hyper.get('rate')}. Take a smaller rate or "
         f"fewer steps, or look for NaN in its data."
     )
+
+
+def _name_the_first_that_is_not_solved(learner: Outer, tasks: Any) -> None:
+    """Alone, a task can say it itself."""
+    for number in range(batching.size(tasks)):
+        try:
+            batching.meta_gradient(learner, batching.stack([batching.take(tasks, number)]), 0.0, "loop", inside=True)
+        except UserError as error:
+            raise UserError(f"task {number}: {error}") from error

@@ -81,7 +81,9 @@ def adapt(
     itself or its input, and for an inner loss that is not finite or does not depend on what adapts.
     """
     check_parts(module, rule)
-    with watched(module, support):
+    # a function of the step may be asked once for each; only where that fails is it asked again
+    seen = (lambda net, _: loss(net, support(0)), None) if callable(support) else (loss, support)
+    with watched(module, {"support": seen}):
         params, trace = adapted(module, loss, support, rule, steps, gradient, adapts, key, until)
     if can_be_seen() and not bool(trace.losses.isfinite().all()):
         raise UserError(

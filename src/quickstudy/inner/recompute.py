@@ -87,7 +87,9 @@ class Step(torch.autograd.Function):
     def forward(parts: Parts, *leaves: Any) -> tuple[Tensor, ...]:
         params, _, _, given = parts.tree(leaves)
         grads, value = reverse.gradient(parts.loss, params, given, graph=False)
-        return (*pytree.tree_leaves(parts.update(grads, leaves)), *grads.values(), value)
+        # as tensors of their own, for a rule may keep one as it is, and what is kept has a derivative
+        alone = [value.detach() for value in grads.values()]
+        return (*pytree.tree_leaves(parts.update(grads, leaves)), *alone, value)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

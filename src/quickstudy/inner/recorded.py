@@ -134,24 +134,24 @@ def is_recorded(trees: tuple[Any, ...], known: Hashable) -> bool:
 def _key(trees: tuple[Any, ...], known: Hashable) -> tuple[list[Tensor], tuple[Hashable, Hashable]]:
     """The tensors of ``trees``, and what their recording is kept under."""
     leaves: list[Tensor] = []
-    form = _form(trees, leaves)
-    shapes = form, tuple([(leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves])
+    tree = form(trees, leaves)
+    shapes = tree, tuple([(leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves])
     precision = torch.get_float32_matmul_precision()
     tf32 = precision != "highest" and torch.backends.cudnn.allow_tf32  # or else precise.py switches it off
     modes = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled(), precision, tf32
     return leaves, ((known, modes), shapes)
 
 
-def _form(tree: Any, leaves: list[Tensor]) -> Hashable:
+def form(tree: Any, leaves: list[Tensor]) -> Hashable:
     """What ``tree`` is without its ``leaves``; PyTorch takes as long to say it as to play a small recording."""
     kind = type(tree)
     if kind is Tensor:
         leaves.append(tree)
         return None
     if kind is tuple or kind is list or hasattr(kind, "_fields"):
-        return kind, *[_form(part, leaves) for part in tree]
+        return kind, *[form(part, leaves) for part in tree]
     if kind is dict:
-        return (*tree, *[_form(part, leaves) for part in tree.values()])
+        return (*tree, *[form(part, leaves) for part in tree.values()])
     found, spec = pytree.tree_flatten(tree)
     leaves += found
     return spec

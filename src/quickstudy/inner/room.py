@@ -23,10 +23,13 @@ SURE = 5_000
 KEPT: dict[Hashable, int | None] = {}
 
 
-def check(module: nn.Module, task: Any, progress: float, tasks: int, at_once: int, rest: int) -> None:
+def check(
+    module: nn.Module, task: Any, progress: float, tasks: int, at_once: int, rest: int, ways: dict[str, int]
+) -> None:
     """UserError if ``at_once`` tasks like ``task`` would not fit into the memory of its device.
 
-    ``tasks`` are to be done in all, and ``rest`` more bytes are held meanwhile. A loss that looks at numbers cannot be
+    ``tasks`` are to be done in all, ``rest`` more bytes are held meanwhile, and there are other ``ways`` to batch them,
+    each with its number at once. A loss that looks at numbers cannot be
     gone through without them, and is let pass.
     """
     leaves = [leaf for leaf in pytree.tree_leaves(task) if isinstance(leaf, Tensor)]
@@ -43,8 +46,10 @@ def check(module: nn.Module, task: Any, progress: float, tasks: int, at_once: in
     if one is None or (needed := at_once * one + rest) <= there:
         return
     fits = int((there - rest) // max(one, 1))
+    fitting = [f"{way} ({number} at once)" for way, number in ways.items() if number <= min(fits, at_once - 1)]
     advice = (
-        f"{fits} at once would fit: batch them as chunks (4 at once), threads (one a core) or loop (one)"
+        f"{fits} at once would fit: hand over {fits} a call and take the mean"
+        + (f", or batch them as {' or '.join(fitting)}" if fitting else "")
         if fits
         else "not even one at once would fit: take fewer inner steps, a smaller net or fewer examples"
     )

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
+from quickstudy.inner.locating import Look, Passes, described, look
 from quickstudy.inner.reverse import inside_transform
 
 
@@ -24,40 +25,40 @@ def can_be_seen() -> bool:
 
 
 @contextmanager
-def watched(module: nn.Module, data: Any) -> Iterator[None]:
-    """UserError if what runs inside drew random numbers, or wrote into a buffer of ``module`` or into ``data``.
+def watched(module: nn.Module, passes: Passes) -> Iterator[None]:
+    """UserError if what runs inside, which is ``passes``, did what no step may do, or could not be done.
 
-    Buffers are given back the values that they had.
+    That is to have drawn random numbers, or written into a buffer of ``module``, into a batch, or over what a
+    derivative needs. Where it fails ``passes`` are gone through once more to say in which part. Buffers are given back
+    the values that they had.
     """
     if not can_be_seen():
         yield
         return
     drawn = _streams(module)
     buffers = {name: (value, value._version, value.clone()) for name, value in module.named_buffers()}
-    given = [(path, leaf, leaf._version) for path, leaf in pytree.tree_leaves_with_path(data) if _is_plain(leaf)]
+    given = [
+        (f"{name}{pytree.keystr(path)}", leaf, leaf._version)
+        for name, (_, batch) in passes.items()
+        for path, leaf in pytree.tree_leaves_with_path(batch)
+        if _is_plain(leaf)
+    ]
     try:
         yield
-    except RuntimeError as error:
-        if not {"in-place", "inplace"} & {*str(error).split()}:
+    except (RuntimeError, ValueError, IndexError) as error:
+        _put_back(buffers)
+        if (said := _explained(module, passes, error)) is None:
             raise
-        raise UserError(
-            f"the forward pass of {type(module).__name__} writes in place, into a buffer, its input or a value that a "
-            f"derivative needs. Write x = x + ... in place of x += ..., and inplace=False in its layers."
-        ) from error
-    written = [name for name, (value, version, _) in buffers.items() if value._version != version]
-    with torch.no_grad():
-        for name in written:
-            value, _, before = buffers[name]
-            value.copy_(before)
-    if written:
+        raise UserError(said) from error
+    if written := _put_back(buffers):
         raise UserError(
             f"the forward pass writes into {', '.join(written)}, a buffer of {type(module).__name__}, which would be "
             f"the same for all tasks and steps. Put that part into .eval(), or leave the buffer as it is."
         )
-    if changed := [pytree.keystr(path) for path, leaf, version in given if leaf._version != version]:
+    if changed := [name for name, leaf, version in given if leaf._version != version]:
         raise UserError(
-            f"the forward pass writes into its input (tensor {changed[0] or '0'} of the batch). Write x = x + ... in "
-            f"place of x += ..., and inplace=False in its layers."
+            f"the forward pass writes into its input ({changed[0]}). Write x = x + ... in place of x += ..., and "
+            f"inplace=False in its layers."
         )
     if any(not torch.equal(one, other) for one, other in zip(drawn, _streams(module), strict=True)):
         raise UserError(
@@ -65,6 +66,45 @@ def watched(module: nn.Module, data: Any) -> Iterator[None]:
             f"drawn again for a derivative or another task. Use nn.Dropout and a key, or draw them before and hand "
             f"them over in the batch."
         )
+
+
+def _put_back(buffers: dict[str, tuple[Tensor, int, Tensor]]) -> list[str]:
+    """Names of the buffers that were written into, which now have their values from before."""
+    written = [name for name, (value, version, _) in buffers.items() if value._version != version]
+    with torch.no_grad():
+        for name in written:
+            value, _, before = buffers[name]
+            value.copy_(before)
+    return written
+
+
+def _explained(module: nn.Module, passes: Passes, error: Exception) -> str | None:
+    """What ``error`` of a pass comes from; None for one that says it, or that no pass has."""
+    if isinstance(error, UserError):
+        return None
+    in_place = bool({"in-place", "inplace"} & {*str(error).split()})
+    for name, (loss, batch) in passes.items():
+        seen = look(module, loss, batch)
+        if in_place and (seen.written or seen.error):
+            return _in_place(seen.written or seen.where())
+        if type(seen.error) is type(error):
+            return _misfit(seen, name, batch)
+    return _in_place(f"the forward pass of {type(module).__name__}") if in_place else None
+
+
+def _in_place(where: str) -> str:
+    return (
+        f"{where} writes in place, into a buffer, its input or a value that a derivative needs. Write x = x + ... in "
+        f"place of x += ..., and inplace=False in its layers."
+    )
+
+
+def _misfit(seen: Look, name: str, batch: Any) -> str:
+    shown, into = described(batch), f", which {seen.shapes()}" if seen.open else ""
+    return (
+        f"the {name}{f' of {shown}' if shown else ''} does not go through {seen.where()}{into}: "
+        f"{str(seen.error).rstrip('.')}. Hand over what the net and the loss take, or build them for this."
+    )
 
 
 def _is_plain(leaf: object) -> bool:

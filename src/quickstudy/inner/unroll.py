@@ -35,7 +35,7 @@ from quickstudy.errors import UserError, unknown
 from quickstudy.inner import reverse, segments
 from quickstudy.inner.implicit import Implicit, solution
 from quickstudy.inner.recompute import Loss, recomputed_step
-from quickstudy.inner.rules import Params, Rule, State
+from quickstudy.inner.rules import Hyper, Params, Rule, State
 
 Kind = Literal["exact", "mixed", "recomputed", "first-order"]
 Tree = TypeVar("Tree")
@@ -70,7 +70,10 @@ def unroll(
         check(loss, gradient, steps)
         if callable(given):
             raise UserError("an implicit gradient is of one solution: given has to be the same in all steps.")
-        return solution(loss, params, partial(_end, rule, steps), given, gradient) if steps else params
+        if not steps:
+            return params
+        solve = partial(_end, rule._replace(hyper={}), steps)  # no tensor may hide in there
+        return solution(loss, params, solve, given, rule.hyper, gradient)
     return descend(loss, params, rule, steps, gradient, given)[0]
 
 
@@ -96,8 +99,8 @@ def descend(
     return params, torch.stack(losses) if losses else torch.zeros(0)
 
 
-def _end(rule: Rule, steps: int, loss: Loss, params: Params, given: Any) -> Params:
-    return unroll(loss, params, rule, steps, "exact", given)
+def _end(rule: Rule, steps: int, loss: Loss, params: Params, given: Any, hyper: Hyper) -> Params:
+    return unroll(loss, params, rule._replace(hyper=hyper), steps, "exact", given)
 
 
 def trajectory(

@@ -10,6 +10,7 @@ momentum, with which a few come as near as many without. A new task takes the st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -44,7 +45,9 @@ class IMAML(Descent):
     default_rate = (0.02, 0.02)
 
     def __init__(self, spec: Spec, config: IMAMLConfig) -> None:
-        super().__init__(spec, config, Implicit(proximal=config.proximal, iterations=config.cg_steps))
+        # as in the paper, a few iterations and whatever they leave: half of the right-hand side is common
+        gradient = Implicit(proximal=config.proximal, iterations=config.cg_steps, tolerance=math.inf)
+        super().__init__(spec, config, gradient)
 
     def _rule(self, steps: int) -> Rule:
         return sgd(self.rate, momentum=MOMENTUM)
