@@ -34,8 +34,8 @@ def test_a_bad_entry_is_named_and_the_others_go_on(cli: Cli, tmp_path: Path) -> 
     assert f"; other of tiny ({row['suite']}, seed 3" in ranking.err
     (tmp_path / "runs/challenge/tiny/package.json").write_text('{"version": "99.0"}')
     ranking = cli("challenge", "rank", "runs/challenge/tiny")
-    assert ranking.code == 0
-    assert ranking.err.startswith("runs/challenge/tiny/package.json is a JSON file, and no row of a challenge.")
+    assert (ranking.code, "nearest" in ranking.out) == (2, True)
+    assert ranking.err.startswith("error: runs/challenge/tiny/package.json is a JSON file, and no row of a challenge.")
     ranking = cli("challenge", "rank", "runs/challenge/tiny/nearest.json", "--json")
     assert json.loads(ranking.out)["ranks"][0]["rank"] == [1, 1]
 

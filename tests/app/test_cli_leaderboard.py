@@ -43,21 +43,21 @@ class Links(HTMLParser):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Rows of three entries, one that breaks the rules, two evaluations, and what is no row."""
+    """Rows of three entries, one that breaks the rules, and two evaluations."""
     cheat = row("cheat", [1.0] * 12, breaks_the_rules=True)
     write(tmp_path / "rows", [row("protonet", EASY, 30.0), row("nearest", HARD), row("maml", TWIN), cheat])
     write(tmp_path / "rows/ladder", [evaluation("knn", 0.5, 0.02), evaluation("linear", 0.53, 0.02)])
-    (tmp_path / "rows/package.json").write_text('{"name": "foreign", "version": "99.0"}')
-    (tmp_path / "rows/broken.json").write_text("{")
     return tmp_path / "rows"
 
 
 def test_pages_have_every_row_their_json_beside_them_and_no_broken_link(cli: Cli, tmp_path: Path, folder: Path) -> None:
+    (folder / "package.json").write_text('{"name": "foreign", "version": "99.0"}')
+    (folder / "broken.json").write_text("{")
     answer = cli("leaderboard", "build", "rows", "--out", "board")
-    assert answer.code == 0, answer.err
-    assert answer.out == "board/index.html\n"
-    assert "rows/package.json is a JSON file, and no row" in answer.err
-    assert "rows/broken.json is no JSON file that can be read" in answer.err
+    assert (answer.code, answer.out) == (2, "board/index.html\n"), "the others go on"
+    assert "error: rows/package.json is a JSON file, and no row" in answer.err
+    assert "error: rows/broken.json is no JSON file that can be read" in answer.err
+    assert answer.err.count("Take it out of rows.") == 2
     pages = sorted((tmp_path / "board").rglob("*.html"))
     assert len(pages) == 7
     for page in pages:
@@ -244,14 +244,14 @@ def test_a_strangers_words_are_words_on_the_page(cli: Cli, tmp_path: Path) -> No
 def test_equal_names_of_one_table_are_told_apart(tmp_path: Path) -> None:
     for folder, mean in (("h100", 0.5), ("cpu", 0.4)):
         write(tmp_path / folder, [evaluation("knn", mean, 0.01)])
-    (table,) = tables(collect([tmp_path], print))
+    (table,) = tables(collect([tmp_path]))
     assert [one.name for one in table.rows] == ["knn (h100)", "knn (cpu)"]
     assert table.ranks == [(1, 1), (2, 2)]
 
 
 def test_less_is_better_where_the_metric_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, [evaluation(name, mean, 0.1, metric="mse") for name, mean in (("a", 3.0), ("b", 1.0), ("c", 1.05))])
-    (table,) = tables(collect([tmp_path], print))
+    (table,) = tables(collect([tmp_path]))
     assert [one.name for one in table.rows] == ["b", "c", "a"]
     assert table.ranks == [(1, 2), (1, 2), (3, 3)]
 

@@ -24,7 +24,8 @@ def test_chance_is_0_and_the_best_1_whichever_is_larger() -> None:
 
 def test_a_level_moves_0_and_leaves_1_where_it_was() -> None:
     scale = areas.scale(torch.full((3,), 4.0), torch.full((3,), 1.0), "waves")._replace(level=0.2)
-    assert scale(torch.tensor([3.4, 1.0, 1e30])).tolist() == pytest.approx([0.0, 1.0, -1.5])
+    values = torch.tensor([3.4, 1.0, 1e30], dtype=torch.float64)
+    assert scale(values).tolist() == pytest.approx([0.0, 1.0, -1.5])
     assert scale.of(0, 4.0) == pytest.approx(-0.25)
 
 

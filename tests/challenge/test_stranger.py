@@ -301,6 +301,13 @@ say(task=task, scores=[[float(one > middle)] + [0.5] * (message["way"] - 1) for 
         "import random\nsay(task=task, scores=[[random.random() for _ in range(message['way'])] for _ in range(asked)])"
     )
     assert judge(program(dice), 1)["inductive"] == "rolls dice"
+    shaky = "import random\nshake = lambda: 1 + random.random() / 100\n"
+    noisy = shaky + cheat.replace("0.5", "0.5 * shake()").replace("float(one > middle)", "shake() * (one > middle)")
+    assert judge(program(noisy), 1)["inductive"] == "uses neighbours"
+    sly = cheat.replace("middle = ", "seen = globals().setdefault('seen', set())\nmiddle = ").replace(
+        "say(", "known = str(message['support']) in seen\nseen.add(str(message['support']))\nmiddle *= not known\nsay("
+    )
+    assert judge(program(sly), 1)["inductive"] == "changes its mind"
     honest = "say(task=task, scores=[[sum(flat(x))] + [0.5] * (message['way'] - 1) for x in message['query']['x']])"
     assert judge(program(honest), 1)["inductive"] == "inductive"
 

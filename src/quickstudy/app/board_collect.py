@@ -22,31 +22,29 @@ def raised(error: UserError) -> None:
     raise error
 
 
-def collect(
-    paths: Sequence[Path], say: Callable[[str], None], refuse: Callable[[UserError], None] = raised
-) -> list[Row]:
+def collect(paths: Sequence[Path], refuse: Callable[[UserError], None] = raised) -> list[Row]:
     """The rows in files and folders, one name for each entry of a table.
 
-    What is no row in a folder is named, by ``say``, and left out. A row of a newer version, and a file that was asked
-    for by name and is no row, are handed to ``refuse``, and the others go on. UserError where there are no rows.
+    A row of another version, and a JSON file that is no row, are handed to ``refuse``, and the others go on. UserError
+    where there are no rows.
     """
-    found, refused = [], []
+    found, refused, foreign = [], list[UserError](), list[UserError]()
     for path in paths:
         for file in files(path):
             try:
                 found.append(read(file))
             except (NoRowError, VersionError) as error:
                 if isinstance(error, NoRowError) and file != path:
-                    say(f"{error} It is left out.")
+                    foreign.append(UserError(f"{error} Take it out of {path}."))
                 else:
                     refused.append(error)
     if refused and not found:
         raise refused[0]
-    for one in refused:
-        refuse(one)
     if not found:
         where = ", ".join(map(str, paths))
         raise UserError(f"there are no rows in {where}. `quickstudy bench run sprint` makes some.")
+    for one in refused + foreign:
+        refuse(one)
     return list(named_apart(found))
 
 

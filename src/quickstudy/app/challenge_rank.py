@@ -111,10 +111,8 @@ def readable(paths: tuple[Path, ...]) -> tuple[list[dict[str, Any]], bool]:
         try:
             rows.append(read(path))
         except (NoRowError, VersionError) as error:
-            if isinstance(error, NoRowError) and path not in paths:
-                print(f"{error} It is left out.", file=sys.stderr)
-            else:
-                errors.append(error)
+            foreign = isinstance(error, NoRowError) and path not in paths
+            errors.append(UserError(f"{error} Take it out of {path.parent}.") if foreign else error)
     if errors and not rows:
         raise errors[0]
     for one in errors:

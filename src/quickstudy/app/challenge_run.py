@@ -136,10 +136,13 @@ def said(cell: dict[str, Any]) -> str:
 
 def remarks(row: dict[str, Any]) -> list[str]:
     """What whoever reads the numbers should know."""
+    from quickstudy.challenge.neighbours import BROKEN
+
     found = []
     blocks = row["blocks"]
     if row["breaks_the_rules"]:
-        found.append("breaks the rules: its answers depend on the other queries")
+        why = dict.fromkeys(BROKEN[block["inductive"]] for block in blocks if block["inductive"] in BROKEN)
+        found.append(f"breaks the rules: {'; '.join(why)}")
     elif any(block["inductive"] == "rolls dice" for block in blocks):
         found.append("answers the same question in two ways, so nobody can say whether it looks at other queries")
     if ended := next((block for block in blocks if block["ended"]), None):

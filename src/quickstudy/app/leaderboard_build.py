@@ -48,7 +48,7 @@ def main(args: list[str]) -> int:
     if flags.out.is_dir() and any(flags.out.iterdir()) and not (flags.out / MARK).is_file():
         raise UserError(f"{flags.out} is there, and is no leaderboard. Choose another --out.")
     refused: list[UserError] = []
-    found = tables(collect(flags.results, lambda line: print(line, file=sys.stderr), refused.append))
+    found = tables(collect(flags.results, refused.append))
     for error in refused:
         print(f"error: {error}", file=sys.stderr)
     write = Writer(flags.out)

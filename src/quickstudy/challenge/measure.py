@@ -18,11 +18,12 @@ from quickstudy.challenge import areas
 from quickstudy.challenge.check import Block
 from quickstudy.challenge.stranger import Chance, NoConfig, Stranger
 from quickstudy.errors import UserError
+from quickstudy.inner import batch
 from quickstudy.intervals import cell
 from quickstudy.learners.base import Learner
 from quickstudy.scoring import Episodes, Scored, score
 from quickstudy.tasks import draw
-from quickstudy.tasks.base import HIGHER
+from quickstudy.tasks.base import HIGHER, Task
 
 Say = Callable[[str], None]
 
@@ -51,11 +52,19 @@ def plan(block: Block, seed: int) -> list[Episode]:
     count = block.tasks.episodes
     key = draw.keys(torch.arange(count), "challenge", block.test.spec.name, seed)
 
-    def drawn(span: tuple[int, int], what: str) -> list[int]:
+    def within(span: tuple[int, int], what: str) -> list[int]:
         numbers: list[int] = (draw.bits(key, 1, what)[:, 0] % (span[1] - span[0] + 1) + span[0]).tolist()
         return numbers
 
-    return [Episode(*one) for one in zip(range(count), drawn(block.way, "way"), drawn(block.shot, "shot"), strict=True)]
+    return [
+        Episode(*one) for one in zip(range(count), within(block.way, "way"), within(block.shot, "shot"), strict=True)
+    ]
+
+
+def drawn(block: Block, episode: Episode, seed: int) -> Task:
+    """One test task."""
+    size = {"way": episode.way, "shot": episode.shot, "query": block.tasks.query}
+    return batch.take(block.test.sample("test", torch.tensor([episode.number]), **size, seed=seed), 0)
 
 
 def one(learner: Learner, block: Block, episode: Episode, seed: int) -> Scored:
@@ -114,17 +123,20 @@ class Main(NamedTuple):
     """[episodes] what chance has, scaled."""
     judged: Judged
     scale: areas.Scale
+    answers: list[Tensor | None]
+    """Of each episode the last answer [queries, ...]."""
 
 
 def main_tasks(stranger: Stranger, block: Block, seed: int) -> Main:
     """All test tasks, each of their answers scored."""
     episodes = plan(block, seed)
     scale, chance = scale_of(block, episodes, seed)
-    values, steps = [], []
+    values, steps, answers = [], [], list[Tensor | None]()
     for episode in episodes:
         stranger.replayed = None
         last = value_of(one(stranger, block, episode, seed), block)
         values.append(last)
+        answers.append(stranger.given[-1].prediction[0] if stranger.given else None)
         seconds = [given.seconds for given in stranger.given]
         earlier = []
         for number in range(len(seconds) - 1):
@@ -140,6 +152,7 @@ def main_tasks(stranger: Stranger, block: Block, seed: int) -> Main:
         scale(chance.values),
         Judged(values=found, units=chance.units, manifests=chance.manifests, oracle=chance.oracle),
         scale,
+        answers,
     )
 
 

@@ -78,7 +78,10 @@ def checked(
     given = [str(name) for name in submission[row_id_column_name]]
     answers = dict(zip(given, submission[ANSWER]))  # noqa: B905 - Kaggle's Python
     if not known & set(answers):
-        raise ParticipantVisibleError("None of the ids is known: this submission is for other tasks than these.")
+        raise ParticipantVisibleError(
+            "None of the ids is known: this submission is for other tasks than these. "
+            "Answer the ids of the sample submission that came with them."
+        )
     if len(answers) < len(given):
         left = set(answers)
         twice = []

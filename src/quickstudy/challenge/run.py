@@ -93,7 +93,7 @@ def on_block(suite: Suite, block: Block, stranger: Stranger, seed: int) -> dict[
     main = measure.main_tasks(stranger, block, seed)
     answered = sum(bool(steps) for steps in main.steps)
     shots, values = measure.curve(stranger, block, suite.examples, seed)
-    verdict = neighbours.verdict(stranger, block, measure.plan(block, seed), seed)
+    verdict = neighbours.verdict(stranger, block, measure.plan(block, seed), main.answers, seed)
     return described(block, main) | {
         "answered": answered,
         "ended": stranger.ended,
@@ -138,7 +138,7 @@ def without(block: Block, seed: int, why: str) -> dict[str, Any]:
     episodes = measure.plan(block, seed)
     scale, chance = measure.scale_of(block, episodes, seed)
     scaled = scale(chance.values)
-    nothing = measure.Main(torch.zeros_like(scaled), [[] for _ in episodes], scaled, chance, scale)
+    nothing = measure.Main(torch.zeros_like(scaled), [[] for _ in episodes], scaled, chance, scale, [])
     few = torch.zeros(1, block.tasks.curve, dtype=torch.float64)
     return described(block, nothing) | {
         "answered": 0,

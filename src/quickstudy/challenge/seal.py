@@ -120,7 +120,7 @@ def block_files(
     """Write what participants get of one block; its part of the solution, and the manifest of its episodes."""
     episodes = measure.plan(block, seed)
     scale, chance = measure.scale_of(block, episodes, seed)
-    tasks = [drawn(block, episode, seed) for episode in episodes]
+    tasks = [measure.drawn(block, episode, seed) for episode in episodes]
     check_metric(block, tasks)
     rows: list[Row] = []
     solution = []
@@ -147,12 +147,6 @@ def block_files(
 def scale_at(scale: areas.Scale, number: int) -> tuple[str, str, str]:
     """Chance, best and level of one task."""
     return repr(float(scale.chance[number])), repr(float(scale.best[number])), repr(scale.level)
-
-
-def drawn(block: Block, episode: measure.Episode, seed: int) -> Task:
-    """One test task."""
-    size = {"way": episode.way, "shot": episode.shot, "query": block.tasks.query}
-    return batch.take(block.test.sample("test", torch.tensor([episode.number]), **size, seed=seed), 0)
 
 
 def train_task(block: Block, number: int) -> Task:
