@@ -252,3 +252,18 @@ MyMetaLearner.meta_fit = meta_fit
 @pytest.mark.parametrize("limit", [1, 2, 7, 20, 99])
 def test_the_largest_number_is_found(limit: int) -> None:
     assert metadl.largest(20, lambda one: one <= limit) == min(limit, 20)
+
+
+@pytest.mark.parametrize(
+    ("form", "older"),
+    [
+        (lambda train_classes: None, True),
+        (lambda train_classes, width=8, depth=2: None, True),
+        (lambda train_classes, total_classes, logger: None, False),
+        (lambda classes, total, log: None, False),
+        (lambda train_classes, total_classes=None, logger=None: None, False),
+        (lambda *given: None, False),
+    ],
+)
+def test_the_form_of_an_entry_is_seen_in_what_its_meta_learner_asks_for(form: object, older: bool) -> None:
+    assert metadl.is_older(form) is older

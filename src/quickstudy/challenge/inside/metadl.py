@@ -52,7 +52,7 @@ def prepare(host: Host, hello: dict[str, Any], form: str, what: str) -> Callable
     install_api()
     model = importlib.import_module("model")
     config = config_of(folder)
-    older = len(inspect.signature(model.MyMetaLearner).parameters) < 3
+    older = is_older(model.MyMetaLearner)
     source = Generators(family, config, older)
     given: tuple[Any, ...] = (source.train_classes,)
     if not older:
@@ -73,6 +73,15 @@ def prepare(host: Host, hello: dict[str, Any], form: str, what: str) -> Callable
         return written(fresh.fit(support).predict(images(wire.unpack(message["query"]["x"]))))
 
     return answer
+
+
+def is_older(learner: Callable[..., Any]) -> bool:
+    """Whether a meta-learner is of the earlier form: it can be made of the training classes alone, and neither asks for
+    the other two by name nor takes whatever comes."""
+    asked = inspect.signature(learner).parameters
+    if {"total_classes", "logger"} & {*asked} or any(one.kind is one.VAR_POSITIONAL for one in asked.values()):
+        return False
+    return sum(one.default is one.empty for one in asked.values()) < 3
 
 
 def written(found: Any) -> dict[str, Any]:
