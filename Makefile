@@ -1,6 +1,7 @@
 # make demo   installs into .venv and shows meta-learning at work in less than a minute
 # make test   installs the development tools too, then lint, format, types and tests
 # make docs   builds these pages as a site: site/index.html
+# make pictures   makes the pictures of these pages anew: docs/*.png, docs/*.gif
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -8,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # the package is compiled once, not by each of the processes that tests start, whatever the environment says
 test test-slow: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-slow check docs build-check clean
+.PHONY: demo test test-slow check docs pictures build-check clean
 
 demo: .venv/installed
 	$(BIN)/quickstudy demo
@@ -29,6 +30,16 @@ check: .venv/installed-dev
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo 'site/index.html opens from the disk; with the live pieces of the course: python3 -m http.server -d site'
+
+# The grip is rendered where EGL or OSMesa is, and drawn from the poses elsewhere; the playground needs chromium.
+pictures: NEW := $(shell mktemp -d -u)
+pictures: .venv/installed-dev
+	QUICKSTUDY_PICTURES=$(CURDIR)/docs $(BIN)/python -m pytest tests/web/test_picture.py
+	$(BIN)/quickstudy demo --out $(NEW)/demo
+	$(BIN)/quickstudy robot grip --mass 0.4 --friction 0.3 --out $(NEW)/grip
+	$(BIN)/quickstudy robot gait --ground slope --break fthigh --picture drawing --out $(NEW)/gait
+	cp $(NEW)/demo/banner.png $(NEW)/grip/grip.gif $(NEW)/gait/gait.gif docs
+	rm -r $(NEW)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -27,12 +27,17 @@ def cross(chance: random.Random) -> list[Stroke]:
 
 def zigzag(chance: random.Random) -> list[Stroke]:
     tops = [(0.15 + 0.175 * number, chance.uniform(0.2, 0.3) if number % 2 else 0.75) for number in range(5)]
-    return [[point for start, end in pairwise(tops) for point in line(start, end)]]
+    return [through(tops)]
 
 
 def line(start: tuple[float, float], end: tuple[float, float]) -> Stroke:
     steps = [number / 3 for number in range(4)]
     return [(start[0] + t * (end[0] - start[0]), start[1] + t * (end[1] - start[1])) for t in steps]
+
+
+def through(corners: list[tuple[float, float]]) -> Stroke:
+    """From corner to corner without lifting."""
+    return [point for start, end in pairwise(corners) for point in line(start, end)]
 
 
 def draw(page, pad, strokes: list[Stroke], lift: bool = True) -> None:

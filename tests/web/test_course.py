@@ -4,12 +4,14 @@ import functools
 import http.server
 import importlib.util
 import json
+import math
 import re
 import statistics
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -17,7 +19,9 @@ from torch.nn import functional as F
 
 import quickstudy as qs
 from quickstudy.challenge.areas import by_examples
+from quickstudy.learners.base import class_means, squared_distance
 from quickstudy.tasks import load
+from quickstudy.tasks.base import Examples
 
 ROOT = Path(__file__).parent.parent.parent
 COURSE = ROOT / "docs/course"
@@ -216,14 +220,65 @@ def test_formulas_are_those_of_python(turn):
         )
 
 
-def test_the_mixture_errs_as_the_formula_says(turn):
-    found = turn(5).evaluate("async () => (await import('./live/shrink.js')).errors(3, 0.7)")
-    chance = torch.Generator().manual_seed(0)
-    people = 0.7 * torch.randn(200_000, generator=chance)
-    own = people + torch.randn(3, 200_000, generator=chance).mean(0)
-    mixed = found["share"] * own
-    for name, guess in (("own", own), ("crowd", torch.zeros(())), ("mixed", mixed)):
-        assert abs(float((guess - people).square().mean()) - found[name]) < 0.005, name
+def test_the_mixture_errs_as_gaussians_do(turn):
+    """A person and the measurements are jointly Gaussian: the best guess and its error are those of the conditional."""
+    page = turn(5)
+    spreads = torch.tensor([0.0, 0.1, 0.7, 1.2], dtype=torch.float64)
+    people = spreads.square()
+    script = (
+        "async ([n, all]) => { const m = await import('./live/shrink.js'); return all.map((s) => m.errors(n, s)); }"
+    )
+    for n in (0, 1, 3, 20):
+        found = page.evaluate(script, [n, spreads.tolist()])
+        seen = people[:, None, None] + torch.eye(n, dtype=torch.float64)  # covariance of n measurements
+        weights = torch.linalg.solve(seen, people[:, None].expand(-1, n))
+        assert [one["own"] for one in found] == pytest.approx([1 / n if n else math.inf] * len(found), abs=CLOSE)
+        near([one["crowd"] for one in found], people)
+        near([one["share"] for one in found], weights.sum(-1))
+        near([one["mixed"] for one in found], people * (1 - weights.sum(-1)))
+
+
+def test_prototypes_are_those_of_the_learner(turn):
+    points = torch.tensor(np.random.default_rng(0).uniform(-4, 4, (40, 7, 2)))
+    page = turn(3)
+    script = "async (all) => { const m = await import('./live/prototypes.js'); return all.map(m.judge); }"
+    found = page.evaluate(script, points.tolist())
+    labels = F.one_hot(torch.tensor([0, 0, 1, 1, 2, 2]), 3).double()
+    for one, judged in zip(points, found, strict=True):
+        prototypes = class_means(one[:6], Examples(one[:6], labels, torch.ones(6, dtype=torch.bool)))
+        far = squared_distance(one[6:], prototypes)[0]
+        near(judged["prototypes"], prototypes)
+        near(judged["far"], far.sqrt())
+        assert judged["own"] == int(far.argmin())
+    assert {one["own"] for one in found} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("methods", "size", "seed"), [(1, 0, 1), (20, 1, 1), (50, 5, 7)])
+def test_the_best_of_many_equals_is_the_same_in_python(turn, methods, size, seed):
+    page = turn(6)
+    sizes = page.evaluate("async () => (await import('./live/luck.js')).SIZES")
+    script = "async (asked) => (await import('./live/luck.js')).choose(...asked)"
+    found = page.evaluate(script, [methods, size, seed])
+    random = mulberry(1000 * seed + 10 * size)
+
+    def right(tasks):
+        return statistics.fmean(next(random) < 0.6 for _ in range(15 * tasks))
+
+    tried = [right(sizes[size]) for _ in range(50)][:methods]
+    near(found["tried"], tried)
+    assert found["best"] == tried.index(max(tried))
+    near([found["again"]], [right(200)])
+    bounds = 4 * (0.24 / (15 * sizes[size])) ** 0.5  # standard errors of shares with a chance of 0.6
+    assert all(abs(one - 0.6) < bounds for one in tried)
+
+
+def mulberry(seed):
+    """Numbers in [0, 1) of mulberry32 (Tommy Ettinger, 2017), whole numbers modulo 2**32."""
+    while True:
+        seed = (seed + 0x6D2B79F5) % 2**32
+        value = (seed ^ seed >> 15) * (seed | 1) % 2**32
+        value ^= (value + (value ^ value >> 7) * (value | 61)) % 2**32
+        yield (value ^ value >> 14) / 2**32
 
 
 def test_a_step_bends_the_learnt_start_more_than_the_other(turn):

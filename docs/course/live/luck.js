@@ -5,13 +5,23 @@ import { button, chance, row, sentence, slider, svg } from "./parts.js";
 
 const TRUTH = 0.6;
 const ANSWERS = 15; // in a task
-const SIZES = [5, 10, 20, 50, 100, 200];
+const NEW = 200; // tasks on which the one that was chosen is tested again
+const MOST = 50; // methods
+export const SIZES = [5, 10, 20, 50, 100, 200];
 
 /** The share that is right of `count` answers, each right with chance TRUTH. */
 function judged(random, count) {
   let right = 0;
   for (let at = 0; at < count; at++) right += random() < TRUTH;
   return right / count;
+}
+
+/** What a test of SIZES[size] tasks says of each method, which one is the best of them, and what that one has on new tasks. */
+export function choose(methods, size, seed) {
+  const random = chance(1000 * seed + 10 * size);
+  const every = Array.from({ length: MOST }, () => judged(random, SIZES[size] * ANSWERS));
+  const tried = every.slice(0, methods);
+  return { tried, best: tried.indexOf(Math.max(...tried)), again: judged(random, NEW * ANSWERS) };
 }
 
 export async function start() {
@@ -22,11 +32,7 @@ export async function start() {
   });
   let [methods, size, seed] = [20, 1, 1];
   const show = () => {
-    const random = chance(1000 * seed + 10 * size);
-    const every = Array.from({ length: 50 }, () => judged(random, SIZES[size] * ANSWERS));
-    const tried = every.slice(0, methods);
-    const best = tried.indexOf(Math.max(...tried));
-    const again = judged(random, 200 * ANSWERS);
+    const { tried, best, again } = choose(methods, size, seed);
     plot.line("truth", [[0.3, TRUTH], [50.7, TRUTH]]);
     plot.shape("bars", () => tried.map((score, at) => {
       const [x, top] = plot.at([at + 1, Math.min(score, 0.9)]);
@@ -34,13 +40,13 @@ export async function start() {
       return svg("rect", { class: `live-bar ${at === best ? "best" : ""}`, x: x - (right - x) / 2, y: top, width: right - x, height: Math.max(0, bottom - top) });
     }));
     const percent = (value) => (100 * value).toFixed(1);
-    says.say(`All ${methods} are right in 60 % of all cases, by construction. On these ${SIZES[size]} tasks the best one looks like ${percent(tried[best])} %. On 200 new tasks the same one has ${percent(again)} %.`);
+    says.say(`All ${methods} are right in 60 % of all cases, by construction. On these ${SIZES[size]} tasks the best one looks like ${percent(tried[best])} %. On ${NEW} new tasks the same one has ${percent(again)} %.`);
   };
   show();
   return [
     plot.node,
     row(
-      slider({ label: "Methods that were tried", min: 1, max: 50, value: methods, changed: (one) => { methods = one; show(); } }),
+      slider({ label: "Methods that were tried", min: 1, max: MOST, value: methods, changed: (one) => { methods = one; show(); } }),
       slider({ label: "Tasks in the test", min: 0, max: SIZES.length - 1, value: size, words: (one) => String(SIZES[one]), changed: (one) => { size = one; show(); } })),
     row(button("Try again", () => { seed += 1; show(); })), ...says.nodes,
   ];

@@ -15,13 +15,20 @@ export const nearest = (prototypes, query) => {
   return far.indexOf(Math.min(...far));
 };
 
+/** The mean of each pair of points, how far the last point is from each, and the number of the nearest. */
+export function judge(points) {
+  const prototypes = [0, 2, 4].map((at) => mean([points[at], points[at + 1]]));
+  const query = points.at(-1);
+  return { prototypes, far: prototypes.map((one) => Math.sqrt(distance(one, query))), own: nearest(prototypes, query) };
+}
+
 export async function start() {
   const says = sentence();
   const plot = new Plot({ label: "Examples of three classes, to be moved, and a query", x: [-6, 6], y: [-4.5, 4.5], ratio: 0.7, most: 420, margin: { left: 1, right: 1, top: 1, bottom: 1 } });
   let points = FIRST.flat().map((point) => [...point]);
 
   const show = () => {
-    const prototypes = [0, 2, 4].map((at) => mean([points[at], points[at + 1]]));
+    const { prototypes, far, own } = judge(points);
     plot.shape("regions", () => {
       const [columns, rows] = [CELLS, Math.round(CELLS * 0.7)];
       const cells = [];
@@ -40,10 +47,8 @@ export async function start() {
       plot.line(`arm ${at}`, [points[2 * at], one, points[2 * at + 1]], "trail");
       plot.dots(`prototype ${at}`, [one], MARKS[at], "marked");
     });
-    const query = points.at(-1);
-    const own = nearest(prototypes, query);
-    const far = prototypes.map((one) => Math.sqrt(distance(one, query)).toFixed(1));
-    says.say(`The query (the cross) is ${far[0]} from the mean of the circles, ${far[1]} from that of the squares and ${far[2]} from that of the triangles: it belongs to the ${WORDS[own]}.`);
+    const [circles, squares, triangles] = far.map((one) => one.toFixed(1));
+    says.say(`The query (the cross) is ${circles} from the mean of the circles, ${squares} from that of the squares and ${triangles} from that of the triangles: it belongs to the ${WORDS[own]}.`);
   };
   const handles = () => plot.handle(points, {
     changed: (now) => { points = now; show(); },
