@@ -22,8 +22,8 @@ COARSE, PART = (48, 36), 6
 ALIKE = 8.0
 """Mean absolute difference (of 255) of a part up to which it is the same, in whichever browser.
 
-A picture that is blurred by 1.5 pixels has 0.4, moved by two pixels 1.9, without one of the examples 2.9; one of the page
-before it had a tab more 19.
+A picture that is blurred by 1.5 pixels has 0.4, moved by two pixels 1.9, without one of the examples 2.9; one of the
+page before it had a tab more 19.
 """
 
 

@@ -123,7 +123,7 @@ def block_files(
     tasks = [measure.drawn(block, episode, seed) for episode in episodes]
     check_metric(block, tasks)
     rows: list[Row] = []
-    solution = []
+    solution: list[tuple[str, ...]] = []
     for episode, task in zip(episodes, tasks, strict=True):
         own = rows_of(task, block, f"{salt}/{name}/test/{episode.number}")
         rows += own
