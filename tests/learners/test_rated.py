@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from quickstudy import learners, scoring, tasks
+from quickstudy.challenge.clock import STANDARD, reference
 from quickstudy.inner import batch
 from quickstudy.learners import Learner
 from quickstudy.learners.tastes.rated import columns, numbers
@@ -338,5 +339,6 @@ def test_a_new_user_takes_five_milliseconds_and_his_list_of_ten_thousand_ten(nam
         adapting = milliseconds(lambda: learner.adapt(support))
         listing = milliseconds(lambda: learner.predict(adapted, every, whole)[0].squeeze(-1).topk(10))
     torch.set_num_threads(threads)
-    assert adapting[37] < 5  # 95 of 100
-    assert listing[20] < 10, listing
+    pace = max(1.0, reference() / STANDARD)  # of a machine that is slower than the standard one
+    assert adapting[37] < 5 * pace  # 95 of 100
+    assert listing[20] < 10 * pace, listing
