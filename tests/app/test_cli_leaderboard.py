@@ -305,7 +305,7 @@ def test_a_row_comes_out_again_and_a_changed_one_does_not(cli: Cli, tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_learner_is_trained_again_for_as_many_steps(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "tiny.toml").write_text(TINY.replace("training = 9.0", "training = 13.0"))
+    (tmp_path / "tiny.toml").write_text(TINY.replace("training = 3.0", "training = 13.0"))
     assert cli("challenge", "run", "tiny.toml", "protonet", "--out", "rows").code == 0
     about = json.loads((tmp_path / "rows/protonet.json").read_text())["blocks"][0]["about"]
     assert about["steps"] > 1
