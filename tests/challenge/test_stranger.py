@@ -117,7 +117,7 @@ def test_a_program_that_ends_before_it_is_ready_is_no_entry(
 def test_later_answers_count_from_when_they_came(judge: Judge, program: Program) -> None:
     body = """
 say(task=task, labels=[0] * asked, more=True)
-until = __import__("time").process_time() + 0.02
+until = __import__("time").process_time() + 0.1
 while __import__("time").process_time() < until:
     pass
 say(task=task, labels=[1] * asked)
@@ -125,7 +125,7 @@ say(task=task, labels=[1] * asked)
     told = judge(program(body), 1)
     for steps in told["steps"]:
         (first, _), (second, _) = steps
-        assert second - first > 0.015
+        assert second - first > 0.05
     plan_ways = [value for _, value in (steps[-1] for steps in told["steps"])]
     assert plan_ways == pytest.approx([0.0] * 4, abs=1e-6), "one class for all is chance"
     assert told["answered"] == 4
@@ -315,7 +315,7 @@ say(task=task, scores=[[float(one > middle)] + [0.5] * (message["way"] - 1) for 
 def test_time_that_is_spent_before_the_next_question_is_counted(judge: Judge, program: Program) -> None:
     body = """
 say(task=task, mean=[[0.0]] * asked)
-until = __import__("time").process_time() + 0.02
+until = __import__("time").process_time() + 0.1
 while __import__("time").process_time() < until:
     pass
 """
