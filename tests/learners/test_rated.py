@@ -6,12 +6,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from pace import pace
 from scipy.special import log_softmax, softmax
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from quickstudy import learners, scoring, tasks
-from quickstudy.challenge.clock import STANDARD, reference
 from quickstudy.inner import batch
 from quickstudy.learners import Learner
 from quickstudy.learners.tastes.rated import columns, numbers
@@ -339,6 +339,6 @@ def test_a_new_user_takes_five_milliseconds_and_his_list_of_ten_thousand_ten(nam
         adapting = milliseconds(lambda: learner.adapt(support))
         listing = milliseconds(lambda: learner.predict(adapted, every, whole)[0].squeeze(-1).topk(10))
     torch.set_num_threads(threads)
-    pace = max(1.0, reference() / STANDARD)  # of a machine that is slower than the standard one
-    assert adapting[37] < 5 * pace  # 95 of 100
-    assert listing[20] < 10 * pace, listing
+    slow = pace()
+    assert adapting[37] < 5 * slow  # 95 of 100
+    assert listing[20] < 10 * slow, listing

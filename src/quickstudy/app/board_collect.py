@@ -35,7 +35,7 @@ def collect(paths: Sequence[Path], refuse: Callable[[UserError], None] = raised)
                 found.append(read(file))
             except (NoRowError, VersionError) as error:
                 if isinstance(error, NoRowError) and file != path:
-                    foreign.append(UserError(f"{error} Take it out of {path}."))
+                    foreign.append(error.found_in(path))
                 else:
                     refused.append(error)
     if refused and not found:

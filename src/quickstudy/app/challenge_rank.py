@@ -111,8 +111,10 @@ def readable(paths: tuple[Path, ...]) -> tuple[list[dict[str, Any]], bool]:
         try:
             rows.append(read(path))
         except (NoRowError, VersionError) as error:
-            foreign = isinstance(error, NoRowError) and path not in paths
-            errors.append(UserError(f"{error} Take it out of {path.parent}.") if foreign else error)
+            if isinstance(error, NoRowError) and path not in paths:
+                errors.append(error.found_in(path.parent))
+            else:
+                errors.append(error)
     if errors and not rows:
         raise errors[0]
     for one in errors:

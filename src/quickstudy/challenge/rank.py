@@ -42,6 +42,10 @@ SEALED = "csv"
 class NoRowError(UserError):
     """A JSON file that holds no row."""
 
+    def found_in(self, folder: Path) -> UserError:
+        """The same of a file that nobody named, among the rows of a folder."""
+        return UserError(f"{self} Take it out of {folder}.")
+
 
 class VersionError(UserError):
     """A row of another version, which cannot stand beside those of this one."""
