@@ -118,7 +118,8 @@ def trained(host: Host, hello: dict[str, Any], name: str) -> tuple[Learner, dict
         validate_episodes=RARELY,
         device="cpu",
     )
-    stopping = Stopping(hello["budget"]["training"], until)
+    # made again, it has its steps, and the host's patience: the clock that ended it before is another's
+    stopping = Stopping(math.inf if again else hello["budget"]["training"], until)
     run = trainer.train(name, family, config, out="run", progress=stopping)
     return run.learner(), run.training | {"until": stopping.stopped}
 
