@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
+from quickstudy.inner import batch
 from quickstudy.learners.nearest import Nearest
 from quickstudy.tasks.base import Spec, Task, WholeTasks
 from quickstudy.training import TrainConfig, Training, resolve
@@ -34,15 +35,20 @@ def test_the_fused_optimiser_takes_the_step_of_the_plain_one(name: str, how: str
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
 
 
-def test_bfloat16_takes_nearly_the_same_gradient_and_keeps_weights_in_float32() -> None:
+@pytest.mark.parametrize("how", ["vmap", "recorded", "threads", "loop"])
+@pytest.mark.parametrize("name", ["protonet", "maml"])
+def test_bfloat16_takes_nearly_the_same_gradient_and_keeps_weights_in_float32(
+    name: str, how: batch.How, seemingly_two_cores: None
+) -> None:
+    """Inner steps and their second order too."""
     family = tasks.load("glyphs:classes=20")
     gradients = {}
-    for wanted in (TrainConfig(way=10, query=3), TrainConfig(way=10, query=3, precision="bfloat16")):
-        config = resolve(wanted, "protonet", family.spec)
-        learner = learners.build("protonet", family.spec, learners.configure("protonet", {"norm": "group"}), seed=0)
+    for precision in ("float32", "bfloat16"):
+        config = resolve(TrainConfig(way=10, query=3, tasks_per_step=2, precision=precision), name, family.spec)
+        learner = learners.build(name, family.spec, learners.configure(name, {"norm": "group", "width": 16}), seed=0)
         training = Training(learner, family, config, torch.device("cpu"))
         learner.train()
-        gradients[config.precision] = training._gradient(training.episodes(), "loop", 0.0)[1]
+        gradients[precision] = training._gradient(training.episodes(), how, 0.0)[1]
     flat = {name: torch.cat([g.flatten() for g in found.values()]) for name, found in gradients.items()}
     cosine = torch.cosine_similarity(flat["float32"], flat["bfloat16"], 0)
     assert 0.95 < cosine < 0.999999, "equal bits would mean that nothing was done in bfloat16"
@@ -94,11 +100,6 @@ def test_ways_are_drawn_anew_for_each_meta_step() -> None:
     assert found == {(way, shot) for way in (2, 3, 4) for shot in (1, 2)}
     with pytest.raises(UserError, match="--way is 5 and --most-ways 3"):
         resolve(TrainConfig(way=5, most_ways=3), "protonet", family.spec)
-
-
-def test_inner_steps_refuse_bfloat16() -> None:
-    with pytest.raises(UserError, match="inner steps of maml"):
-        resolve(TrainConfig(precision="bfloat16"), "maml", tasks.load("sinusoid").spec)
 
 
 def test_shots_are_drawn_anew_for_each_meta_step() -> None:

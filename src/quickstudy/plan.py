@@ -112,8 +112,4 @@ def resolve(config: TrainConfig, learner_name: str, spec: Spec) -> TrainConfig:
         raise UserError(f"--seed is {config.seed}; it must fit into 64 bits.")
     if config.batching != "auto":
         batch.check(config.batching)
-    if config.precision == "bfloat16" and learners.learner_class(learner_name).traits.gradient_in_loss:
-        raise UserError(
-            f"--precision bfloat16 is too coarse for the inner steps of {learner_name}. Train it with float32."
-        )
     return config

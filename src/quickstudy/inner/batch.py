@@ -19,6 +19,7 @@ outside of vmap, over all tasks' examples at once.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -213,14 +214,22 @@ def _filled(params: Gradients, values: Sequence[Tensor | None]) -> Gradients:
 
 
 def _on_threads(function: Callable[..., Tree], module: nn.Module, batch: tuple[Any, ...]) -> list[Tree]:
-    """Tasks dealt to one thread a core. ``functional_call`` swaps parameters in, so each thread has its own copy."""
+    """Tasks dealt to one thread a core. ``functional_call`` swaps parameters in, so each thread has its own copy.
+
+    Whether gradients are kept, and in which precision operations are, PyTorch asks each thread for itself.
+    """
     threads = min(torch.get_num_threads(), size(batch))
     grad_enabled = torch.is_grad_enabled()
+    kinds = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
+    casts = [(kind, torch.get_autocast_dtype(kind)) for kind in kinds]
 
     def work(first: int) -> list[Tree]:
         torch.set_num_threads(1)
         own = twin(module)
-        with torch.set_grad_enabled(grad_enabled):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.set_grad_enabled(grad_enabled))
+            for kind, dtype in casts:
+                stack.enter_context(torch.autocast(kind, dtype))
             return [function(own, *take(batch, i)) for i in range(first, size(batch), threads)]
 
     with ThreadPoolExecutor(threads) as pool:

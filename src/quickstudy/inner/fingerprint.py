@@ -86,15 +86,18 @@ class _Reader:
         return "same", id(thing)
 
     def _module(self, module: nn.Module) -> Hashable:
-        settings = tuple(
-            (name, value if type(value) in _AT_SIGHT else self.read(value))
+        read = self.read
+        settings = [  # lists, for generators take longer than what they give
+            (name, value if type(value) in _AT_SIGHT else read(value))
             for name, value in vars(module).items()
-            if name not in OWN and (value or name[0] != "_")  # hooks that there are not make up most of a module
-        )
-        tensors = tuple((name, self.read(value)) for name, value in module._parameters.items())
-        buffers = tuple((name, self.read(value)) for name, value in module._buffers.items())
-        parts = tuple((name, self.read(part)) for name, part in module._modules.items())
-        return self._class(type(module)), settings, tensors, buffers, parts
+            # hooks that there are not make up most of a module
+            if (value or name[0] != "_") and name not in OWN
+        ]
+        inside = [
+            tuple([(name, read(value)) for name, value in there.items()]) if there else ()
+            for there in (module._parameters, module._buffers, module._modules)
+        ]
+        return self._class(type(module)), tuple(settings), *inside
 
     def _class(self, kind: type) -> Hashable:
         """A class and the functions of its own that it was written with."""
@@ -139,7 +142,12 @@ _AT_SIGHT = {bool, str, type(None)}
 
 
 def _trusted(thing: Any) -> bool:
-    return str(getattr(thing, "__module__", "")).split(".")[0] in TRUSTED
+    return _of_trusted(getattr(thing, "__module__", None))
+
+
+@functools.lru_cache(maxsize=4096)
+def _of_trusted(module: str | None) -> bool:
+    return str(module).split(".")[0] in TRUSTED
 
 
 def _filled(cell: types.CellType) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from quickstudy.errors import UserError
 from quickstudy.nets.backbone import Backbone
+from quickstudy.nets.halves import Conv2d
 from quickstudy.nets.norm import Moments, Norm
 
 
@@ -22,7 +23,7 @@ class ConvBlock(nn.Module):
 
     def __init__(self, channels: int, width: int, norm: str, stride: int, pool: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, width, 3, padding=1, stride=stride, bias=norm in ("none", "group"))
+        self.conv = Conv2d(channels, width, 3, padding=1, stride=stride, bias=norm in ("none", "group"))
         self.norm = Norm(width, norm)
         self.pool = pool
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from quickstudy.errors import UserError
 from quickstudy.nets.backbone import Backbone
+from quickstudy.nets.halves import Conv2d
 from quickstudy.nets.norm import Moments, Norm
 
 
@@ -24,7 +25,7 @@ class Stem(nn.Module):
 
     def __init__(self, channels: int, width: int, norm: str) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, width, 5, padding=2, stride=2, bias=norm == "none")
+        self.conv = Conv2d(channels, width, 5, padding=2, stride=2, bias=norm == "none")
         self.norm = Norm(width, norm)
 
     def forward(self, x: Tensor, mask: Tensor, given: Mapping[str, Tensor] | None, found: Moments) -> Tensor:
@@ -38,9 +39,9 @@ class ResidualBlock(nn.Module):
         super().__init__()
         sizes = [channels, *[width] * depth]
         bias = norm == "none"
-        self.convs = nn.ModuleList(nn.Conv2d(sizes[i], width, 3, padding=1, bias=bias) for i in range(depth))
+        self.convs = nn.ModuleList(Conv2d(sizes[i], width, 3, padding=1, bias=bias) for i in range(depth))
         self.norms = nn.ModuleList(Norm(width, norm) for _ in range(depth))
-        self.shortcut = nn.Conv2d(channels, width, 1, bias=bias)
+        self.shortcut = Conv2d(channels, width, 1, bias=bias)
         self.shortcut_norm = Norm(width, norm)
         self.pool, self.slope = pool, slope
 
