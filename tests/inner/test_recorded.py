@@ -24,9 +24,7 @@ SCALE = 1.0
 @pytest.fixture(autouse=True)
 def nothing_recorded() -> Iterator[None]:
     recorded.RECORDINGS.clear()
-    meta.MEASURED.clear()
-    meta.CALLS.clear()
-    meta.SPENT.clear()
+    meta.forget()
     yield
     recorded.RECORDINGS.clear()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,29 +17,35 @@ from quickstudy.inner import batch
 from quickstudy.inner.batch import How
 from quickstudy.inner.playing import convolves_on_cpu
 
-REPEATS = 5
-"""Measurements of each way, at most."""
+T = TypeVar("T")
+FEW, MOST = 5, 25
+"""Rounds of measurements: those that make sure of a difference, and those after which none matters."""
+SECONDS, PATIENCE = 4.0, 12.0
+"""Of measurements, after ``FEW`` rounds and before them."""
+FAR, CLOSE = 1.5, 1.25
+"""How many times slower than the fastest a way is that is left out: before ``FEW`` rounds, and from then on."""
 WORTH_RECORDING = 10.0
 """Seconds of work that pay for making a recording."""
 WORTH_COMPILING = 60.0
 """Seconds of work, after recording, that pay for compiling it."""
 
 
-def fastest(
-    run: Callable[[How], object], module: nn.Module, device: torch.device, calls: float, seconds: float = 2.0
-) -> How:
+def fastest(run: Callable[[How], object], module: nn.Module, device: torch.device, calls: float) -> How:
     """The way of batching that is fastest for ``calls`` calls of ``run`` here, by measurement.
 
-    Whole-batch vmap of convolutions with per-task weights is 2 to 7 times slower than a loop on a CPU, and is not
-    tried there. A recording takes seconds to make and a compiled one half a minute; they are tried if the calls would
-    take ``WORTH_RECORDING`` and ``WORTH_COMPILING``.
+    Whole-batch vmap of convolutions with per-task weights is 2 to 7 times slower than a loop on a CPU, and is tried
+    there only if chunks of it are faster than that. A recording takes seconds to make and a compiled one half a minute;
+    they are tried if the calls would take ``WORTH_RECORDING`` and ``WORTH_COMPILING``.
     """
+    singly = convolves_on_cpu(module)
     candidates: list[How] = ["vmap", "loop"]
     if device.type == "cpu":
-        candidates = ["chunks" if convolves_on_cpu(module) else "vmap", "threads", "loop"]
+        candidates = ["chunks", "threads", "loop"] if singly else ["vmap", "chunks", "threads", "loop"]
         if torch.get_num_threads() == 1:
             candidates.remove("threads")
-    how, took = _quickest(run, _able(run, candidates), seconds)
+    how, took = _quickest(run, _able(run, candidates), SECONDS)
+    if singly and how == "chunks":
+        how, took = or_faster(run, how, "vmap")
     for other, worth in (("recorded", WORTH_RECORDING), ("compiled", WORTH_COMPILING)):
         if calls * took > worth:
             how, took = or_faster(run, how, batch.check(other))
@@ -48,23 +55,49 @@ def fastest(
 def or_faster(run: Callable[[How], object], how: How, other: How) -> tuple[How, float]:
     """``other`` where that can be done and is faster than ``how``, and the seconds of a call."""
     try:
-        run(other)
+        for _ in range(2):  # a recording is made by the first call, and made faster by the second (interpreted.py)
+            run(other)
     except (RuntimeError, UserError):
-        return _quickest(run, [how], 0.0)
-    return _quickest(run, [how, other], 1.0)
+        return how, _time(run, how)
+    return _quickest(run, [how, other], SECONDS)
 
 
 def _quickest(run: Callable[[How], object], candidates: Sequence[How], seconds: float) -> tuple[How, float]:
-    """The one with the shortest call, and the seconds of that; in turn, so that other work here meets all alike."""
-    times: dict[How, float] = dict.fromkeys(candidates, math.inf)
-    start = time.perf_counter()
-    for _ in range(REPEATS):
-        for how in candidates:
-            times[how] = min(times[how], _time(run, how))
-        if time.perf_counter() - start > seconds:
-            break
-    how = min(candidates, key=times.__getitem__)
-    return how, times[how]
+    """The one with the shortest call, and the seconds of that.
+
+    In rounds, each of which begins with another way, and by the median of what a way takes beside the others of its
+    round: other work here comes and goes, and meets those alike. Ways that are clearly behind are measured no more.
+    """
+    times: dict[How, list[float]] = {how: [] for how in candidates}
+    left, rounds, start, spent = list(candidates), 0, time.perf_counter(), 0.0
+    while rounds < FEW or (len(left) > 1 and rounds < MOST and spent <= seconds):
+        for how in turned(left, rounds):
+            times[how].append(_time(run, how))
+        rounds, spent = rounds + 1, time.perf_counter() - start
+        if rounds > 1 and (rounds >= FEW or spent > seconds / 4):
+            behind = _behind({how: times[how] for how in left})
+            left = [how for how in left if behind[how] <= (CLOSE if rounds >= FEW else FAR)]
+            if len(left) == 1 or spent > PATIENCE:
+                break
+    behind = _behind({how: times[how] for how in left})
+    how = min(left, key=behind.__getitem__)
+    return how, min(times[how])
+
+
+def turned(several: Sequence[T], number: int) -> list[T]:
+    """``several`` in their order, another one first in each round."""
+    first = number % max(len(several), 1)
+    return [*several[first:], *several[:first]]
+
+
+def _behind(times: dict[How, list[float]]) -> dict[How, float]:
+    """How many times slower than the fastest each is: the median over rounds of its share of a round."""
+    rounds = [sum(found) for found in zip(*times.values(), strict=True)]
+    shares = {
+        how: statistics.median(mine / every for mine, every in zip(found, rounds, strict=True))
+        for how, found in times.items()
+    }
+    return {how: share / min(shares.values()) for how, share in shares.items()}
 
 
 def _able(run: Callable[[How], object], candidates: Sequence[How]) -> list[How]:

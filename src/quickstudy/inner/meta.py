@@ -131,6 +131,13 @@ LOOKED_AT: set[Hashable] = set()
 """The kinds of calls whose net and losses were seen to do nothing that they must not."""
 
 
+def forget() -> None:
+    """All that was measured of any kind of call; recordings stay."""
+    MEASURED.clear()
+    CALLS.clear()
+    SPENT.clear()
+
+
 def _kind(learner: Outer, tasks: Any) -> Hashable:
     """What decides which way is fastest: net, losses, shapes of tasks, steps and threads."""
     inner, leaves, parts = learner.inner, list[Tensor](), list[Hashable]()
