@@ -40,6 +40,7 @@ def is_recipe(command: str) -> bool:
 BENCHMARKS = {
     "run": "--learners nearest",
     "speed": "--works sine-1 --rounds 1",
+    "ways": "--works sine-1 --rounds 1 --choices 1 --eager",
     "ladder": "--episodes 2 --learners nearest",
     "tables": "--tables iris --shots 5 --episodes 2",
     "trials": "--tasks strides:simulated=true --partitions 0 --tries 2 --learners averagemap --against averagemap",

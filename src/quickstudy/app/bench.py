@@ -9,6 +9,7 @@ from quickstudy.app.parts import Parts, find
 PARTS = {
     "run": ("quickstudy.app.bench_run", "every learner on a challenge, by one command that goes on where it stopped"),
     "speed": ("quickstudy.app.bench_speed", "meta-gradients here and in other libraries, on the same work"),
+    "ways": ("quickstudy.app.bench_ways", "the way of batching that is chosen, beside every other"),
     "ladder": ("quickstudy.app.bench_ladder", "every learner trained at one budget, judged on the same episodes"),
     "folds": ("quickstudy.app.bench_folds", "learners trained and judged over several partitions of the same people"),
     "trials": ("quickstudy.app.bench_trials", "a robot that finds a gait by trial and error, on grounds held out"),

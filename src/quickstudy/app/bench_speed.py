@@ -52,7 +52,7 @@ def main(args: list[str]) -> int:
     """Run the benchmark."""
     flags = parse(Flags, args, prog="quickstudy bench speed", description=DESCRIPTION)
     works, against = chosen(flags.works, WORKS, "work"), chosen(flags.against, LIBRARIES, "library")
-    settings = settings_of(flags)
+    settings = settings_of(threads=flags.threads, rounds=flags.rounds, seed=flags.seed, device=flags.device)
     found = {name: measured(name, against, settings, flags.out) for name in works}
     picture = plot.draw(rows.read(flags.out), flags.out)
     if flags.json:
@@ -72,14 +72,14 @@ def chosen(names: str, known: Collection[str], what: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def settings_of(flags: Flags) -> Settings:
+def settings_of(*, threads: int, rounds: int, seed: int, device: str) -> Settings:
     """UserError for numbers that are out of range."""
-    if flags.rounds < 1 or flags.threads < 0:
-        raise UserError(f"--rounds is {flags.rounds} and --threads {flags.threads}; expected 1 or more, and 0 or more.")
-    device = str(pick_device(flags.device))
-    if not device.startswith(("cpu", "cuda")):
-        raise UserError(f"times on {device!r} cannot be taken. Use --device cpu.")
-    return Settings(threads=flags.threads or cores(), rounds=flags.rounds, seed=flags.seed, device=device)
+    if rounds < 1 or threads < 0:
+        raise UserError(f"--rounds is {rounds} and --threads {threads}; expected 1 or more, and 0 or more.")
+    picked = str(pick_device(device))
+    if not picked.startswith(("cpu", "cuda")):
+        raise UserError(f"times on {picked!r} cannot be taken. Use --device cpu.")
+    return Settings(threads=threads or cores(), rounds=rounds, seed=seed, device=picked)
 
 
 def cores() -> int:

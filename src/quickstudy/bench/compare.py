@@ -14,6 +14,7 @@ from quickstudy.bench.contest import Comparison, Contest, Settings, Standing, op
 from quickstudy.bench.libraries import LIBRARIES, LOOP, OURS
 from quickstudy.bench.process import Process, WorkerError
 from quickstudy.bench.works import WORKS
+from quickstudy.inner import choosing
 
 WORTH_A_SECOND_LOOK = 1.5
 """A way that is so many times slower than another is not measured again before one is chosen."""
@@ -122,9 +123,7 @@ def shares(standings: Sequence[Standing], flops: int, rates: Sequence[dict[str, 
 
 def turned(standings: Sequence[Standing], number: int) -> list[Standing]:
     """Those with values, another one first in every round."""
-    able = [standing for standing in standings if not standing.refused]
-    first = number % max(len(able), 1)
-    return able[first:] + able[:first]
+    return choosing.turned([standing for standing in standings if not standing.refused], number)
 
 
 @contextlib.contextmanager
