@@ -26,6 +26,8 @@ class Machine:
     10 %, and every twentieth is held up for 20 ms.
     """
 
+    varies, held_up = 0.1, 0.05
+
     def __init__(self, seconds: dict[How, float], spell: float, seed: int) -> None:
         self.seconds, self.spell, self.chance = seconds, spell, random.Random(seed)
         self.now, self.calls = 0.0, list[How]()
@@ -35,12 +37,12 @@ class Machine:
         if how not in self.seconds:
             raise UserError(f"no {how}")
         self.calls.append(how)
-        work = self.seconds[how] * math.exp(self.chance.gauss(0, 0.1))
+        work = self.seconds[how] * math.exp(self.chance.gauss(0, self.varies))
         while (took := work * (1 + self.busy)) > self.until - self.now:
             work -= (self.until - self.now) / (1 + self.busy)
             self.now, self.busy = self.until, not self.busy
             self.until += self.chance.expovariate(1 / self.spell)
-        self.now += took + 0.02 * (self.chance.random() < 0.05)
+        self.now += took + 0.02 * (self.chance.random() < self.held_up)
         self.until = max(self.until, self.now)
 
 
@@ -95,3 +97,10 @@ def test_ways_with_long_calls_are_measured_twice_and_no_more_once_one_is_behind(
     here = machine({"threads": 3.0, "loop": 6.0, "chunks": 6.0}, spell=1e9)
     assert choosing.fastest(here.run, CONVOLVED, CPU, calls=1) == "threads"
     assert sorted(here.calls) == sorted(["chunks", "threads", "loop"] * 3)  # once to warm up
+
+
+def test_ways_that_are_alike_in_every_round_are_not_measured_for_long(machine: Callable[..., Machine]) -> None:
+    here = machine({"threads": 0.05, "loop": 0.052, "chunks": 0.2}, spell=1e9)
+    here.varies = here.held_up = 0.0
+    assert choosing.fastest(here.run, CONVOLVED, CPU, calls=1) == "threads"
+    assert here.calls.count("threads") == here.calls.count("loop") == 1 + choosing.FEW

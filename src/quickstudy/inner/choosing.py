@@ -20,10 +20,11 @@ from quickstudy.inner.playing import convolves_on_cpu
 T = TypeVar("T")
 FEW, MOST = 5, 25
 """Rounds of measurements: those that make sure of a difference, and those after which none matters."""
-SECONDS, PATIENCE = 4.0, 12.0
+SECONDS, PATIENCE = 4.0, 10.0
 """Of measurements, after ``FEW`` rounds and before them."""
-FAR, CLOSE = 1.5, 1.25
-"""How many times slower than the fastest a way is that is left out: before ``FEW`` rounds, and from then on."""
+FAR, CLOSE, ALIKE = 1.5, 1.25, 1.1
+"""How many times slower than the fastest a way is that is left out: before ``FEW`` rounds, and from then on;
+and the slowest in any round, where it does not matter which is taken."""
 WORTH_RECORDING = 10.0
 """Seconds of work that pay for making a recording."""
 WORTH_COMPILING = 60.0
@@ -77,11 +78,17 @@ def _quickest(run: Callable[[How], object], candidates: Sequence[How], seconds: 
         if rounds > 1 and (rounds >= FEW or spent > seconds / 4):
             behind = _behind({how: times[how] for how in left})
             left = [how for how in left if behind[how] <= (CLOSE if rounds >= FEW else FAR)]
-            if len(left) == 1 or spent > PATIENCE:
+            alike = rounds >= FEW and _alike([times[how] for how in left])
+            if len(left) == 1 or alike or spent > PATIENCE:
                 break
     behind = _behind({how: times[how] for how in left})
     how = min(left, key=behind.__getitem__)
     return how, min(times[how])
+
+
+def _alike(times: Sequence[list[float]]) -> bool:
+    """Whether all ways took the same, by and large, in every round."""
+    return all(max(found) <= ALIKE * min(found) for found in zip(*times, strict=True))
 
 
 def turned(several: Sequence[T], number: int) -> list[T]:
