@@ -29,6 +29,8 @@ from quickstudy.tasks.base import TaskFamily
 LOG_EVERY = 50
 SAMPLE = 8.0
 """CPU seconds in which the cost of a meta-step is measured, where there is a budget of them."""
+MOST_CHOOSING = 0.03
+"""Share of a budget that a comparison of slow ways of batching may take."""
 MOST_VALIDATION, FEWEST = 0.2, 20
 """Share of a budget that the episodes of one validation may take, and how many of them there are in any case."""
 GIVE_UP_AFTER = 10
@@ -108,6 +110,7 @@ class Training:
                 self.learner,
                 self.device,
                 calls=math.inf if self.config.budget > choosing.WORTH_COMPILING else self.steps - self.step,
+                patience=min(choosing.PATIENCE, MOST_CHOOSING * (self.config.budget or math.inf)),
             )
             self.how = batch.check(self.world.decide(lambda: measured))
 

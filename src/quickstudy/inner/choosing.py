@@ -31,8 +31,12 @@ WORTH_COMPILING = 60.0
 """Seconds of work, after recording, that pay for compiling it."""
 
 
-def fastest(run: Callable[[How], object], module: nn.Module, device: torch.device, calls: float) -> How:
+def fastest(
+    run: Callable[[How], object], module: nn.Module, device: torch.device, calls: float, patience: float = PATIENCE
+) -> How:
     """The way of batching that is fastest for ``calls`` calls of ``run`` here, by measurement.
+
+    ``patience`` is how many seconds a comparison of slow ways may take, beyond two calls of each.
 
     Whole-batch vmap of convolutions with per-task weights is 2 to 7 times slower than a loop on a CPU, and is tried
     there only if chunks of it are faster than that. A recording takes seconds to make and a compiled one half a minute;
@@ -44,33 +48,33 @@ def fastest(run: Callable[[How], object], module: nn.Module, device: torch.devic
         candidates = ["chunks", "threads", "loop"] if singly else ["vmap", "chunks", "threads", "loop"]
         if torch.get_num_threads() == 1:
             candidates.remove("threads")
-    how, took = _quickest(run, _able(run, candidates), SECONDS)
+    how, took = _quickest(run, _able(run, candidates), patience)
     if singly and how == "chunks":
-        how, took = or_faster(run, how, "vmap")
+        how, took = or_faster(run, how, "vmap", patience)
     for other, worth in (("recorded", WORTH_RECORDING), ("compiled", WORTH_COMPILING)):
         if calls * took > worth:
-            how, took = or_faster(run, how, batch.check(other))
+            how, took = or_faster(run, how, batch.check(other), patience)
     return how
 
 
-def or_faster(run: Callable[[How], object], how: How, other: How) -> tuple[How, float]:
+def or_faster(run: Callable[[How], object], how: How, other: How, patience: float = PATIENCE) -> tuple[How, float]:
     """``other`` where that can be done and is faster than ``how``, and the seconds of a call."""
     try:
         for _ in range(2):  # a recording is made by the first call, and made faster by the second (interpreted.py)
             run(other)
     except (RuntimeError, UserError):
         return how, _time(run, how)
-    return _quickest(run, [how, other], SECONDS)
+    return _quickest(run, [how, other], patience)
 
 
-def _quickest(run: Callable[[How], object], candidates: Sequence[How], seconds: float) -> tuple[How, float]:
+def _quickest(run: Callable[[How], object], candidates: Sequence[How], patience: float) -> tuple[How, float]:
     """The one with the shortest call, and the seconds of that.
 
     In rounds, each of which begins with another way, and by the median of what a way takes beside the others of its
     round: other work here comes and goes, and meets those alike. Ways that are clearly behind are measured no more.
     """
     times: dict[How, list[float]] = {how: [] for how in candidates}
-    left, rounds, start, spent = list(candidates), 0, time.perf_counter(), 0.0
+    left, rounds, start, spent, seconds = list(candidates), 0, time.perf_counter(), 0.0, min(SECONDS, patience)
     while rounds < FEW or (len(left) > 1 and rounds < MOST and spent <= seconds):
         for how in turned(left, rounds):
             times[how].append(_time(run, how))
@@ -79,7 +83,7 @@ def _quickest(run: Callable[[How], object], candidates: Sequence[How], seconds: 
             behind = _behind({how: times[how] for how in left})
             left = [how for how in left if behind[how] <= (CLOSE if rounds >= FEW else FAR)]
             alike = rounds >= FEW and _alike([times[how] for how in left])
-            if len(left) == 1 or alike or spent > PATIENCE:
+            if len(left) == 1 or alike or spent > patience:
                 break
     behind = _behind({how: times[how] for how in left})
     how = min(left, key=behind.__getitem__)
