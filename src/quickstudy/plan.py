@@ -54,7 +54,8 @@ class TrainConfig:
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the backbone in training: bfloat16 takes half the time on processors that have it."""
+    """Arithmetic of the backbone in training, inner steps included: bfloat16 takes half the time on processors that
+    have it."""
     batching: str = "auto"
     """How tasks go through the inner loop: auto (measured at the start), compiled, recorded, vmap, chunks, threads
     or loop."""
