@@ -36,7 +36,7 @@ pictures: NEW := $(shell mktemp -d -u)
 pictures: .venv/installed-dev
 	QUICKSTUDY_PICTURES=$(CURDIR)/docs $(BIN)/python -m pytest tests/web/test_picture.py
 	$(BIN)/quickstudy demo --out $(NEW)/demo
-	$(BIN)/quickstudy robot grip --mass 0.4 --friction 0.3 --out $(NEW)/grip
+	$(BIN)/quickstudy robot grip --mass 0.4 --friction 0.3 --picture drawing --out $(NEW)/grip
 	$(BIN)/quickstudy robot gait --ground slope --break fthigh --picture drawing --out $(NEW)/gait
 	cp $(NEW)/demo/banner.png $(NEW)/grip/grip.gif $(NEW)/gait/gait.gif docs
 	rm -r $(NEW)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quickstudy.app import render, robot_gait_film
+from quickstudy.app import film, render, robot_gait_film
 from quickstudy.app.robot_gait import LIBRARY, OWN
 from quickstudy.app.robot_gait_film import Lane, outline, posed, seen, tilted
 from quickstudy.control import gait
@@ -227,6 +227,18 @@ def test_rendered_or_drawn_the_film_is_as_long(grounds: dict[str, Ground], monke
     assert not drawn.rendered
     assert [one.size for one in drawn.pictures] == [one.size for one in made.pictures]
     assert len(drawn.pictures) == 10
+
+
+def test_films_say_of_what_ground_they_are_and_begin_at_a_line(grounds: dict[str, Ground]) -> None:
+    ground = grounds["cheetah"]
+    bare = Image.new("RGB", (robot_gait_film.WIDTH, 10), "white")
+    assert robot_gait_film.headed(ground, bare).height == 10 + 2 * film.BAND  # more than one line has room for
+    window = seen(ground, ground.start[None])
+    pixels = np.asarray(robot_gait_film.drawn(ground, ground.start, window, (520, 240))).astype(int)
+    body = np.abs(pixels - [0x33, 0x73, 0xB3]).sum(-1) < 30
+    assert np.nonzero(body)[1].max() == pytest.approx(
+        film.across(robot_gait_film.front(ground), window, (520, 240)), abs=2
+    )
 
 
 @pytest.mark.slow

@@ -40,6 +40,9 @@ def test_an_unknown_object_is_held_after_four_lifts(hand: Callable[..., Any]) ->
     with Image.open(folder / "grip.gif") as made:
         assert 50 < made.n_frames <= 60  # like ones in a row are one
         assert made.width > 3 * 200
+    with Image.open(folder / "error.png") as plot:
+        grey = np.asarray(plot.convert("L"))
+    assert min(edge.min() for edge in (grey[0], grey[-1], grey[:, 0], grey[:, -1])) == 255  # nothing is cut off
 
 
 def test_the_weights_that_come_with_the_package_hold_what_they_have_not_met(cli: Callable[..., Any]) -> None:
@@ -135,3 +138,8 @@ def test_polygons_are_drawn_to_scale_and_films_are_whole(tmp_path: Path) -> None
     with Image.open(tmp_path / "a.gif") as made:
         assert made.n_frames == 2
         assert made.size == (121, 40 + film.BAND)
+        made.seek(1)
+        assert made.info["duration"] == 500 + 1000 * film.HOLD  # there is time to read the last one
+    assert film.across(0.5, Window(-1, 1, 0, 1), (200, 100)) == 150
+    line = np.asarray(film.ruled(Image.new("RGB", (200, 100), "white"), 30))
+    assert np.nonzero((line != 255).any((0, 2)))[0].tolist() == [30]

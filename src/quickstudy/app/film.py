@@ -20,6 +20,8 @@ FINER = 2
 """Drawings are made so many times as large, and then smoothed."""
 BAND = 22
 """Height of a title, in pixels."""
+HOLD = 1.5
+"""Seconds that the last picture stays longer, so that there is time to read what came of it."""
 
 
 class Polygon(NamedTuple):
@@ -76,24 +78,43 @@ def limb(start: tuple[float, float], end: tuple[float, float], width: float, col
 def draw(scene: Scene, window: Window, size: tuple[int, int]) -> Image.Image:
     """A picture of ``size`` pixels; the first polygons lie behind the others."""
     width, height = (FINER * pixels for pixels in size)
-    scale = min(width / (window.right - window.left), height / (window.top - window.bottom))
-    middle = (window.left + window.right) / 2
+    scale = pixels_a_metre(window, (width, height))
     image = Image.new("RGB", (width, height), BACKGROUND)
     pen = ImageDraw.Draw(image)
     for polygon in scene:
-        corners = [(width / 2 + scale * (x - middle), height - scale * (z - window.bottom)) for x, z in polygon.points]
+        corners = [
+            (across(x, window, (width, height)), height - scale * (z - window.bottom)) for x, z in polygon.points
+        ]
         pen.polygon(corners, fill=polygon.colour)
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def titled(picture: Image.Image, title: str, note: str = "") -> Image.Image:
-    """``picture`` with a line above it, and another over its lower edge."""
+def pixels_a_metre(window: Window, size: tuple[int, int]) -> float:
+    """The scale at which all of ``window`` is in a picture of ``size`` pixels."""
+    return min(size[0] / (window.right - window.left), size[1] / (window.top - window.bottom))
+
+
+def across(x: float, window: Window, size: tuple[int, int]) -> float:
+    """The column of a picture of ``size`` pixels where the world's ``x`` is."""
+    return size[0] / 2 + pixels_a_metre(window, size) * (x - (window.left + window.right) / 2)
+
+
+def ruled(picture: Image.Image, column: float) -> Image.Image:
+    """``picture`` with a dashed line from top to bottom."""
+    image = picture.copy()
+    pen = ImageDraw.Draw(image)
+    for top in range(0, image.height, 8):
+        pen.line([(column, top), (column, top + 3)], fill=INK)
+    return image
+
+
+def titled(picture: Image.Image, title: str, note: str = "", colour: str = INK) -> Image.Image:
+    """``picture`` with a line above it, at whose end is a note of some ``colour``."""
     image = Image.new("RGB", (picture.width, picture.height + BAND), BACKGROUND)
     image.paste(picture, (0, BAND))
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(13)
     pen.text((6, 3), title, fill=INK, font=font)
-    if note:
-        pen.text((6, image.height - 20), note, fill=INK, font=font)
+    pen.text((image.width - 6, 3), note, fill=colour, font=font, anchor="ra")
     return image
 
 
@@ -123,11 +144,12 @@ def from_pixels(pixels: np.ndarray) -> Image.Image:
 
 
 def write_gif(path: Path, frames: Sequence[Image.Image], seconds: float) -> None:
-    """``frames`` evenly over ``seconds``, again and again; whole or not at all (UserError)."""
+    """``frames`` evenly over ``seconds``, the last ``HOLD`` longer, again and again; whole or not (UserError)."""
     few = [frame.quantize(64, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for frame in frames]
 
     def write(temporary: Path) -> None:
         each = max(20, round(1000 * seconds / len(few)))
-        few[0].save(temporary, "GIF", save_all=True, append_images=few[1:], duration=each, loop=0, optimize=True)
+        times = [each] * (len(few) - 1) + [each + round(1000 * HOLD)]
+        few[0].save(temporary, "GIF", save_all=True, append_images=few[1:], duration=times, loop=0, optimize=True)
 
     runs.write_atomic(path, write)

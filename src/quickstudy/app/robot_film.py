@@ -16,6 +16,8 @@ EVERY = 0.04
 SIZE = (240, 220)
 WINDOW = Window(-0.13, 0.13, -0.012, 0.2)
 PALM_COLOUR, FINGER, THING, TABLE = "#4d5966", "#3373b3", "#d9802e", "#c8ccd2"
+GOOD, BAD = "#2b7a3d", "#c01f45"
+"""Of what came of a grip."""
 
 
 def gripping(shape: str, grips: Sequence[tuple[str, str, np.ndarray]], picture: str) -> Film:
@@ -30,7 +32,7 @@ def gripping(shape: str, grips: Sequence[tuple[str, str, np.ndarray]], picture: 
         for number, (who, outcome, _) in enumerate(grips):
             own = drawn(shape, states[number][frame]) if parts is None else film.from_pixels(parts[number][frame])
             last = frame >= len(states[0]) - 15
-            panels.append(film.titled(own, who, outcome if last else ""))
+            panels.append(film.titled(own, who, outcome if last else "", GOOD if outcome == "held" else BAD))
         pictures.append(film.beside(panels))
     return Film(pictures, EVERY * len(pictures), pixels is not None)
 

@@ -4,6 +4,7 @@ else drawn from the poses, with the ground tilted as it is."""
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from quickstudy.app import film, render
 from quickstudy.app.film import Film, Polygon, Scene, Window
 from quickstudy.sim.bodies import BUMPS, Condition, compiled, on_bumps
 from quickstudy.sim.strides import Ground
+from quickstudy.tasks.robots import grounds
 
 EVERY = 0.02
 """Seconds of a stride between two frames."""
@@ -21,6 +23,8 @@ SLOWER = 3.0
 """Times as long as the stride takes."""
 WIDTH, LEAST, MOST = 520, 90, 240
 """Of a lane in pixels, and its least and largest height."""
+LETTERS = 78
+"""Of a heading, in one line."""
 NEAR, FAR, BROKEN, LOAD, MARK = "#3373b3", "#9db8d2", "#c01f45", "#8a6d3b", "#8a94a0"
 FLOOR, ICE, GRIPPY = "#c8ccd2", "#cfe6f5", "#b9a893"
 CAMERA = "side of the way"
@@ -48,15 +52,33 @@ def walking(ground: Ground, lanes: Sequence[Lane], picture: str) -> Film:
     size = (WIDTH, round(min(max(WIDTH * shape, LEAST), MOST)))
     pixels = rendered(ground, np.concatenate(moments), window, size) if picture == "auto" else None
     parts = None if pixels is None else np.split(pixels, len(lanes))
+    start, begin = film.across(front(ground), window, size), ground.start[1]
     pictures = []
     for frame in range(count):
         own = [
             drawn(ground, moments[lane][frame], window, size) if parts is None else film.from_pixels(parts[lane][frame])
             for lane in range(len(lanes))
         ]
-        panels = [film.titled(image, f"{lane.who}: {lane.outcome}") for lane, image in zip(lanes, own, strict=True)]
-        pictures.append(film.above(panels))
+        panels = [
+            film.titled(film.ruled(image, start), f"{lane.who}: {lane.outcome}", f"{states[frame, 1] - begin:+.2f} m")
+            for lane, image, states in zip(lanes, own, moments, strict=True)
+        ]
+        pictures.append(headed(ground, film.above(panels)))
     return Film(pictures, SLOWER * ground.steps * ground.model.opt.timestep, pixels is not None)
+
+
+def headed(ground: Ground, picture: Image.Image) -> Image.Image:
+    """``picture`` below what there is to know of the ground and of the film."""
+    what = f"{grounds.said(ground.condition, ground.body.joints)}; {SLOWER:g} times slower, from the dashed line"
+    for line in reversed(textwrap.wrap(what, LETTERS)):
+        picture = film.titled(picture, line)
+    return picture
+
+
+def front(ground: Ground) -> float:
+    """How far the standing body reaches forwards, with the ground tilted."""
+    slope = ground.condition.slope
+    return max(x for polygon in posed(ground, ground.start) for x, _ in tilted(polygon, slope).points)
 
 
 def seen(ground: Ground, states: np.ndarray) -> Window:

@@ -99,10 +99,11 @@ def main(arguments: list[str]) -> int:
         show(f"{one.who:>14}: {one.force:6.2f} N, {one.force / need:5.2f} x what is needed: {one.outcome}")
     record = told(flags, tries, grips, need)
     runs.write_json(path / "tries.json", record)
-    frames = robot_film.gripping(flags.shape, [(one.who, one.outcome, one.states) for one in grips], flags.picture)
+    named = [(f"{one.who}: {one.force:.1f} N", one.outcome, one.states) for one in grips]
+    frames = robot_film.gripping(flags.shape, named, flags.picture)
     film.write_gif(path / "grip.gif", frames.pictures, frames.seconds)
     errors = {"": [100 * (2 ** believed["error"] - 1) for believed in record["believed"]]}
-    write_error_plot(path / "error.png", errors, "test lifts", "error of the force believed to be needed, %")
+    write_error_plot(path / "error.png", errors, "test lifts", "error of the believed force, %")
     if flags.json:
         output.print_json(record | {"folder": str(path), "rendered": frames.rendered})
         return 0
