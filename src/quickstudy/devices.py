@@ -7,12 +7,13 @@ import math
 import os
 import platform
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from quickstudy.errors import UserError
 
-CPUINFO = Path("/proc/cpuinfo")
+CPUINFO, STATUS = Path("/proc/cpuinfo"), Path("/proc/self/status")
 
 
 def pick_device(name: str) -> torch.device:
@@ -47,11 +48,56 @@ def memory_bytes() -> float:
         return math.inf
 
 
-def room(device: torch.device) -> float:
-    """Bytes of memory of ``device``."""
+class Room(NamedTuple):
+    """Memory that there is."""
+
+    bytes: float
+    whose: str
+    """Who says that it is no more, and a verb: the memory follows."""
+
+
+def room(device: torch.device) -> Room:
+    """The memory of ``device``; on a CPU no more than this process may still take."""
     if device.type == "cuda":
-        return float(torch.cuda.get_device_properties(device).total_memory)
-    return memory_bytes()
+        return Room(float(torch.cuda.get_device_properties(device).total_memory), "the GPU has")
+    machine, own = memory_bytes(), left_by_limit()
+    if own < machine:
+        return Room(own, "this process's own limit (RLIMIT_DATA) leaves it")
+    return Room(machine, "the machine has")
+
+
+def left_by_limit() -> float:
+    """Bytes that this process may still take by its own limit of data (``ulimit -d``); infinite where it has none."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.inf
+    most, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if most == resource.RLIM_INFINITY:
+        return math.inf
+    used = 0
+    with contextlib.suppress(OSError):
+        told = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        # who sets the one limit may watch what is resident too, which has the libraries in it
+        used = max(int(told[name].split()[0]) * 1024 for name in ("VmData", "VmRSS"))
+    return float(max(most - used + freed_bytes(), 0))
+
+
+class _Mallinfo(ctypes.Structure):
+    """What mallinfo2 gives."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in (*"abcdefgh", "fordblks", "keepcost"))
+    """Ten numbers, of which the ninth is that of bytes that are free."""
+
+
+def freed_bytes() -> int:
+    """Bytes that the C library keeps for what is allocated next, where it is glibc 2.33 or newer; 0 elsewhere."""
+    try:
+        ask = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError, TypeError):
+        return 0
+    ask.restype = _Mallinfo
+    return int(ask().fordblks)
 
 
 def synchronise(device: torch.device) -> None:

@@ -48,10 +48,10 @@ class Sampler:
         """Classes in that meta-step's tasks."""
         return self._between("way", step, self.config.way or 0, self.config.most_ways or 0)
 
-    def check_largest(self, step: int) -> None:
-        """UserError if the family cannot give the largest tasks that will be asked of it."""
+    def largest(self, step: int) -> Task:
+        """Tasks as large as any that will be asked for, on the device; UserError if the family cannot give them."""
         c = self.config
-        self._drawn(step, c.most_ways or c.way or 0, c.max_shot or c.shot or 0)
+        return self._drawn(step, c.most_ways or c.way or 0, c.max_shot or c.shot or 0).to(self.device)
 
     def _drawn(self, step: int, way: int, shot: int) -> Task:
         c = self.config

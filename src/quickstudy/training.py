@@ -104,9 +104,16 @@ class Training:
         elif not self.learner.traits.gradient_in_loss:
             self.how = batch.usual(self.learner)
         else:
-            tasks = self.episodes()
+            tasks, largest, fits = self.episodes(), self.sampler.largest(self.step), set[batch.How]()
+
+            def run(how: batch.How) -> object:
+                if how not in fits:  # later steps may have larger tasks than this one
+                    batch.check_room(self.learner, largest, 1.0, how)
+                    fits.add(how)
+                return self._gradient(tasks, how, progress=1.0)
+
             measured = choosing.fastest(
-                lambda how: self._gradient(tasks, how, progress=1.0),
+                run,
                 self.learner,
                 self.device,
                 calls=math.inf if self.config.budget > choosing.WORTH_COMPILING else self.steps - self.step,
@@ -229,7 +236,7 @@ class Training:
 
     def check_episodes(self) -> None:
         """UserError, before the first step, if train or val cannot give the episodes that will be asked of them."""
-        self.sampler.check_largest(self.step)
+        self.sampler.largest(self.step)
         if self.validates:
             next(scoring.batches(self.family, self.validation(), 1))
 

@@ -1,20 +1,32 @@
 """Memory is known before it is taken."""
 
+import itertools
+import math
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._pytree import tree_map
 
-from quickstudy import UserError, inner
-from quickstudy.inner import batch, meta, room
+from quickstudy import UserError, inner, learners
+from quickstudy.devices import STATUS, Room
+from quickstudy.inner import batch, meta, peak, room
 from quickstudy.inner.unroll import Gradient
+from quickstudy.tasks import load
+from quickstudy.training import TrainConfig, Training, resolve
 
 TASKS = 6
 
 
 @pytest.fixture(autouse=True)
 def nothing_measured() -> None:
-    room.KEPT.clear()
+    room.PEAKS.clear()
     meta.MEASURED.clear()
 
 
@@ -41,50 +53,58 @@ def learner(steps: int, gradient: Gradient) -> tuple[nn.Module, tuple[object, ..
     return meta.Outer(loop, loss, None), (*tasks(), torch.arange(TASKS))
 
 
-def really_kept(module: nn.Module, task: object) -> int:
-    """Bytes of all that autograd keeps of a run on numbers: what its graph can be walked to."""
-    value = module(task, 0.0)
-    storages: dict[int, int] = {}
-    seen, open_nodes = set(), [value.grad_fn]
-    while open_nodes:
-        node = open_nodes.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        open_nodes += [after for after, _ in node.next_functions]
-        saved = [getattr(node, name) for name in dir(node) if name.startswith("_saved_")]
-        for one in [*saved, *getattr(node, "saved_tensors", ())]:
-            if isinstance(one, Tensor):
-                storages[one.untyped_storage().data_ptr()] = one.untyped_storage().nbytes()
-    return sum(storages.values())
+def doing(how: str) -> Callable[[nn.Module, Any], object]:
+    if how == "vmap":
+        return lambda module, tasks: batch._vectorised(module, None, 0.0, batch._detached(module), tasks)
+    return lambda module, tasks: batch._one_task(module, 0.0, batch._detached(module), batch.take(tasks, 0))
 
 
-@pytest.mark.parametrize("gradient", ["exact", "recomputed", "first-order"])
-@pytest.mark.parametrize("steps", [1, 4])
-def test_the_estimate_is_what_autograd_keeps(gradient: Gradient, steps: int) -> None:
-    module, every = learner(steps, gradient)
-    task = batch.take(every, 0)
-    estimate = room.kept_bytes(module, task, 0.0)
-    assert estimate == pytest.approx(really_kept(module, task), rel=0.2)
+def really_taken(run: Callable[[], object]) -> int:
+    """Most bytes that PyTorch's own profiler saw allocated at once."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        run()
+    height = itertools.accumulate(
+        event.nbytes() for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"
+    )
+    return max(height)
+
+
+@pytest.mark.parametrize(
+    ("how", "gradient"), [("loop", "exact"), ("loop", "recomputed"), ("loop", "first-order"), ("vmap", "exact")]
+)
+def test_the_estimate_is_what_is_allocated(gradient: Gradient, how: str) -> None:
+    module, every = learner(3, gradient)
+    estimate = peak.peak_bytes(doing(how), module, every)
+    assert estimate == pytest.approx(really_taken(lambda: doing(how)(module, every)), rel=0.3)
 
 
 def test_recomputed_steps_are_known_to_take_less() -> None:
-    kept = {}
+    found = {}
     for gradient in ("recomputed", "exact"):
-        module, every = learner(30, gradient)
-        kept[gradient] = room.kept_bytes(module, batch.take(every, 0), 0.0)
-    assert kept["recomputed"] < kept["exact"] / 2
+        module, every = learner(10, gradient)
+        found[gradient] = peak.peak_bytes(doing("loop"), module, every)
+    assert found["recomputed"] < found["exact"] / 2
 
 
 def ask(how: str, gradient: Gradient = "exact") -> inner.MetaGradient:
-    return inner.meta_grad(net(), loss, *tasks(), rule=inner.sgd(0.1), steps=30, gradient=gradient, how=how)
+    return inner.meta_grad(net(), loss, *tasks(), rule=inner.sgd(0.1), steps=10, gradient=gradient, how=how)
+
+
+def leave(monkeypatch: pytest.MonkeyPatch, bytes: float) -> None:
+    monkeypatch.setattr(room, "room", lambda device: Room(bytes, "the machine has"))
 
 
 def test_what_does_not_fit_is_refused_with_what_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, every = learner(30, "exact")
-    one = room.kept_bytes(module, batch.take(every, 0), 0.0)
+    module, every = learner(10, "exact")
     rest = TASKS * sum(value.nbytes for value in module.parameters())
-    monkeypatch.setattr(room, "room", lambda device: 2.5 * one + rest)
+
+    def needs(how: str, at_once: int) -> float:
+        found = peak.peak_bytes(doing(how), module, tree_map(lambda leaf: leaf[:at_once], every))
+        assert found is not None
+        return room.BESIDE * found
+
+    all_together, one = needs("vmap", TASKS), needs("loop", 1)
+    leave(monkeypatch, 2.5 / TASKS * all_together + rest)
     with pytest.raises(
         UserError, match=r"6 of 6 tasks at once take about .* 2 at once would fit: .* or loop \(1 at once\);"
     ):
@@ -94,11 +114,70 @@ def test_what_does_not_fit_is_refused_with_what_would(monkeypatch: pytest.Monkey
     exact = ask("auto")
     assert exact.losses.isfinite().all()
     assert next(iter(meta.MEASURED.values())) in ("threads", "loop")
-    monkeypatch.setattr(room, "room", lambda device: 0.9 * one + rest)
-    with pytest.raises(UserError, match="not even one at once would fit"):
+    leave(monkeypatch, 0.9 * one + rest)
+    with pytest.raises(UserError, match="not even one at once would fit in a vectorised call: batch them as threads"):
+        ask("vmap")
+    with pytest.raises(UserError, match="not even one at once would fit: take fewer"):
         ask("auto")
     saved = ask("loop", "recomputed")
     torch.testing.assert_close(saved.params, exact.params)
+
+
+def test_smaller_tasks_than_some_that_fit_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, every = learner(2, "exact")
+    small = tree_map(lambda leaf: leaf[:, :3] if leaf.dim() > 1 else leaf, every)
+    leave(monkeypatch, 1e9)
+    monkeypatch.setattr(room, "SURE", math.inf)
+    for tasks in (small, every, small):
+        batch.check_room(module, tasks, 0.0, "loop")
+    assert len(next(iter(room.PEAKS.values()))) == 2
+    room.PEAKS.clear()
+    for tasks in (every, small):
+        batch.check_room(module, tasks, 0.0, "loop")
+    assert len(next(iter(room.PEAKS.values()))) == 1
+
+
+LEFT = 100_000_000
+"""Bytes beyond what it has that a process may take: enough for one task of the learner below, not for two together."""
+
+
+def begun() -> Training:
+    family = load("glyphs")
+    config = TrainConfig(way=2, most_ways=8, shot=1, max_shot=2, query=1, tasks_per_step=2, steps=1, device="cpu")
+    made = learners.build("maml", family.spec, learners.configure("maml", {"width": 32}), 0)
+    return Training(made, family, resolve(config, "maml", family.spec), torch.device("cpu"))
+
+
+def largest_gradient(training: Training, how: batch.How) -> dict[str, Tensor]:
+    return batch.meta_gradient(training.learner, training.sampler.largest(0), 1.0, how, inside=True)[1]
+
+
+def within_a_limit(path: Path) -> None:
+    """In a process of its own: the way of batching, what is said of another, and the gradient."""
+    import resource
+
+    training = begun()
+    batch.meta_gradient(training.learner, training.episodes(), 1.0, "loop", inside=True)  # libraries take their part
+    status = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+    most = int(status["VmData"].split()[0]) * 1024 + LEFT
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    training.choose_batching()
+    grads = largest_gradient(training, training.how)
+    with pytest.raises(UserError) as refused:
+        largest_gradient(training, "vmap")
+    torch.save((training.how, str(refused.value), grads), path)
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="such a limit holds on Linux alone")
+def test_a_training_lives_within_its_process_s_own_limit(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=within_a_limit, args=(tmp_path / "found",))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    how, refused, grads = torch.load(tmp_path / "found")
+    assert how in ("threads", "loop")
+    assert "this process's own limit (RLIMIT_DATA) leaves it 0.1 GB" in refused
+    torch.testing.assert_close(grads, largest_gradient(begun(), "loop"))
 
 
 def test_supports_and_queries_have_the_same_tasks() -> None:

@@ -120,14 +120,7 @@ def _computed(
 def _inside(
     module: nn.Module, params: Gradients, batch: Any, progress: float, how: How, written: Written | None
 ) -> tuple[Tensor, Gradients]:
-    def check_room() -> None:
-        tasks = size(batch)
-        singly = how == "threads" or (how in WRITTEN and convolves_on_cpu(module))
-        ways = {"chunks": CHUNK, "threads": torch.get_num_threads(), "loop": 1}
-        at_once = min(tasks, ways["threads"] if singly else ways.get(how, tasks))
-        gradients = tasks * sum(value.nbytes for value in params.values())
-        room.check(module, take(batch, 0), progress, tasks, at_once, gradients, ways)
-
+    check_room = partial(_check_room, module, batch, progress, how)
     if written is not None:
         return _recorded(module, batch, progress, written, check_room)
     check_room()
@@ -141,6 +134,26 @@ def _inside(
 
     losses, values = map_tasks(task_gradient, module, (batch,), how)
     return losses, {name: value.mean(0) for name, value in zip(params, values, strict=True)}
+
+
+@plain_attention
+def check_room(module: nn.Module, batch: Any, progress: float, how: How) -> None:
+    """UserError if the meta-gradient of a learner that takes gradients while adapting would not fit into memory."""
+    _check_room(quicker(module), batch, progress, how)
+
+
+def _check_room(module: nn.Module, batch: Any, progress: float, how: How) -> None:
+    tasks = size(batch)
+    singly = how not in VECTORISED or (how in WRITTEN and convolves_on_cpu(module))
+    ways = {"chunks": CHUNK, "threads": torch.get_num_threads(), "loop": 1}
+    at_once = min(tasks, ways["threads"] if singly and how != "loop" else ways.get(how, tasks))
+
+    def compute(module: nn.Module, some: Any) -> object:
+        if singly:
+            return _one_task(module, progress, _detached(module), take(some, 0))
+        return _vectorised(module, None, progress, _detached(module), some)
+
+    room.check(module, batch, compute, at_once, 1 if singly else at_once, ways)
 
 
 def _recorded(
