@@ -13,7 +13,7 @@ import torch
 
 from quickstudy.errors import UserError
 
-CPUINFO, STATUS = Path("/proc/cpuinfo"), Path("/proc/self/status")
+CPUINFO, STATM = Path("/proc/cpuinfo"), Path("/proc/self/statm")
 
 
 def pick_device(name: str) -> torch.device:
@@ -68,19 +68,27 @@ def room(device: torch.device) -> Room:
 
 def left_by_limit() -> float:
     """Bytes that this process may still take by its own limit of data (``ulimit -d``); infinite where it has none."""
+    most = own_limit()
+    return most if most == math.inf else float(max(most - used_bytes() + freed_bytes(), 0))
+
+
+def own_limit() -> float:
+    """Bytes of data that this process may hold; infinite where nobody said."""
     try:
         import resource
     except ImportError:  # Windows
         return math.inf
     most, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    if most == resource.RLIM_INFINITY:
-        return math.inf
-    used = 0
+    return math.inf if most == resource.RLIM_INFINITY else float(most)
+
+
+def used_bytes() -> int:
+    """What this process holds, 0 where the system does not say: its data, or what of it and its libraries is resident
+    where that is more, for who sets the one limit may watch the other."""
     with contextlib.suppress(OSError):
-        told = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
-        # who sets the one limit may watch what is resident too, which has the libraries in it
-        used = max(int(told[name].split()[0]) * 1024 for name in ("VmData", "VmRSS"))
-    return float(max(most - used + freed_bytes(), 0))
+        pages = STATM.read_text().split()
+        return max(int(pages[1]), int(pages[5])) * int(os.sysconf("SC_PAGE_SIZE"))
+    return 0
 
 
 class _Mallinfo(ctypes.Structure):
@@ -108,6 +116,10 @@ def synchronise(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
+"""Numbers of glibc's settings."""
+
+
 @functools.cache
 def keep_freed_memory() -> None:
     """Have the C library keep what is freed, up to 2 GB, for what is allocated next.
@@ -115,9 +127,28 @@ def keep_freed_memory() -> None:
     A meta-step frees and takes the same megabytes over and over. glibc hands them back to the system each time, and
     page faults then take up to a quarter of a step on several threads. Elsewhere nothing is done.
     """
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(mmap_threshold, 2**25)
-        mallopt(trim_threshold, 2**31 - 1)
-        mallopt(top_pad, 2**26)
+        mallopt(MMAP_THRESHOLD, 2**25)
+        mallopt(TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(TOP_PAD, 2**26)
+
+
+def mind_own_limit() -> None:
+    """Have the C library hand back what is freed, once this process holds half of what it may.
+
+    Where every meta-step has tasks of another size, what one frees does not fit the next, and what is kept of it grows
+    to several times what is ever in use.
+    """
+    if (most := own_limit()) < math.inf and used_bytes() > most / 2:
+        _hand_back()
+
+
+@functools.cache
+def _hand_back() -> None:
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(MMAP_THRESHOLD, 2**20)
+        library.mallopt(TRIM_THRESHOLD, 2**20)
+        library.mallopt(TOP_PAD, 2**20)
+        library.malloc_trim(0)

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._pytree import tree_map
 
-from quickstudy import UserError, inner, learners
-from quickstudy.devices import STATUS, Room
+from quickstudy import UserError, devices, inner, learners
+from quickstudy.devices import STATM, Room
 from quickstudy.inner import batch, meta, peak, room
 from quickstudy.inner.unroll import Gradient
 from quickstudy.tasks import load
@@ -87,7 +87,7 @@ def test_recomputed_steps_are_known_to_take_less() -> None:
 
 
 def ask(how: str, gradient: Gradient = "exact") -> inner.MetaGradient:
-    return inner.meta_grad(net(), loss, *tasks(), rule=inner.sgd(0.1), steps=10, gradient=gradient, how=how)
+    return inner.meta_grad(net(), loss, *tasks(), rule=inner.sgd(0.1), steps=5, gradient=gradient, how=how)
 
 
 def leave(monkeypatch: pytest.MonkeyPatch, bytes: float) -> None:
@@ -95,7 +95,7 @@ def leave(monkeypatch: pytest.MonkeyPatch, bytes: float) -> None:
 
 
 def test_what_does_not_fit_is_refused_with_what_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, every = learner(10, "exact")
+    module, every = learner(5, "exact")
     rest = TASKS * sum(value.nbytes for value in module.parameters())
 
     def needs(how: str, at_once: int) -> float:
@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_refused_with_what_would(monkeypatch: pytest.Monkey
     with pytest.raises(UserError, match="not even one at once would fit in a vectorised call: batch them as threads"):
         ask("vmap")
     with pytest.raises(UserError, match="not even one at once would fit: take fewer"):
-        ask("auto")
+        ask("loop")
     saved = ask("loop", "recomputed")
     torch.testing.assert_close(saved.params, exact.params)
 
@@ -152,15 +152,28 @@ def largest_gradient(training: Training, how: batch.How) -> dict[str, Tensor]:
     return batch.meta_gradient(training.learner, training.sampler.largest(0), 1.0, how, inside=True)[1]
 
 
-def within_a_limit(path: Path) -> None:
-    """In a process of its own: the way of batching, what is said of another, and the gradient."""
+def limit_data(most: int) -> None:
     import resource
 
+    resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+    devices.mind_own_limit()
+
+
+def within_a_limit(path: Path) -> None:
+    """In a process of its own: the way of batching, what is said of another, and the gradient.
+
+    Before, what it frees it keeps, until it minds its limit.
+    """
     training = begun()
     batch.meta_gradient(training.learner, training.episodes(), 1.0, "loop", inside=True)  # libraries take their part
-    status = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
-    most = int(status["VmData"].split()[0]) * 1024 + LEFT
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    before = devices.used_bytes()
+    limit_data(3 * before + 1_000_000_000)
+    blocks = [torch.empty(30_000_000, dtype=torch.uint8) for _ in range(12)]
+    del blocks
+    assert devices.used_bytes() > before + 100_000_000
+    limit_data(devices.used_bytes() + LEFT)
+    assert devices.used_bytes() < before + 50_000_000
+    limit_data(devices.used_bytes() + LEFT)
     training.choose_batching()
     grads = largest_gradient(training, training.how)
     with pytest.raises(UserError) as refused:
@@ -168,7 +181,7 @@ def within_a_limit(path: Path) -> None:
     torch.save((training.how, str(refused.value), grads), path)
 
 
-@pytest.mark.skipif(not STATUS.exists(), reason="such a limit holds on Linux alone")
+@pytest.mark.skipif(not STATM.exists(), reason="such a limit holds on Linux alone")
 def test_a_training_lives_within_its_process_s_own_limit(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=within_a_limit, args=(tmp_path / "found",))
     process.start()

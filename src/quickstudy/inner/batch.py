@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from quickstudy.devices import keep_freed_memory
+from quickstudy.devices import keep_freed_memory, mind_own_limit
 from quickstudy.errors import UserError
 from quickstudy.inner import room
 from quickstudy.inner.playing import Gradients, Written, convolves_on_cpu, is_full, played, played_singly, written_of
@@ -105,6 +105,7 @@ def _computed(
     module: nn.Module, batch: Any, progress: float, how: How, inside: bool, written: Written | None
 ) -> tuple[Tensor, Gradients]:
     keep_freed_memory()
+    mind_own_limit()
     module = quicker(module)
     params: Gradients = {name: value for name, value in module.named_parameters() if value.requires_grad}
     if not inside and size(batch) == 1:
@@ -148,10 +149,11 @@ def _check_room(module: nn.Module, batch: Any, progress: float, how: How) -> Non
     ways = {"chunks": CHUNK, "threads": torch.get_num_threads(), "loop": 1}
     at_once = min(tasks, ways["threads"] if singly and how != "loop" else ways.get(how, tasks))
 
-    def compute(module: nn.Module, some: Any) -> object:
+    def compute(own: nn.Module, some: Any) -> object:
+        params = _detached(own)
         if singly:
-            return _one_task(module, progress, _detached(module), take(some, 0))
-        return _vectorised(module, None, progress, _detached(module), some)
+            return _one_task(own, progress, params, take(some, 0))
+        return _vectorised(own, None, progress, params, some)
 
     room.check(module, batch, compute, at_once, 1 if singly else at_once, ways)
 

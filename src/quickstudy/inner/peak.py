@@ -44,7 +44,7 @@ class Alive(TorchDispatchMode):
     """Within it, what tensors of the meta device that are made hold together."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.most = 0
         """Bytes."""
         self._storages: dict[int, weakref.ref[Any]] = {}

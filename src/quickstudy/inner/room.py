@@ -47,10 +47,12 @@ def check(
     rest = tasks * sum(value.nbytes for value in module.parameters() if value.requires_grad)
     times = (BESIDE if device.type == "cpu" else 1.0) * at_once / together
     some = pytree.tree_map(lambda leaf: leaf[:together], batch)
+    needed = 0.0
     for peak in peaks(module, some, compute, together):
-        if peak is None or (needed := times * peak + rest) <= there:
+        needed = rest + times * (peak or 0)
+        if peak is None or needed <= there:
             return
-    each = times * peak / at_once
+    each = (needed - rest) / at_once
     fits = int((there - rest) // max(each, 1))
     fitting = [f"{way} ({number} at once)" for way, number in ways.items() if number <= min(fits, at_once - 1)]
     if fits > 0:
