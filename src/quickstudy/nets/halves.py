@@ -15,7 +15,8 @@ class Conv2d(nn.Conv2d):
     """``nn.Conv2d`` in the precision that autocast says, [n, C, H, W] -> [n, D, h, w]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not torch.is_autocast_enabled(x.device.type):
+        # autocast knows no meta device, on which memory is estimated
+        if x.is_meta or not torch.is_autocast_enabled(x.device.type):
             return super().forward(x)
         dtype = torch.get_autocast_dtype(x.device.type)
         bias = None if self.bias is None else self.bias.to(dtype)
