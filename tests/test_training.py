@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from quickstudy import learners, tasks
 from quickstudy.errors import UserError
-from quickstudy.inner import batch
+from quickstudy.inner import batch, choosing
 from quickstudy.learners.nearest import Nearest
 from quickstudy.tasks.base import Spec, Task, WholeTasks
 from quickstudy.training import TrainConfig, Training, resolve
@@ -53,6 +53,25 @@ def test_bfloat16_takes_nearly_the_same_gradient_and_keeps_weights_in_float32(
     cosine = torch.cosine_similarity(flat["float32"], flat["bfloat16"], 0)
     assert 0.95 < cosine < 0.999999, "equal bits would mean that nothing was done in bfloat16"
     assert all(g.dtype == torch.float32 for g in gradients["bfloat16"].values())
+
+
+@pytest.mark.parametrize("varied", [{}, {"most_ways": 4}, {"max_shot": 3}])
+def test_what_is_written_down_is_for_tasks_of_one_shape(
+    varied: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording pays by being played often, and ways or shots that are drawn anew make other shapes."""
+    asked = []
+
+    def fastest(*_: object, calls: float, patience: float) -> batch.How:
+        asked.append(calls)
+        return "loop"
+
+    monkeypatch.setattr(choosing, "fastest", fastest)
+    family = tasks.load("glyphs:classes=20")
+    config = resolve(TrainConfig(way=2, query=2, tasks_per_step=1, steps=500, **varied), "maml", family.spec)
+    learner = learners.build("maml", family.spec, learners.configure("maml", {"width": 4}), seed=0)
+    Training(learner, family, config, torch.device("cpu")).choose_batching()
+    assert asked == [1 if varied else 500]
 
 
 def test_bfloat16_is_for_training_passes_alone() -> None:

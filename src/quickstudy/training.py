@@ -116,10 +116,16 @@ class Training:
                 run,
                 self.learner,
                 self.device,
-                calls=math.inf if self.config.budget > choosing.WORTH_COMPILING else self.steps - self.step,
+                calls=self._calls_alike(),
                 patience=min(choosing.PATIENCE, MOST_CHOOSING * (self.config.budget or math.inf)),
             )
             self.how = batch.check(self.world.decide(lambda: measured))
+
+    def _calls_alike(self) -> float:
+        """Meta-steps with tasks of the same shapes, for which a recording could be played."""
+        if self.config.most_ways or self.config.max_shot:
+            return 1
+        return math.inf if self.config.budget > choosing.WORTH_COMPILING else self.steps - self.step
 
     def fit_budget(self) -> None:
         """Set the number of meta-steps to what ``budget`` CPU seconds, of all processes, are enough for."""
