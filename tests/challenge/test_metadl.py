@@ -58,6 +58,85 @@ class MyPredictor(Predictor):
         x = dataset_test.flatten(1)
         return ((x[:, None] - self.means[None]) ** 2).sum(-1).argmin(-1).numpy()
 """
+DRAFT = """
+import numpy as np
+from api import MetaLearner, Learner, Predictor
+
+def right(x, y):
+    assert type(x) is type(y) is np.ndarray and x.dtype == np.uint8 and x.max() > 1, (type(x), x.dtype)
+    assert x.shape == (len(y), 128, 128, 3), x.shape
+
+class MyMetaLearner(MetaLearner):
+    def __init__(self, N_ways, total_train_classes, iterations=2):
+        super().__init__(N_ways, total_train_classes)
+        self.iterations = iterations
+    def meta_fit(self, meta_train_generator, meta_valid_generator):
+        if self.N_ways == self.total_train_classes:
+            (batch,) = meta_train_generator(1, 6)
+            right(*batch)
+            assert batch[1].shape == (6,) and batch[1].max() < self.total_train_classes
+            return MyLearner()
+        for task in meta_train_generator(self.iterations):
+            assert task.num_ways == self.N_ways == 3 and task.num_shots <= 2
+            right(*task.support_set)
+            right(*task.query_set)
+        assert next(iter(meta_valid_generator())).num_ways >= 2
+        return MyLearner()
+
+class MyLearner(Learner):
+    def fit(self, dataset_train):
+        x, y, n_ways, k_shots = dataset_train
+        right(x, y)
+        return MyPredictor(np.stack([x[y == way].mean(0).ravel() for way in range(n_ways)]))
+    def save(self, path_to_save):
+        pass
+    def load(self, path_to_model):
+        return self
+
+class MyPredictor(Predictor):
+    def __init__(self, means):
+        self.means = means
+    def predict(self, dataset_test):
+        x = dataset_test.reshape(len(dataset_test), -1).astype(float)
+        return -((x[:, None] - self.means[None]) ** 2).sum(-1)
+"""
+WHOLE = """
+import os, torch
+from api import MetaLearner, Learner, Predictor
+
+class Means(torch.nn.Module):
+    def forward(self, x, y, ways):
+        return torch.stack([x.flatten(1)[y == way].mean(0) for way in range(ways)])
+
+class MyMetaLearner(MetaLearner):
+    def __init__(self, train_classes, total_classes, logger):
+        super().__init__(train_classes, total_classes, logger)
+    def meta_fit(self, meta_train_generator, meta_valid_generator):
+        for task in meta_train_generator(1):
+            (x, _, seen), y = task.support_set, torch.from_numpy(task.original_class_idx)
+            assert set(seen.tolist()) == set(y.tolist()) and int(y.max()) < self.total_classes
+            self.log(task, x[:, 0, 0].numpy(), 0.5, meta_train=True)
+        return MyLearner(Means())
+
+class MyLearner(Learner):
+    def __init__(self, net=None):
+        super().__init__()
+        self.net = net
+    def fit(self, support_set):
+        x, y, original, n_ways, k_shots = support_set
+        return MyPredictor(self.net(x, y, n_ways))
+    def save(self, path_to_save):
+        torch.save(self.net, os.path.join(path_to_save, "net.pt"))
+    def load(self, path_to_load):
+        self.net = torch.load(os.path.join(path_to_load, "net.pt"))
+
+class MyPredictor(Predictor):
+    def __init__(self, means):
+        super().__init__()
+        self.means = means
+    def predict(self, query_set):
+        return (-torch.cdist(query_set.flatten(1), self.means)).softmax(1).numpy()
+"""
 HELPER = """
 import torch
 def means(x, y, ways):
@@ -148,6 +227,31 @@ def test_batches_have_the_labels_of_all_training_classes(small: Suite, blocks: l
     (folder / "entry/config.json").write_text(json.dumps({"train_data_format": "batch", "batch_size": 4}))
     task, labels = asked(blocks[1])
     scores = wire.unpack(prepared(small, blocks[1], folder / "entry")(task)["scores"])
+    assert (scores.argmax(-1) == labels).double().mean() > 0.5
+
+
+@pytest.mark.parametrize("told", ["num_ways: 3 # classes\nmax_s: 2\nquery_size: 3", "data_format: batch"])
+def test_a_draft_gets_arrays_of_bytes(small: Suite, blocks: list[Block], folder: Path, told: str) -> None:
+    (folder / "entry").mkdir()
+    (folder / "entry/model.py").write_text(DRAFT)
+    (folder / "entry/config.yaml").write_text(told)
+    task, labels = asked(blocks[1])
+    scores = wire.unpack(prepared(small, blocks[1], folder / "entry")(task)["scores"])
+    assert (scores.argmax(-1) == labels).double().mean() > 0.5
+
+
+def test_a_module_that_was_saved_whole_is_loaded_as_in_2022(
+    small: Suite, blocks: list[Block], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "entry").mkdir()
+    (folder / "entry/model.py").write_text(WHOLE)
+    (folder / "entry/config.json").write_text(json.dumps(CONFIG))
+    for name, value in enter(str(folder / "entry")).environment.items():
+        monkeypatch.setenv(name, value)
+    task, labels = asked(blocks[1])
+    answer = prepared(small, blocks[1], folder / "entry")
+    with pytest.warns(UserWarning, match="TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+        scores = wire.unpack(answer(task)["scores"])
     assert (scores.argmax(-1) == labels).double().mean() > 0.5
 
 
@@ -252,18 +356,3 @@ MyMetaLearner.meta_fit = meta_fit
 @pytest.mark.parametrize("limit", [1, 2, 7, 20, 99])
 def test_the_largest_number_is_found(limit: int) -> None:
     assert metadl.largest(20, lambda one: one <= limit) == min(limit, 20)
-
-
-@pytest.mark.parametrize(
-    ("form", "older"),
-    [
-        (lambda train_classes: None, True),
-        (lambda train_classes, width=8, depth=2: None, True),
-        (lambda train_classes, total_classes, logger: None, False),
-        (lambda classes, total, log: None, False),
-        (lambda train_classes, total_classes=None, logger=None: None, False),
-        (lambda *given: None, False),
-    ],
-)
-def test_the_form_of_an_entry_is_seen_in_what_its_meta_learner_asks_for(form: object, older: bool) -> None:
-    assert metadl.is_older(form) is older

@@ -114,6 +114,12 @@ def test_a_program_that_ends_before_it_is_ready_is_no_entry(
     assert str(error.value).endswith("Mend it and enter again.")
 
 
+def test_of_one_that_is_not_ready_in_time_this_is_said_first(judge: Judge, program: Program) -> None:
+    told = judge(program(GOOD, "say(started=True)\nwhile True: pass\n"), 1, training=0.2)
+    assert told["ended"].startswith("before it was ready its time on the processors was over")
+    assert (told["answered"], told["score"]["mean"]) == (0, pytest.approx(0.0, abs=1e-6))
+
+
 def test_later_answers_count_from_when_they_came(judge: Judge, program: Program) -> None:
     body = """
 say(task=task, labels=[0] * asked, more=True)

@@ -21,6 +21,9 @@ MODEL = "model.py"
 PYTHONS = ("python", "python3")
 SCRIPTS = (".py", ".js", ".mjs", ".ts", ".rb", ".jl", ".R", ".lua", ".pl", ".sh")
 WANTED = ("MyMetaLearner", "MyLearner")
+OF_THEIR_TIME = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
+"""Entries of 2022 hand whole modules to ``torch.save``, and ``torch.load`` refuses them by default since torch 2.6. What
+they load is their own, in their own process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,8 @@ def _folder(path: Path, name: str) -> Entry:
     defined = {one.name for one in ast.walk(parsed(path / MODEL)) if isinstance(one, ast.ClassDef)}
     if missing := [one for one in WANTED if one not in defined]:
         raise UserError(f"{path / MODEL} does not define {' and '.join(missing)}, which an entry of MetaDL has.")
-    return ours(name or path.name, "metadl", path.name, (path,))
+    entry = ours(name or path.name, "metadl", path.name, (path,))
+    return replace(entry, environment=entry.environment | OF_THEIR_TIME)
 
 
 def parsed(file: Path) -> ast.Module:

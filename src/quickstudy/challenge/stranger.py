@@ -118,7 +118,7 @@ class Stranger(Learner):
         except EndedError as error:
             if error.itself:
                 raise UserError(f"before it was ready {str(error).rstrip('.')}. Mend it and enter again.") from error
-            self.ended = f"{error} (before it was ready)"
+            self.ended = f"before it was ready {error}"
         else:
             self._counted = self.process.cpu
             self.trained = self._counted - start

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 from quickstudy.challenge.inside.host import Host
@@ -48,8 +50,18 @@ def main(form: str, what: str) -> int:
 def said(error: Exception) -> str:
     """What went wrong, with the entry's own line where it is in one of its files."""
     words = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
-    advice = " Install it where the challenge is run." if isinstance(error, ImportError) else ""
-    return next(places(error), "") + words.rstrip(".") + "." + advice
+    return next(places(error), "") + words.rstrip(".") + "." + advice(error)
+
+
+def advice(error: Exception) -> str:
+    """What to do next, where the fault is not the entry's own."""
+    if isinstance(error, ImportError):
+        return " Install it where the challenge is run."
+    if package := re.search(r"operator (\w+)::\w+ does not exist", str(error)):
+        return f" {package[1]} does not fit torch {version('torch')}: install both together, from one index."
+    if re.search(r"\b(CUDA|NVIDIA)\b", str(error)):
+        return " Entries see no GPU: take it where torch.cuda.is_available(), else the CPU."
+    return ""
 
 
 def places(error: Exception) -> Iterator[str]:

@@ -7,14 +7,13 @@ competition: Design and baseline results". A folder with model.py, which defines
     MyLearner().fit((X, y, original_y, n_ways, k_shots)) -> predictor;   .save(folder);   .load(folder)
     predictor.predict(X) -> [n, n_ways] scores, or [n] labels
 
-The earlier form is ``MyMetaLearner(train_classes)``, and ``fit((X, y, n_ways, k_shots))``; sets of its tasks are pairs.
+Earlier forms, which ``metadl_forms`` tells apart, have ``fit((X, y, n_ways, k_shots))``; sets of their tasks are pairs.
 Images are [n, 3, 128, 128]; what has another size or no colours is resized, and repeated.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect
 import itertools
 import json
 import sys
@@ -30,6 +29,7 @@ from torch import Tensor
 from quickstudy.challenge import wire
 from quickstudy.challenge.inside import metadl_api
 from quickstudy.challenge.inside.host import Host, Streamed
+from quickstudy.challenge.inside.metadl_forms import Form, form_of, labelled, pictures, settings_of
 from quickstudy.errors import UserError
 from quickstudy.tasks.base import Examples, Split
 
@@ -51,12 +51,10 @@ def prepare(host: Host, hello: dict[str, Any], form: str, what: str) -> Callable
     sys.path.insert(0, str(folder))
     install_api()
     model = importlib.import_module("model")
-    config = config_of(folder)
-    older = is_older(model.MyMetaLearner)
-    source = Generators(family, config, older)
-    given: tuple[Any, ...] = (source.train_classes,)
-    if not older:
-        given += (source.total_classes, metadl_api.Logger())
+    kit = form_of(model.MyMetaLearner)
+    source = Generators(family, config_of(folder, kit), kit)
+    every = (source.train_classes, source.total_classes, metadl_api.Logger())
+    given = every[: {"draft": 2, "earlier": 1, "later": 3}[kit]]
     saved = Path("saved").absolute()
     saved.mkdir()
     valid = source.valid if "val" in family.splits else None
@@ -69,19 +67,11 @@ def prepare(host: Host, hello: dict[str, Any], form: str, what: str) -> Callable
         x, y = images(wire.unpack(message["support"]["x"])), wire.unpack(message["support"]["y"]).long()
         way = message["way"]
         shots = int(torch.bincount(y, minlength=way).max())
-        support = (x, y, way, shots) if older else (x, y, y.clone(), way, shots)
-        return written(fresh.fit(support).predict(images(wire.unpack(message["query"]["x"]))))
+        more = (y.clone(),) if kit == "later" else ()
+        query = pictures(kit, images(wire.unpack(message["query"]["x"])))
+        return written(fresh.fit((*labelled(kit, x, y), *more, way, shots)).predict(query))
 
     return answer
-
-
-def is_older(learner: Callable[..., Any]) -> bool:
-    """Whether a meta-learner is of the earlier form: it can be made of the training classes alone, and neither asks for
-    the other two by name nor takes whatever comes."""
-    asked = inspect.signature(learner).parameters
-    if {"total_classes", "logger"} & {*asked} or any(one.kind is one.VAR_POSITIONAL for one in asked.values()):
-        return False
-    return sum(one.default is one.empty for one in asked.values()) < 3
 
 
 def written(found: Any) -> dict[str, Any]:
@@ -110,11 +100,11 @@ def install_api() -> None:
         sys.modules.setdefault(name, metadl_api)
 
 
-def config_of(folder: Path) -> dict[str, Any]:
-    """What config.json says, over what holds without it."""
+def config_of(folder: Path, kit: Form) -> dict[str, Any]:
+    """What config.json says, or a draft's config.yaml, over what holds without it."""
     file = folder / "config.json"
     try:
-        found = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+        found = json.loads(file.read_text("utf-8")) if file.is_file() else settings_of(folder) if kit == "draft" else {}
         train, valid = SPAN | found.get("train_config", {}), WIDE | found.get("valid_config", {})
         size = int(found.get("batch_size") or 16)
     except (ValueError, TypeError, AttributeError) as error:
@@ -128,18 +118,18 @@ def config_of(folder: Path) -> dict[str, Any]:
 class Generators:
     """Where ``meta_fit`` gets its tasks, or its batches, from."""
 
-    def __init__(self, family: Streamed, config: dict[str, Any], older: bool) -> None:
-        self.family, self.config, self.older = family, config, older
+    def __init__(self, family: Streamed, config: dict[str, Any], kit: Form) -> None:
+        self.family, self.config, self.kit = family, config, kit
         self._random = np.random.RandomState(0)
         self._whole = family.tasks("train")
         self.total_classes = family.spec.classes or len(self._whole)
         batches = config["form"] == "batch"
         self.train_classes = self.total_classes if batches else config["train"]["N"] or config["train"]["max_N"]
-        self.train = self._batches if batches else lambda count: self._tasks("train", count)
+        self.train = self._batches if batches else lambda count=50: self._tasks("train", count)
         self.numbers = {"train": itertools.count(), "val": itertools.count()}
         self._limits: dict[str, tuple[int, int]] = {}
 
-    def valid(self, count: int) -> Iterator[metadl_api.Task]:
+    def valid(self, count: int = 25) -> Iterator[metadl_api.Task]:
         """``count`` validation tasks; the same whenever they are asked for, as there."""
         self.numbers["val"] = itertools.count()
         return self._tasks("val", count)
@@ -180,18 +170,19 @@ class Generators:
         def given(some: Examples) -> tuple[Tensor, ...]:
             order = torch.from_numpy(self._random.permutation(np.flatnonzero(some.mask[0].numpy())))
             y = some.y[0][order].argmax(-1)
-            return (images(some.x[0][order]), y) + (() if self.older else (classes[y],))
+            return labelled(self.kit, images(some.x[0][order]), y) + ((classes[y],) if self.kit == "later" else ())
 
         return metadl_api.Task(
             way, shot, given(drawn.support), given(drawn.query), classes.numpy(), self.family.spec.name
         )
 
-    def _batches(self, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, count: int = 10, size: int | None = None) -> Iterator[tuple[Any, Any]]:
+        """``size`` is a draft's to say; later it is in the settings."""
         for _ in range(count):
-            chosen = self._random.randint(0, len(self._whole), self.config["batch_size"])
+            chosen = self._random.randint(0, len(self._whole), size or self.config["batch_size"])
             rows = [self._whole[int(number)].x for number in chosen]
             x = torch.stack([row[self._random.randint(len(row))] for row in rows])
-            yield images(x), torch.from_numpy(chosen).long()
+            yield labelled(self.kit, images(x), torch.from_numpy(chosen).long())
 
 
 def largest(most: int, there: Callable[[int], bool]) -> int:

@@ -34,6 +34,7 @@ class MetaLearner:
 
     def __init__(self, train_classes: int, total_classes: int = 0, logger: Any = None) -> None:
         self.train_classes, self.total_classes = train_classes, total_classes
+        self.N_ways, self.total_train_classes = train_classes, total_classes  # what a draft calls them
         self.log = (logger or Logger()).log
 
     def meta_fit(self, meta_train_generator: Any, meta_valid_generator: Any) -> Learner:
