@@ -112,9 +112,10 @@ class MyMetaLearner(MetaLearner):
     def __init__(self, train_classes, total_classes, logger):
         super().__init__(train_classes, total_classes, logger)
     def meta_fit(self, meta_train_generator, meta_valid_generator):
-        for task in meta_train_generator(1):
+        for task in meta_train_generator(3):
             (x, _, seen), y = task.support_set, torch.from_numpy(task.original_class_idx)
-            assert set(seen.tolist()) == set(y.tolist()) and int(y.max()) < self.total_classes
+            assert set(seen.tolist()) == set(y.tolist()) and len(set(y.tolist())) == task.num_ways
+            assert 0 <= int(y.min()) and int(y.max()) < self.total_classes
             self.log(task, x[:, 0, 0].numpy(), 0.5, meta_train=True)
         return MyLearner(Means())
 
@@ -240,16 +241,18 @@ def test_a_draft_gets_arrays_of_bytes(small: Suite, blocks: list[Block], folder:
     assert (scores.argmax(-1) == labels).double().mean() > 0.5
 
 
+@pytest.mark.parametrize("family", ["glyphs:classes=20", "glyphs"], ids=["few classes", "unlimited classes"])
 def test_a_module_that_was_saved_whole_is_loaded_as_in_2022(
-    small: Suite, blocks: list[Block], folder: Path, monkeypatch: pytest.MonkeyPatch
+    small: Suite, family: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (block,) = opened(read(f'name = "one"\n[[tasks]]\nfamily = "{family}"\nways = 3\n', "one"))
     (folder / "entry").mkdir()
     (folder / "entry/model.py").write_text(WHOLE)
     (folder / "entry/config.json").write_text(json.dumps(CONFIG))
     for name, value in enter(str(folder / "entry")).environment.items():
         monkeypatch.setenv(name, value)
-    task, labels = asked(blocks[1])
-    answer = prepared(small, blocks[1], folder / "entry")
+    task, labels = asked(block)
+    answer = prepared(small, block, folder / "entry")
     with pytest.warns(UserWarning, match="TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
         scores = wire.unpack(answer(task)["scores"])
     assert (scores.argmax(-1) == labels).double().mean() > 0.5

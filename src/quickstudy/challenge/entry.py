@@ -22,7 +22,7 @@ PYTHONS = ("python", "python3")
 SCRIPTS = (".py", ".js", ".mjs", ".ts", ".rb", ".jl", ".R", ".lua", ".pl", ".sh")
 WANTED = ("MyMetaLearner", "MyLearner")
 OF_THEIR_TIME = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
-"""Entries of 2022 hand whole modules to ``torch.save``, and ``torch.load`` refuses them by default since torch 2.6. What
+"""Entries of 2022 hand whole modules to ``torch.save``, which ``torch.load`` refuses by default since torch 2.6. What
 they load is their own, in their own process."""
 
 

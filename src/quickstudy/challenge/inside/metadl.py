@@ -128,6 +128,7 @@ class Generators:
         self.train = self._batches if batches else lambda count=50: self._tasks("train", count)
         self.numbers = {"train": itertools.count(), "val": itertools.count()}
         self._limits: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, dict[int, int]] = {"train": {}, "val": {}}
 
     def valid(self, count: int = 25) -> Iterator[metadl_api.Task]:
         """``count`` validation tasks; the same whenever they are asked for, as there."""
@@ -165,7 +166,7 @@ class Generators:
     def _task(self, split: Split, way: int, shot: int, query: int) -> metadl_api.Task:
         index = torch.tensor([next(self.numbers[split])])
         drawn = self.family.sample(split, index, way=way, shot=shot, query=query, seed=1)
-        classes = drawn.classes[0]
+        classes = self._numbered(split, drawn.classes[0])
 
         def given(some: Examples) -> tuple[Tensor, ...]:
             order = torch.from_numpy(self._random.permutation(np.flatnonzero(some.mask[0].numpy())))
@@ -175,6 +176,14 @@ class Generators:
         return metadl_api.Task(
             way, shot, given(drawn.support), given(drawn.query), classes.numpy(), self.family.spec.name
         )
+
+    def _numbered(self, split: Split, classes: Tensor) -> Tensor:
+        """Original labels [way] below ``total_classes``: entries make a head of that width over them. Where classes
+        are unlimited they are numbered as they come, and from 0 again once there are more."""
+        if self.family.spec.classes is not None:
+            return classes
+        seen = self._seen[split]
+        return torch.tensor([seen.setdefault(one, len(seen) % self.total_classes) for one in classes.tolist()])
 
     def _batches(self, count: int = 10, size: int | None = None) -> Iterator[tuple[Any, Any]]:
         """``size`` is a draft's to say; later it is in the settings."""
