@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
 from quickstudy.inner.interpreted import interpreted
+from quickstudy.inner.tracing import traced
 
 Function = Callable[..., list[Tensor]]
 
@@ -35,6 +35,11 @@ def split(x: Tensor, w: Tensor) -> list[Tensor]:
     return [first.cumsum(1), second.sort(1).values, (w > 0).sum()]
 
 
+def graph_of(function: Function, leaves: list[Tensor]) -> fx.GraphModule:
+    graph, held = traced(function, leaves)
+    return fx.GraphModule(held, graph)
+
+
 def leaves() -> list[Tensor]:
     draw = torch.Generator().manual_seed(0)
     return [torch.randn(4, 1, 8, 8, generator=draw), torch.randn(3, 1, 3, 3, generator=draw)]
@@ -42,7 +47,7 @@ def leaves() -> list[Tensor]:
 
 @pytest.mark.parametrize("function", [gradients, with_words, split])
 def test_it_plays_the_same_without_python(function: Function) -> None:
-    graph = make_fx(function)(*leaves())
+    graph = graph_of(function, leaves())
     play = interpreted(graph)
     assert play != graph.forward
     for _ in range(4):  # it changes how it works after some calls
@@ -52,7 +57,7 @@ def test_it_plays_the_same_without_python(function: Function) -> None:
 
 
 def test_threads_may_play_at_once() -> None:
-    graph = make_fx(gradients)(*leaves())
+    graph = graph_of(gradients, leaves())
     play, expected = interpreted(graph), gradients(*leaves())
 
     def work(_: int) -> list[Tensor]:
@@ -66,10 +71,10 @@ def test_threads_may_play_at_once() -> None:
 
 
 def test_what_it_has_no_words_for_is_left_to_python() -> None:
-    def odd(x: Tensor) -> Tensor:
-        return torch.ops.prims.exp(x)
+    def odd(x: Tensor) -> list[Tensor]:
+        return [torch.ops.prims.exp(x)]
 
-    graph = make_fx(odd)(torch.ones(3))
+    graph = graph_of(odd, [torch.ones(3)])
     assert interpreted(graph) == graph.forward
     empty = fx.symbolic_trace(torch.nn.Identity())
     assert torch.equal(interpreted(empty)(torch.ones(2)), torch.ones(2))

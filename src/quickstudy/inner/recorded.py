@@ -17,7 +17,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
@@ -26,6 +26,7 @@ from quickstudy.inner.capturing import capturable, captured
 from quickstudy.inner.compiling import translated
 from quickstudy.inner.interpreted import interpreted
 from quickstudy.inner.simplified import simplify
+from quickstudy.inner.tracing import traced
 
 MOST = 16
 """Recordings that are kept; the oldest goes first."""
@@ -40,10 +41,6 @@ class Recording:
 
     def __init__(self, function: Function, trees: tuple[Any, ...], kept: list[Any]) -> None:
         self.kept = kept
-        from torch._guards import TracingContext, tracing
-        from torch._subclasses import FakeTensorMode
-        from torch.fx.experimental.proxy_tensor import make_fx  # takes longer than all of this library
-
         leaves, spec = pytree.tree_flatten(trees)
         out: list[pytree.TreeSpec] = []
 
@@ -54,16 +51,14 @@ class Recording:
 
         with warnings.catch_warnings(), forward.refused("a recording"):  # they bring PyTorch's tracer down
             warnings.simplefilter("ignore")
-            # the tracer notes the shape of every value under such a mode, and would make one, slowly, for each
-            with tracing(TracingContext(FakeTensorMode())):
-                graph = make_fx(flat)(*leaves)
-        simplify(graph, leaves)
-        self.graph = graph
+            graph, held = traced(flat, leaves)
+        simplify(graph)
+        self.graph = fx.GraphModule(held, graph)
         self.out = pytree.tree_unflatten(list(range(out[-1].num_leaves)), out[-1])
         """What ``function`` gives, with the number of each tensor in its place."""
         self.plays: dict[bool, Function] = {}
         """How it is played: as it is, and translated."""
-        self.threads = torch.get_num_threads() if capturable(leaves) else _threads(graph, leaves)
+        self.threads = torch.get_num_threads() if capturable(leaves) else _threads(self.graph, leaves)
 
     def __call__(self, leaves: list[Tensor], compiled: bool) -> Any:
         with torch.no_grad(), _limited(self.threads):

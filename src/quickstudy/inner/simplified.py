@@ -6,7 +6,9 @@ import operator
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import fx
+
+from quickstudy.inner.tracing import LAYOUT
 
 aten = torch.ops.aten
 VIEWS = {
@@ -27,40 +29,24 @@ VIEWS = {
 }
 
 
-def simplify(module: fx.GraphModule, leaves: list[Tensor]) -> None:
-    """Leave out of the graph what changes nothing; a chain of views becomes one, or none."""
-    found = _Layouts(module)
-    with torch.no_grad():
-        found.run(*leaves)
-    changed = {_base(node.args[0]) for node in module.graph.nodes if _writes(node)}
+def simplify(graph: fx.Graph) -> None:
+    """Leave out of a graph of ``traced`` what changes nothing; a chain of views becomes one, or none."""
+    changed = {_base(node.args[0]) for node in graph.nodes if _writes(node)}
     seen: dict[str, fx.Node] = {}
-    for node in list(module.graph.nodes):
+    for node in list(graph.nodes):
         if node.op != "call_function":
             continue
-        if node.target in VIEWS and node in found.layouts:
-            node = _one_view(module.graph, node, found.layouts)
+        if node.target in VIEWS and LAYOUT in node.meta:
+            node = _one_view(graph, node)
         if node.op != "call_function" or _writes(node) or _base(node) in changed or _reads(node, changed):
             continue
         same = seen.setdefault(f"{node.target} {node.args} {node.kwargs}", node)
         if same is not node and not _random(node):
             node.replace_all_uses_with(same)
-            module.graph.erase_node(node)
-    module.graph.eliminate_dead_code()
-    module.recompile()
-
-
-class _Layouts(fx.Interpreter):
-    """Runs the graph once and notes size, strides and offset of each value."""
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.layouts: dict[fx.Node, tuple[Any, ...]] = {}
-
-    def run_node(self, node: fx.Node) -> Any:
-        value = super().run_node(node)
-        if isinstance(value, Tensor) and not value._is_zerotensor():  # a tangent of zeros has no memory to look at
-            self.layouts[node] = tuple(value.shape), tuple(value.stride()), value.storage_offset()
-        return value
+            graph.erase_node(node)
+    for node in reversed(list(graph.nodes)):  # their own removal of dead code looks at each in many more ways
+        if node.op in ("call_function", "get_attr") and not (node.users or _writes(node) or _random(node)):
+            graph.erase_node(node)
 
 
 def _base(node: Any) -> Any:
@@ -69,23 +55,23 @@ def _base(node: Any) -> Any:
     return node
 
 
-def _one_view(graph: fx.Graph, node: fx.Node, layouts: dict[fx.Node, tuple[Any, ...]]) -> fx.Node:
+def _one_view(graph: fx.Graph, node: fx.Node) -> fx.Node:
     """The view of the tensor at the start of the chain, or that tensor where it looks the same."""
     base = _base(node)
-    if base not in layouts:
+    if LAYOUT not in base.meta:
         return node
-    if layouts[base] == layouts[node]:
+    if base.meta[LAYOUT] == node.meta[LAYOUT]:
         node.replace_all_uses_with(base)
         graph.erase_node(node)
         return base
-    size, stride, offset = layouts[node]
-    if offset == layouts[base][-1]:
+    size, stride, offset = node.meta[LAYOUT]
+    if offset == base.meta[LAYOUT][-1]:
         offset = None  # where the base starts in memory, which of a task's tensors is elsewhere for the next task
     elif base.op == "placeholder" or base.target is operator.getitem:
         return node
     with graph.inserting_before(node):
         new = graph.call_function(aten.as_strided.default, (base, list(size), list(stride), offset))
-    layouts[new] = layouts[node]
+    new.meta[LAYOUT] = node.meta[LAYOUT]
     node.replace_all_uses_with(new)
     graph.erase_node(node)
     return new

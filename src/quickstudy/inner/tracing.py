@@ -1,0 +1,105 @@
+"""What a function of tensors does, operation by operation, as a graph.
+
+PyTorch's own tracer (make_fx) makes a stand-in of each value beside it, for compilers, which takes most of its time and
+is of no use to what is played back as it was.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+aten = torch.ops.aten
+LAYOUT = "layout"
+"""Where a node's ``meta`` has size, strides and offset of the tensor that it gives."""
+GIVES_A_NUMBER = torch.Tag.data_dependent_output
+DECIDING = {GIVES_A_NUMBER, torch.Tag.dynamic_output_shape}
+"""Marks of operations with which the value of a tensor gets into Python, as a number or as the size of another one."""
+
+
+def traced(function: Callable[..., Sequence[Tensor]], leaves: Sequence[Tensor]) -> tuple[fx.Graph, nn.Module]:
+    """Graph of ``function(*leaves)``, and what holds the other tensors that it uses.
+
+    Raises RuntimeError where the values of tensors decide what is done.
+    """
+    tracer = Tracer()
+    for number, leaf in enumerate(leaves):
+        tracer.note(leaf, tracer.graph.placeholder(f"leaf_{number}"))
+    with tracer:
+        out = function(*leaves)
+    tracer.graph.output([tracer.node(value) for value in out])
+    return tracer.graph, tracer.held
+
+
+class Tracer(TorchDispatchMode):
+    """Writes down the operations within it, as autograd and the transforms of torch.func leave them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graph, self.held = fx.Graph(), nn.Module()
+        self.nodes = WeakTensorKeyDictionary()
+        self.known = set[fx.Node]()
+        """Those that depend on no argument of the function: their values may be looked at."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is aten.lift_fresh.default:
+            func = aten.lift_fresh_copy.default  # or writing to it would change what is held
+        used: list[fx.Node] = []
+        nodes = self._nodes(args, used), {name: self._nodes(value, used) for name, value in kwargs.items()}
+        deciding = map(self.node, _masks(args[1])) if func is aten.index.Tensor else used
+        if not (DECIDING.isdisjoint(func.tags) or self.known.issuperset(deciding)):
+            raise RuntimeError(f"the value of a tensor decides what is done next, by {func}")
+        out = func(*args, **kwargs)
+        if GIVES_A_NUMBER not in func.tags:
+            fixed = bool(used) and self.known.issuperset(used)
+            self._write(out, func, *nodes, fixed and torch.Tag.nondeterministic_seeded not in func.tags)
+        return out
+
+    def _nodes(self, value: Any, used: list[fx.Node]) -> Any:
+        """An argument of an operation with a node in the place of each tensor; they are ``used`` too."""
+        if isinstance(value, Tensor):
+            used.append(node := self.node(value))
+            return node
+        if isinstance(value, tuple | list):
+            return type(value)([self._nodes(part, used) for part in value])
+        return value
+
+    def node(self, value: Tensor) -> fx.Node:
+        """What gives ``value``: an operation, an argument, or else it was there before."""
+        node: fx.Node | None = self.nodes.get(value)
+        if node is None:
+            name = f"held_{len(self.held._buffers)}"
+            self.held.register_buffer(name, value)
+            node = self.graph.get_attr(name)
+            self.known.add(node)
+            self.note(value, node)
+        return node
+
+    def note(self, value: Tensor, node: fx.Node) -> None:
+        """That ``node`` gives ``value``."""
+        self.nodes[value] = node
+        if not value._is_zerotensor():  # a tangent of zeros has no memory to look at
+            node.meta[LAYOUT] = tuple(value.shape), tuple(value.stride()), value.storage_offset()
+
+    def _write(self, out: Any, func: Any, args: Any, kwargs: Any, known: bool) -> None:
+        """``func(*args, **kwargs)``, which gave ``out``."""
+        node = self.graph.create_node("call_function", func, args, kwargs, name="value")  # theirs take long to make up
+        if known:
+            self.known.add(node)
+        if isinstance(out, Tensor):
+            self.note(out, node)
+        elif isinstance(out, tuple | list):
+            for number, part in enumerate(out):
+                self._write(part, operator.getitem, (node, number), {}, known)
+
+
+def _masks(indices: Sequence[Tensor | None]) -> list[Tensor]:
+    """Those that say of each place whether it is taken."""
+    return [index for index in indices if index is not None and index.dtype in (torch.bool, torch.uint8)]
