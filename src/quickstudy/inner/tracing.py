@@ -41,7 +41,7 @@ class Tracer(TorchDispatchMode):
     """Writes down the operations within it, as autograd and the transforms of torch.func leave them."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.graph, self.held = fx.Graph(), nn.Module()
         self.nodes = WeakTensorKeyDictionary()
         self.known = set[fx.Node]()
