@@ -1,4 +1,4 @@
-"""Small nets with one kind of layer each, a learner that takes inner steps on them, and tasks, in float64."""
+"""Small nets, each of one kind of layer and few weights, a learner that takes inner steps on them, and its tasks."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ TASKS, EACH, SIDE, WAY = 3, 4, 6, 3
 
 
 class Recurrent(nn.Module):
-    """The last state of a recurrent net over the rows of a picture."""
+    """The last state of a recurrent net over the rows of a picture, as logits."""
 
     def __init__(self, kind: type[nn.LSTM | nn.GRU | nn.RNN]) -> None:
         super().__init__()
-        self.cell, self.out = kind(SIDE, 4, batch_first=True), nn.Linear(4, WAY)
+        self.cell = kind(SIDE, WAY, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.cell(x[:, 0])[0][:, -1])
+        return self.cell(x[:, 0])[0][:, -1]
 
 
 class Attention(nn.Module):
-    """Self-attention over the rows of a picture."""
+    """Self-attention over the rows of a picture, the mean of which are logits: more than there are classes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.attend, self.out = nn.MultiheadAttention(SIDE, 2, batch_first=True), nn.Linear(SIDE, WAY)
+        self.attend = nn.MultiheadAttention(SIDE, 2, bias=False, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x[:, 0]
-        return self.out(self.attend(rows, rows, rows, need_weights=False)[0].mean(1))
+        return self.attend(rows, rows, rows, need_weights=False)[0].mean(1)
 
 
 class Tied(nn.Module):
@@ -44,27 +44,27 @@ class Tied(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.one, self.two = nn.Linear(SIDE * SIDE, SIDE * SIDE), nn.Linear(SIDE * SIDE, SIDE * SIDE)
+        self.one, self.two, self.out = (nn.Linear(SIDE**2, size, bias=False) for size in (SIDE**2, SIDE**2, WAY))
         self.two.weight = self.one.weight
-        self.out, self.unused = nn.Linear(SIDE * SIDE, WAY), nn.Parameter(torch.ones(2))
+        self.unused = nn.Parameter(torch.ones(2))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out(self.two(self.one(x.flatten(1)).tanh()).tanh())
 
 
-def convolutional(norm: nn.Module) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3, padding=1), norm, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 9, WAY)
-    )
+def convolutional(norm: nn.Module, bias: bool = False) -> nn.Module:
+    """Its channels are the logits: one more than there are classes."""
+    conv = nn.Conv2d(1, WAY + 1, 3, padding=1, bias=bias)
+    return nn.Sequential(conv, norm, nn.ReLU(), nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 LAYERS: dict[str, Callable[[], nn.Module]] = {
     "linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 5), nn.Tanh(), nn.Linear(5, WAY)),
     "tied": Tied,
-    "batchnorm": lambda: convolutional(nn.BatchNorm2d(4, track_running_stats=False)),
-    "layernorm": lambda: convolutional(nn.LayerNorm([4, SIDE, SIDE])),
-    "groupnorm": lambda: convolutional(nn.GroupNorm(2, 4)),
-    "instancenorm": lambda: convolutional(nn.InstanceNorm2d(4, affine=True)),
+    "batchnorm": lambda: convolutional(nn.BatchNorm2d(WAY + 1, track_running_stats=False), bias=True),
+    "layernorm": lambda: convolutional(nn.LayerNorm([WAY + 1, SIDE, SIDE])),
+    "groupnorm": lambda: convolutional(nn.GroupNorm(2, WAY + 1)),
+    "instancenorm": lambda: convolutional(nn.InstanceNorm2d(WAY + 1, affine=True)),
     "rnn": lambda: Recurrent(nn.RNN),
     "gru": lambda: Recurrent(nn.GRU),
     "lstm": lambda: Recurrent(nn.LSTM),
