@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,6 +117,25 @@ def synchronise(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+@contextlib.contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """With so many threads of PyTorch's within it."""
+    before = torch.get_num_threads()
+    if count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def autocasts() -> list[tuple[str, torch.dtype]]:
+    """Kinds of devices on which PyTorch chooses the precision of each operation in this thread, and the lower one."""
+    return [(kind, torch.get_autocast_dtype(kind)) for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
+
+
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 """Numbers of glibc's settings."""
 
@@ -127,11 +147,7 @@ def keep_freed_memory() -> None:
     A meta-step frees and takes the same megabytes over and over. glibc hands them back to the system each time, and
     page faults then take up to a quarter of a step on several threads. Elsewhere nothing is done.
     """
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(MMAP_THRESHOLD, 2**25)
-        mallopt(TRIM_THRESHOLD, 2**31 - 1)
-        mallopt(TOP_PAD, 2**26)
+    _set_allocator({MMAP_THRESHOLD: 2**25, TRIM_THRESHOLD: 2**31 - 1, TOP_PAD: 2**26})
 
 
 def mind_own_limit() -> None:
@@ -146,9 +162,14 @@ def mind_own_limit() -> None:
 
 @functools.cache
 def _hand_back() -> None:
+    _set_allocator({MMAP_THRESHOLD: 2**20, TRIM_THRESHOLD: 2**20, TOP_PAD: 2**20})
     with contextlib.suppress(AttributeError, OSError, TypeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(MMAP_THRESHOLD, 2**20)
-        library.mallopt(TRIM_THRESHOLD, 2**20)
-        library.mallopt(TOP_PAD, 2**20)
-        library.malloc_trim(0)
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _set_allocator(settings: dict[int, int]) -> None:
+    """The C library's own settings, in this order, where it is glibc."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for setting, value in settings.items():
+            mallopt(setting, value)

@@ -269,7 +269,7 @@ def test_the_fastest_way_is_measured_once_for_a_net_and_what_cannot_be_vectorise
         def forward(self, x: Tensor) -> Tensor:
             return self.out(self.cell(x)[0])
 
-    meta.MEASURED.clear()
+    meta.forget()
     for module in (net(), Recurrent().double()):
         auto, again, loop = (
             meta_grad(module, loss, examples(0), examples(1), rule=sgd(0.1), steps=2, how=how)  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ TASKS = 6
 @pytest.fixture(autouse=True)
 def nothing_measured() -> None:
     room.PEAKS.clear()
-    meta.MEASURED.clear()
+    meta.forget()
 
 
 def net() -> nn.Module:

@@ -22,7 +22,7 @@ CUDA = torch.device("cuda")
 @pytest.fixture(autouse=True)
 def nothing_recorded() -> None:
     recorded.RECORDINGS.clear()
-    meta.MEASURED.clear()
+    meta.forget()
 
 
 def moved(tree: object) -> object:

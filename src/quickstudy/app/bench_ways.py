@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import tyro
 
 from quickstudy.app import output
@@ -16,6 +13,7 @@ from quickstudy.app.bench_speed import amount, chosen, settings_of
 from quickstudy.app.flags import parse
 from quickstudy.bench import rows, ways
 from quickstudy.bench.rows import Row
+from quickstudy.devices import on_threads
 from quickstudy.inner.batch import EAGER, HOWS
 from quickstudy.tasks.base import check_counts
 
@@ -55,9 +53,10 @@ def main(args: list[str]) -> int:
     settings = settings_of(threads=flags.threads, rounds=flags.rounds, seed=flags.seed, device=flags.device)
     check_counts(choices=flags.choices)
     found: dict[str, Row] = {}
+    hows = EAGER if flags.eager else HOWS
     with on_threads(settings.threads):
         for name in names:
-            found[name] = ways.row(name, settings, flags.choices, EAGER if flags.eager else HOWS, told)
+            found[name] = ways.row(name, settings, flags.choices, hows, lambda line: print(line, file=sys.stderr))
             rows.write(found[name], flags.out)
     if flags.json:
         output.print_json(found)
@@ -68,22 +67,6 @@ def main(args: list[str]) -> int:
     print("\nslower than the best: median of the choices, and the worst of them\n")
     print(flags.out)
     return 0
-
-
-def told(line: str) -> None:
-    """On stderr."""
-    print(line, file=sys.stderr)
-
-
-@contextlib.contextmanager
-def on_threads(count: int) -> Iterator[None]:
-    """With so many threads of PyTorch's."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def line(row: Row) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import torch
 from quickstudy.app import lesson
 from quickstudy.app.figures import Episode, Line, Wave
 from quickstudy.app.lesson import POINTS, SHOTS, STEPS, WAY, Lesson, Progress, Size, said
+from quickstudy.devices import on_threads
 from quickstudy.intervals import Interval
 from quickstudy.learners.base import Learner
 
@@ -48,18 +47,7 @@ class Found:
     """One of middling height, likewise."""
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread for a while: nets as small as these lose more by a second one than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@one_thread()
+@on_threads(1)  # nets as small as these lose more by a second one than they gain
 def find(size: Size, seed: int, path: Path, progress: Progress) -> Found:
     """Hold both lessons from the beginning to the end; their runs go to ``path``."""
     characters, waves = lesson.characters(size, seed), lesson.waves(size, seed)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from quickstudy.devices import processor
+from quickstudy.devices import on_threads, processor
 
 STANDARD = 0.0015
 """Seconds that the workload takes on the machine in whose seconds times are given."""
@@ -58,13 +58,9 @@ def workload() -> float:
 
 def reference() -> float:
     """Median seconds of the workload, on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with on_threads(1):
         workload()
         return median(_timed() for _ in range(ROUNDS))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _timed() -> float:

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from quickstudy.devices import keep_freed_memory, mind_own_limit
+from quickstudy.devices import autocasts, keep_freed_memory, mind_own_limit
 from quickstudy.errors import UserError
 from quickstudy.inner import room
 from quickstudy.inner.playing import Gradients, Written, convolves_on_cpu, is_full, played, played_singly, written_of
@@ -235,8 +235,7 @@ def _on_threads(function: Callable[..., Tree], module: nn.Module, batch: tuple[A
     """
     threads = min(torch.get_num_threads(), size(batch))
     grad_enabled = torch.is_grad_enabled()
-    kinds = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
-    casts = [(kind, torch.get_autocast_dtype(kind)) for kind in kinds]
+    casts = autocasts()
 
     def work(first: int) -> list[Tree]:
         torch.set_num_threads(1)

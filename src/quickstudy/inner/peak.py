@@ -27,7 +27,7 @@ def peak_bytes(compute: Callable[[nn.Module, Any], object], module: nn.Module, b
         empty = pytree.tree_map(lambda leaf: leaf.to("meta"), batch)
         with Alive() as alive:
             compute(blank, empty)
-    except (RuntimeError, NotImplementedError, TypeError, UserError):
+    except (RuntimeError, TypeError, UserError):
         return None
     return alive.most
 

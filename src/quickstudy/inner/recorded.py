@@ -13,13 +13,14 @@ import math
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
+from quickstudy.devices import autocasts, on_threads
 from quickstudy.errors import UserError
 from quickstudy.inner import forward
 from quickstudy.inner.capturing import capturable, captured
@@ -184,20 +185,11 @@ def _threads(play: Function, leaves: list[Tensor]) -> int:
     return min(times, key=times.__getitem__)
 
 
-@contextlib.contextmanager
-def _limited(threads: int) -> Iterator[None]:
+def _limited(threads: int) -> contextlib.AbstractContextManager[None]:
     """At most so many threads within it."""
-    before = torch.get_num_threads()
-    if threads >= before:
-        yield
-        return
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return on_threads(min(threads, torch.get_num_threads()))
 
 
 def _halved() -> bool:
     """Whether PyTorch chooses the precision of each operation, which it does not let itself be recorded doing."""
-    return torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
+    return bool(autocasts())

@@ -29,7 +29,7 @@ from torch import Tensor
 from quickstudy.challenge import wire
 from quickstudy.challenge.inside import metadl_api
 from quickstudy.challenge.inside.host import Host, Streamed
-from quickstudy.challenge.inside.metadl_forms import Form, form_of, labelled, pictures, settings_of
+from quickstudy.challenge.inside.metadl_forms import ASKED, Form, form_of, labelled, pictures, settings_of
 from quickstudy.errors import UserError
 from quickstudy.tasks.base import Examples, Split
 
@@ -54,7 +54,7 @@ def prepare(host: Host, hello: dict[str, Any], form: str, what: str) -> Callable
     kit = form_of(model.MyMetaLearner)
     source = Generators(family, config_of(folder, kit), kit)
     every = (source.train_classes, source.total_classes, metadl_api.Logger())
-    given = every[: {"draft": 2, "earlier": 1, "later": 3}[kit]]
+    given = every[: ASKED[kit]]
     saved = Path("saved").absolute()
     saved.mkdir()
     valid = source.valid if "val" in family.splits else None
@@ -67,9 +67,8 @@ def prepare(host: Host, hello: dict[str, Any], form: str, what: str) -> Callable
         x, y = images(wire.unpack(message["support"]["x"])), wire.unpack(message["support"]["y"]).long()
         way = message["way"]
         shots = int(torch.bincount(y, minlength=way).max())
-        more = (y.clone(),) if kit == "later" else ()
         query = pictures(kit, images(wire.unpack(message["query"]["x"])))
-        return written(fresh.fit((*labelled(kit, x, y), *more, way, shots)).predict(query))
+        return written(fresh.fit((*labelled(kit, x, y, y.clone()), way, shots)).predict(query))
 
     return answer
 
@@ -168,10 +167,10 @@ class Generators:
         drawn = self.family.sample(split, index, way=way, shot=shot, query=query, seed=1)
         classes = self._numbered(split, drawn.classes[0])
 
-        def given(some: Examples) -> tuple[Tensor, ...]:
+        def given(some: Examples) -> tuple[Any, ...]:
             order = torch.from_numpy(self._random.permutation(np.flatnonzero(some.mask[0].numpy())))
             y = some.y[0][order].argmax(-1)
-            return labelled(self.kit, images(some.x[0][order]), y) + ((classes[y],) if self.kit == "later" else ())
+            return labelled(self.kit, images(some.x[0][order]), y, classes[y])
 
         return metadl_api.Task(
             way, shot, given(drawn.support), given(drawn.query), classes.numpy(), self.family.spec.name
@@ -185,7 +184,7 @@ class Generators:
         seen = self._seen[split]
         return torch.tensor([seen.setdefault(one, len(seen) % self.total_classes) for one in classes.tolist()])
 
-    def _batches(self, count: int = 10, size: int | None = None) -> Iterator[tuple[Any, Any]]:
+    def _batches(self, count: int = 10, size: int | None = None) -> Iterator[tuple[Any, ...]]:
         """``size`` is a draft's to say; later it is in the settings."""
         for _ in range(count):
             chosen = self._random.randint(0, len(self._whole), size or self.config["batch_size"])

@@ -19,6 +19,8 @@ from torch import Tensor
 from quickstudy.errors import UserError
 
 Form = Literal["draft", "earlier", "later"]
+ASKED: dict[Form, int] = {"draft": 2, "earlier": 1, "later": 3}
+"""How many of training classes, all classes and a logger ``MyMetaLearner`` is made of."""
 LINE = re.compile(r"^(\w+)\s*:\s*([^#\n]*)", re.M)
 SETTINGS = {"data_format": "episode", "num_ways": "5", "min_s": "1", "max_s": "20", "query_size": "20"}
 """Of a draft, as there."""
@@ -40,9 +42,10 @@ def pictures(form: Form, x: Tensor) -> Any:
     return (x.permute(0, 2, 3, 1).clamp(0, 1) * 255).round().numpy().astype(np.uint8)
 
 
-def labelled(form: Form, x: Tensor, y: Tensor) -> tuple[Any, Any]:
-    """Images [n, 3, 128, 128] and labels [n], as the form has them."""
-    return pictures(form, x), y.numpy() if form == "draft" else y
+def labelled(form: Form, x: Tensor, y: Tensor, original: Tensor | None = None) -> tuple[Any, ...]:
+    """Images [n, 3, 128, 128] and labels [n], as the form has them; where it has ``original`` labels, those too."""
+    given = pictures(form, x), y.numpy() if form == "draft" else y
+    return (*given, original) if form == "later" and original is not None else given
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
