@@ -106,15 +106,20 @@ def test_titles_are_found_with_the_keyboard_alone(visit):
 
 
 def test_where_nobody_has_learnt_anything_one_button_trains_and_says_on_what(visit):
-    looks = iter([{}, {"training": {"step": 200, "steps": 800}}, {"error": "the ratings have gone."}])
-    begun = {"training": {"step": 0, "steps": 0}}
+    now: dict[str, object] = {}  # what the server says until the page was seen to show it
 
     def answer(route):
-        route.fulfill(json=STATE | (begun if route.request.method == "POST" else next(looks)))
+        if route.request.method == "POST":
+            now["training"] = {"step": 0, "steps": 0}
+        route.fulfill(json=STATE | now)
 
     page = visit("foryou", before=lambda page: page.route(re.compile("/v1/for-you(/train)?$"), answer))
     page.get_by_text("invented people and titles").wait_for()
     page.get_by_role("button", name="Train it").click()
+    page.get_by_text("reading the ratings").wait_for()
+    now["training"] = {"step": 200, "steps": 800}
     page.get_by_text("step 200 of 800").wait_for()
+    now.pop("training")
+    now["error"] = "the ratings have gone."
     page.get_by_text("the ratings have gone.").wait_for()
     page.get_by_role("button", name="Train it").wait_for()
