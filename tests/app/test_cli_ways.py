@@ -14,7 +14,8 @@ from quickstudy.bench import measure, ours
 from quickstudy.bench import ways as bench
 from quickstudy.bench.job import Job, Way
 from quickstudy.bench.works import WORKS
-from quickstudy.inner import choosing, meta
+from quickstudy.inner import calls as known
+from quickstudy.inner import choosing
 from quickstudy.inner.batch import How
 
 ASKED = ("bench", "ways", "--works", "sine-1", "--rounds", "3", "--choices", "2", "--eager", "--threads", "1")
@@ -23,7 +24,7 @@ SECONDS = {"recorded": 1.0, "vmap": 2.0, "chunks": 3.0, "threads": 5.0, "loop": 
 
 @pytest.fixture(autouse=True)
 def nothing_measured() -> None:
-    meta.forget()
+    known.forget()
 
 
 def test_every_way_that_can_do_it_is_timed_and_stands_in_the_row(
@@ -83,7 +84,7 @@ def test_a_choice_is_as_many_times_slower_as_the_clock_says(
         return SECONDS[how] * calls[how]
 
     monkeypatch.setattr(choosing, "fastest", fastest)
-    monkeypatch.setattr(ours, "maml", lambda job, gradient, how: meta.MEASURED.update(call=chosen[1].pop(0)))
+    monkeypatch.setattr(ours, "maml", lambda job, gradient, how: known.KNOWN.update(call=known.Known(chosen[1].pop(0))))
     monkeypatch.setattr(bench, "looked_at", lambda once, device: (dict.fromkeys(SECONDS, 1), {"compiled": "no"}))
     monkeypatch.setattr(measure, "timed", seconds)
     answer = cli(*ASKED, "--choices", "3", "--json")

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from quickstudy.errors import UserError
-from quickstudy.inner import Implicit, Truncated, adam, adapt, batch, bound, meta, meta_grad, sgd
+from quickstudy.inner import Implicit, Truncated, adam, adapt, batch, bound, calls, meta_grad, sgd
 from quickstudy.inner.unroll import Gradient
 
 pytestmark = pytest.mark.usefixtures("seemingly_two_cores")
@@ -269,7 +269,7 @@ def test_the_fastest_way_is_measured_once_for_a_net_and_what_cannot_be_vectorise
         def forward(self, x: Tensor) -> Tensor:
             return self.out(self.cell(x)[0])
 
-    meta.forget()
+    calls.forget()
     for module in (net(), Recurrent().double()):
         auto, again, loop = (
             meta_grad(module, loss, examples(0), examples(1), rule=sgd(0.1), steps=2, how=how)  # type: ignore[arg-type]
@@ -277,8 +277,8 @@ def test_the_fastest_way_is_measured_once_for_a_net_and_what_cannot_be_vectorise
         )
         assert difference(list(auto.params.values()), list(loop.params.values())) < 1e-12
         assert difference(list(again.params.values()), list(loop.params.values())) < 1e-12
-    assert len(meta.MEASURED) == 2
-    assert [*meta.MEASURED.values()][1] in ("threads", "loop")
+    assert len(calls.KNOWN) == 2
+    assert [*calls.KNOWN.values()][1].how in ("threads", "loop")
     with pytest.raises(UserError, match=r"cannot go through in one vectorised call.*threads or loop"):
         meta_grad(Recurrent().double(), loss, examples(0), examples(1), rule=sgd(0.1), steps=2, how="vmap")
 

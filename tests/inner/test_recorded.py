@@ -15,7 +15,7 @@ from torch._inductor import cpp_builder, exc
 from torch.nn import functional as F
 
 from quickstudy import UserError, inner
-from quickstudy.inner import choosing, meta, recorded, simplified
+from quickstudy.inner import calls, choosing, recorded, simplified
 from quickstudy.inner.fingerprint import UnknownError, fingerprint
 
 SCALE = 1.0
@@ -24,7 +24,7 @@ SCALE = 1.0
 @pytest.fixture(autouse=True)
 def nothing_recorded() -> Iterator[None]:
     recorded.RECORDINGS.clear()
-    meta.forget()
+    calls.forget()
     yield
     recorded.RECORDINGS.clear()
 
@@ -150,9 +150,9 @@ def test_auto_records_what_is_called_often(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(choosing, "fastest", lambda run, module, device, calls: "vmap")
     monkeypatch.setattr(choosing, "or_faster", lambda run, how, other: run(other) and (other, 0.0))
     module = net()
-    for number in range(meta.RECORD_AT + 2):
+    for number in range(calls.RECORD_AT + 2):
         torch.testing.assert_close(ask(module, "auto", number), ask(module, "vmap", number))
-        assert len(recorded.RECORDINGS) == int(number >= meta.RECORD_AT - 1)
+        assert len(recorded.RECORDINGS) == int(number >= calls.RECORD_AT - 1)
 
 
 def test_a_recording_can_be_compiled() -> None:
@@ -177,14 +177,14 @@ def test_without_a_compiler_auto_stays_with_the_recording(monkeypatch: pytest.Mo
     monkeypatch.setattr(cpp_builder, "get_cpp_compiler", missing)
     with pytest.raises(UserError, match=r"No working C\+\+ compiler found.*Without one take recorded"):
         ask(net(), "compiled", steps=1)
-    monkeypatch.setattr(meta, "RECORD_AT", 1)
-    monkeypatch.setattr(meta, "COMPILE_AFTER", 0.0)
+    monkeypatch.setattr(calls, "RECORD_AT", 1)
+    monkeypatch.setattr(calls, "COMPILE_AFTER", 0.0)
     monkeypatch.setattr(choosing, "_quickest", lambda run, candidates, seconds: (candidates[-1], 1.0))
     module = net()
     for _ in range(3):
         torch.testing.assert_close(ask(module, "auto", steps=1), ask(module, "vmap", steps=1))
-    assert set(meta.MEASURED.values()) == {"recorded"}
-    assert set(meta.SPENT.values()) == {math.inf}  # it is tried once
+    assert {known.how for known in calls.KNOWN.values()} == {"recorded"}
+    assert {known.spent for known in calls.KNOWN.values()} == {math.inf}  # it is tried once
 
 
 def test_code_that_computes_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

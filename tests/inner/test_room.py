@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 
 from quickstudy import UserError, devices, inner, learners
 from quickstudy.devices import STATM, Room
-from quickstudy.inner import batch, meta, peak, room
+from quickstudy.inner import batch, calls, outer, peak, room
 from quickstudy.inner.unroll import Gradient
 from quickstudy.tasks import load
 from quickstudy.training import TrainConfig, Training, resolve
@@ -29,7 +29,7 @@ TASKS = 6
 @pytest.fixture(autouse=True)
 def nothing_measured() -> None:
     room.PEAKS.clear()
-    meta.forget()
+    calls.forget()
 
 
 def net() -> nn.Module:
@@ -51,8 +51,8 @@ def tasks() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
 
 
 def learner(steps: int, gradient: Gradient) -> tuple[nn.Module, tuple[object, ...]]:
-    loop = meta.Inner(net(), loss, inner.sgd(0.1), steps, gradient, None, None, False)
-    return meta.Outer(loop, loss, None), (*tasks(), torch.arange(TASKS))
+    loop = outer.Inner(net(), loss, inner.sgd(0.1), steps, gradient, None, None, False)
+    return outer.Outer(loop, loss, None), (*tasks(), torch.arange(TASKS))
 
 
 def doing(how: str) -> Callable[[nn.Module, Any], object]:
@@ -115,7 +115,7 @@ def test_what_does_not_fit_is_refused_with_what_would(monkeypatch: pytest.Monkey
         ask("chunks")
     exact = ask("auto")
     assert exact.losses.isfinite().all()
-    assert next(iter(meta.MEASURED.values())) in ("threads", "loop")
+    assert next(iter(calls.KNOWN.values())).how in ("threads", "loop")
     leave(monkeypatch, 0.9 * one + rest)
     with pytest.raises(UserError, match="not even one at once would fit in a vectorised call: batch them as threads"):
         ask("vmap")

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
 from quickstudy import inner
-from quickstudy.inner import batch, capturing, meta, recorded
+from quickstudy.inner import batch, calls, capturing, recorded
 from quickstudy.training import TrainConfig, Training, resolve
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU here")
@@ -22,7 +22,7 @@ CUDA = torch.device("cuda")
 @pytest.fixture(autouse=True)
 def nothing_recorded() -> None:
     recorded.RECORDINGS.clear()
-    meta.forget()
+    calls.forget()
 
 
 def moved(tree: object) -> object:
@@ -166,8 +166,8 @@ def test_a_recording_outlives_the_learner_that_it_was_made_of(case: Case) -> Non
 def test_auto_measures_on_the_gpu() -> None:
     module = net("mlp")
     batches = tasks("mlp", 0), tasks("mlp", 1)
-    for _ in range(meta.RECORD_AT + 2):
+    for _ in range(calls.RECORD_AT + 2):
         found = inner.meta_grad(module, loss, *batches, rule=inner.sgd(0.1), steps=2)
-    assert set(meta.MEASURED.values()) == {"recorded"}
+    assert {known.how for known in calls.KNOWN.values()} == {"recorded"}
     right = inner.meta_grad(module, loss, *batches, rule=inner.sgd(0.1), steps=2, how="loop")
     torch.testing.assert_close(found, right, rtol=1e-8, atol=1e-10)

@@ -21,7 +21,7 @@ from quickstudy.bench.job import Job
 from quickstudy.bench.rows import Row, machine, spread, versions
 from quickstudy.bench.works import WORKS
 from quickstudy.errors import UserError
-from quickstudy.inner import choosing, meta
+from quickstudy.inner import calls, choosing
 from quickstudy.inner.batch import HOWS, WRITTEN, How
 from quickstudy.inner.unroll import Kind
 
@@ -90,10 +90,11 @@ def offered(job: Job, hows: Collection[How]) -> Once:
 
 def chosen_first(once: Once) -> How:
     """What the first call comes to that knows of none before."""
-    meta.forget()
+    calls.forget()
     once("auto")
-    (how,) = meta.MEASURED.values()
-    return how
+    (known,) = calls.KNOWN.values()
+    assert known.how is not None  # auto chose it
+    return known.how
 
 
 def looked_at(once: Once, device: torch.device) -> tuple[dict[How, int], dict[How, str]]:
