@@ -22,6 +22,8 @@ def test_trials_are_told_in_rows(tmp_path: Path, capsys: pytest.CaptureFixture[s
     scores = rows["taskgp"]["scores"]
     assert scores["best of 1"]["mean"] <= scores["best of 3"]["mean"] <= scores["best of 5"]["mean"]
     assert scores["best of 5"]["mean"] <= scores["best of library"]["mean"]
+    assert scores["off after 5"]["mean"] < scores["off after 0"]["mean"]
+    assert scores["off after 5"]["mean"] < rows["random"]["scores"]["off after 5"]["mean"]
     gain = rows["taskgp"]["minus"]["random"]["best of 5"]
     expected = scores["best of 5"]["mean"] - rows["random"]["scores"]["best of 5"]["mean"]
     assert gain["mean"] == pytest.approx(expected)

@@ -13,7 +13,7 @@ import torch
 from quickstudy import learners, tasks
 from quickstudy.control.acquisition import improvement, wanted
 from quickstudy.control.history import Candidates, Search, go
-from quickstudy.control.trials import trials, tries_until
+from quickstudy.control.trials import commanded, trials, tries_until
 from quickstudy.errors import UserError
 from quickstudy.learners import Learner
 from quickstudy.learners.base import Gaussian, Point
@@ -99,6 +99,26 @@ def test_one_by_one_is_what_many_at_once_are(family: Strides, learner: Learner, 
     assert max(one.outcome[0] for one in search.tries) == pytest.approx(float(together.best[0, -1]), abs=0.05)
     assert search.best is not None
     assert search.best.outcome[0] == max(one.outcome[0] for one in search.tries)
+
+
+def test_a_commanded_speed_is_tried_for_as_one_by_one(family: Strides, learner: Learner, tmp_path: Path) -> None:
+    ground = family.grounds("test")[:1]
+    choice, asked = family.choice(ground), family.commands(ground)[:, 1]
+    off = commanded(learner, choice, asked, tries=4)[0]
+    search = Search(learner, Candidates.of(family), tmp_path / "tries.json", speed=float(asked))
+    go(search, robot(family, int(ground)), 4)
+    gaits = [search.nearest(float(asked), after) for after in range(5)]
+    torch.testing.assert_close(off, (choice.speed[0, gaits] - asked).abs(), atol=0.02, rtol=0.0)
+
+
+def test_tries_for_a_commanded_speed_are_remembered(family: Strides, learner: Learner) -> None:
+    choice, asked = family.choice(units := family.grounds("test")), family.commands(units)[:, 2]
+    chance = commanded(None, choice, asked, tries=len(family.table.gaits))
+    assert (chance[:, 1:].diff(dim=-1) <= 0).all()
+    torch.testing.assert_close(chance[:, -1], (choice.speed - asked[:, None]).abs().amin(-1))
+    mine = commanded(learner, choice, asked, tries=3)
+    assert mine[:, 3].mean() < 0.6 * mine[:, 0].mean()
+    assert mine[:, 3].mean() < 0.6 * chance[:, 3].mean()
 
 
 def test_a_search_goes_on_where_it_was_cut_off(family: Strides, learner: Learner, tmp_path: Path) -> None:

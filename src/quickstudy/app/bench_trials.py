@@ -24,8 +24,8 @@ from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import check_counts
 
 DESCRIPTION = """Let learners find the fastest stable gait on grounds that they have not met, try by try, beside the
-cross-entropy method with hundreds of tries: one JSON row for each learner, with paired differences. Learners are
-trained as by `quickstudy bench folds`, whose runs are taken where they are there."""
+cross-entropy method with hundreds of tries, and gaits that go at commanded speeds: one JSON row for each learner, with
+paired differences. Learners are trained as by `quickstudy bench folds`, whose runs are taken where they are there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,9 @@ def show(rows: dict[str, dict[str, Any]], shown: list[int]) -> None:
         scores = row["scores"]
         best = [f"{scores[f'best of {many}']['mean']:.3f}" for many in shown]
         share = f"{row['share of cem'][str(min(10, shown[-1]))]:.1%}"
-        lines.append([name, *best, share, f"{scores['tries until near']['mean']:.1f}"])
-    output.print_table(["", *(f"best of {many}" for many in shown), "of cem", "tries until near"], lines)
+        off = [f"{scores[f'off after {many}']['mean']:.3f}" for many in (0, *shown) if many <= 5]
+        lines.append([name, *best, share, f"{scores['tries until near']['mean']:.1f}", *off])
+    heads = [f"best of {many}" for many in shown], [f"off after {many}" for many in (0, *shown) if many <= 5]
+    output.print_table(["", *heads[0], "of cem", "tries until near", *heads[1]], lines)
     first = next(iter(rows.values()))
     print(f"metres a second, mean over {first['grounds']} grounds; cem {first['scores']['cem']['mean']:.3f}\n")

@@ -1,5 +1,7 @@
 """Trial and error of learners on held-out grounds, over several partitions, beside the cross-entropy method.
 
+Asked for are the fastest gait, and gaits that go at commanded speeds. For each of these a learner tries anew, what it
+believes to come nearest, and chooses after so many tries; before the first it does not adapt.
 Learners are those of ``folds``: trained anew on every partition, runs that are there are taken. All try on the same
 grounds; a ground that several partitions hold out counts once.
 """
@@ -19,7 +21,7 @@ from quickstudy import runs
 from quickstudy.bench.folds import Folds, Say
 from quickstudy.bench.ladder import trained
 from quickstudy.control.acquisition import Rule
-from quickstudy.control.trials import trials, tries_until
+from quickstudy.control.trials import commanded, trials, tries_until
 from quickstudy.errors import UserError
 from quickstudy.intervals import cell, interval
 from quickstudy.learners.base import Learner
@@ -27,6 +29,8 @@ from quickstudy.tasks.robots.strides import Strides
 
 NEAR = 0.9
 """Share of what the cross-entropy method finds, for which tries are counted."""
+COMMANDED = 10
+"""Most tries for a commanded speed."""
 RANDOM = "random"
 """Tries any gait: no learner."""
 
@@ -40,7 +44,7 @@ class Contest:
     tries: int = 20
     """Most tries on each ground."""
     shown: Sequence[int] = (1, 3, 5, 10, 20)
-    """After how many tries the best speed is told."""
+    """After how many tries the best speed is told, and how far a commanded one is missed."""
     rule: Rule = "improvement"
 
 
@@ -70,13 +74,18 @@ def measure(contest: Contest, say: Say) -> dict[str, Path]:
 
 
 def tried(contest: Contest, family: Strides, learner: Learner | None, seed: int) -> dict[str, Tensor]:
-    """Each [grounds]: best speeds after so many tries, tries until near the reference, and the reference itself."""
+    """Each [grounds]: best speeds after so many tries, tries until near the reference, and the reference itself; how
+    far a gait is off the speed commanded, the mean over commands."""
     units = family.grounds("test")
     choice = family.choice(units)
     reference = choice.cem[:, -1].clamp(min=0)
     found = trials(learner, choice, tries=contest.tries, rule=contest.rule, seed=seed).best
+    most = min(COMMANDED, contest.tries)
+    asked = [commanded(learner, choice, speed, tries=most, seed=seed) for speed in family.commands(units).unbind(-1)]
+    off = torch.stack(asked).mean(0)
     return {
         **{f"best of {many}": found[:, many - 1] for many in contest.shown},
+        **{f"off after {many}": off[:, many] for many in (0, *contest.shown) if many <= most},
         "tries until near": tries_until(found, NEAR * reference).double(),
         "near": (found[:, -1] >= NEAR * reference).double(),
         "cem": reference,

@@ -25,7 +25,7 @@ from quickstudy.learners.base import Gaussian, Learner, Prediction
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples
 from quickstudy.tasks.cached import fingerprint
-from quickstudy.tasks.robots.strides import Strides
+from quickstudy.tasks.robots.strides import Strides, risk
 
 FORMAT = 1
 
@@ -174,9 +174,12 @@ class Search:
         return wanted(self._predicted(), best.reshape(1), self.rule, self._chance)[0]
 
     def _risk(self, speed: float, after: int | None = None) -> Tensor:
-        """[G] expected squared distance from ``speed``."""
+        """[G] expected squared distance from ``speed``; of what was tried, the distance that was felt."""
         mean, std = self.believed(after)
-        return (mean - speed).square() + std.nan_to_num(0.0).square()
+        value = risk(mean, std.nan_to_num(0.0), torch.tensor(speed))
+        for one in self.tries[:after]:
+            value[one.gait] = (one.outcome[0] - speed) ** 2
+        return value
 
     def _numbers(self, which: int) -> list[float]:
         found: list[float] = self.candidates.x[which].tolist()

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from quickstudy.control.acquisition import Rule, wanted
 from quickstudy.inner import batch
-from quickstudy.learners.base import Adapted, Learner, Prediction
+from quickstudy.learners.base import Adapted, Gaussian, Learner, Prediction
 from quickstudy.tasks import draw
 from quickstudy.tasks.base import Examples
+from quickstudy.tasks.robots.strides import risk
 
 
 class Choices(Protocol):
@@ -33,6 +34,10 @@ class Choices(Protocol):
     def still(self) -> Tensor:
         """[] standing still, in standard units."""
 
+    @property
+    def unit(self) -> Tensor:
+        """[] metres a second of a standard unit."""
+
 
 class Trials(NamedTuple):
     """Tries in order."""
@@ -53,24 +58,63 @@ def trials(
     learner: Learner | None, choices: Choices, *, tries: int, rule: Rule = "improvement", seed: int = 0
 ) -> Trials:
     """``tries`` tries on each of T grounds, none of them twice; without a learner any."""
-    grounds, count = choices.speed.shape
-    chance = draw.uniform(draw.keys(torch.arange(grounds), "trials", seed), count, "ties")
-    row = torch.arange(grounds).unsqueeze(-1)
+    grounds = len(choices.speed)
+    chance = _chance(choices, seed)
     which = torch.zeros(grounds, 0, dtype=torch.int64)
-    x = choices.x.expand(grounds, -1, -1)
-    there = torch.ones(grounds, count, dtype=torch.bool)
-    if learner is not None:
-        learner.eval()
     for _ in range(tries):
         value = chance
         if learner is not None and rule != "random":
-            y = choices.y[row, which]
-            support = Examples(choices.x[which], y, torch.ones(which.shape, dtype=torch.bool))
-            best = torch.cat([choices.still.expand(grounds, 1), y[..., 0]], -1).amax(-1)
-            value = wanted(predicted(learner, support, x, there, batch.usual(learner)), best, rule, chance)
-        value = value.scatter(-1, which, -torch.inf)
-        which = torch.cat([which, value.argmax(-1, keepdim=True)], -1)
+            felt = choices.y[..., 0].gather(-1, which)
+            best = torch.cat([choices.still.expand(grounds, 1), felt], -1).amax(-1)
+            value = wanted(_believed(learner, choices, which), best, rule, chance)
+        which = _and_next(which, value)
     return Trials(which, choices.speed.gather(-1, which))
+
+
+@torch.no_grad()
+def commanded(learner: Learner | None, choices: Choices, asked: Tensor, *, tries: int, seed: int = 0) -> Tensor:
+    """[T, tries + 1] how far, in metres a second, the gait that is chosen after so many tries on each of T grounds is
+    off the speed ``asked`` [T].
+
+    Each try is of the candidate that is believed to come nearest, and none is tried twice. What was tried is known, and
+    is chosen where nothing is believed to come nearer. Without a learner any candidate is tried, and the nearest of
+    those chosen.
+    """
+    chance = _chance(choices, seed)
+    which = torch.zeros(len(asked), 0, dtype=torch.int64)
+    off = (choices.speed - asked.unsqueeze(-1)).abs()
+    missed = []
+    for _ in range(tries + 1):
+        value = chance + float(off.max()) ** 2  # more than that of any that was tried
+        if learner is not None:
+            found = _believed(learner, choices, which)
+            mean = (found[0][..., 0] - choices.still) * choices.unit
+            spread = found.std[..., 0] * choices.unit if isinstance(found, Gaussian) else torch.zeros_like(mean)
+            value = risk(mean, spread, asked.unsqueeze(-1))
+        chosen = value.scatter(-1, which, off.gather(-1, which).square()).argmin(-1, keepdim=True)
+        missed.append(off.gather(-1, chosen))
+        which = _and_next(which, -value)
+    return torch.cat(missed, -1)
+
+
+def _chance(choices: Choices, seed: int) -> Tensor:
+    """[T, G] from 0 to 1."""
+    grounds, count = choices.speed.shape
+    return draw.uniform(draw.keys(torch.arange(grounds), "trials", seed), count, "ties")
+
+
+def _and_next(which: Tensor, value: Tensor) -> Tensor:
+    """Tries ``which`` [T, tries], and of all others the one with most ``value`` [T, G]."""
+    return torch.cat([which, value.scatter(-1, which, -torch.inf).argmax(-1, keepdim=True)], -1)
+
+
+def _believed(learner: Learner, choices: Choices, which: Tensor) -> Prediction:
+    """Of every candidate, given what was felt of the tries ``which`` [T, tries]."""
+    grounds, count = choices.speed.shape
+    felt = choices.y[torch.arange(grounds).unsqueeze(-1), which]
+    support = Examples(choices.x[which], felt, torch.ones(which.shape, dtype=torch.bool))
+    x, there = choices.x.expand(grounds, -1, -1), torch.ones(grounds, count, dtype=torch.bool)
+    return predicted(learner.eval(), support, x, there, batch.usual(learner))
 
 
 def predicted(learner: Learner, support: Examples, x: Tensor, mask: Tensor, how: batch.How) -> Prediction:

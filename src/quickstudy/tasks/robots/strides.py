@@ -57,6 +57,8 @@ class Choice(NamedTuple):
     """[T, tries] best speed after each try of the cross-entropy method."""
     still: Tensor
     """[] a speed of 0, in standard units."""
+    unit: Tensor
+    """[] metres a second of a standard unit."""
 
 
 class Strides:
@@ -172,7 +174,7 @@ class Strides:
         """What may be tried on grounds ``units`` [T]."""
         mean, std = self.units
         speed = self.table.outcomes[units, :, 0]
-        return Choice(self.table.gaits, self._y[units], speed, self.table.cem[units], -mean[0] / std[0])
+        return Choice(self.table.gaits, self._y[units], speed, self.table.cem[units], -mean[0] / std[0], std[0])
 
     def grounds(self, split: Split) -> Tensor:
         """Numbers of the grounds of a split, which are the units of its episodes."""
@@ -205,6 +207,10 @@ class Strides:
         speed, asked = self._asked(task)
         return _missed(prediction[0][..., 0] * std[0] + mean[0], spread, speed, asked)
 
+    def commands(self, units: Tensor) -> Tensor:
+        """[T, commands] speeds, in metres a second, that are asked for on grounds ``units`` [T]."""
+        return self.table.outcomes[units, :, 0].amax(1, keepdim=True).clamp(min=0) * torch.tensor(COMMANDS)
+
     def oracle(self, task: Task) -> Tensor:
         """[T] error of whoever knows what every gait of the library does."""
         speed, asked = self._asked(task)
@@ -212,14 +218,19 @@ class Strides:
 
     def _asked(self, task: Task) -> tuple[Tensor, Tensor]:
         """Speeds [T, G] of the library, and those that are asked for [T, commands]."""
-        speed = self.table.outcomes[task.unit.cpu(), :, 0].to(task.query.x)
-        return speed, speed.amax(1, keepdim=True).clamp(min=0) * speed.new_tensor(COMMANDS)
+        units = task.unit.cpu()
+        return self.table.outcomes[units, :, 0].to(task.query.x), self.commands(units).to(task.query.x)
 
 
 def _missed(mean: Tensor, spread: Tensor, speed: Tensor, asked: Tensor) -> Tensor:
     """[T] mean distance between ``asked`` [T, commands] and the ``speed`` [T, G] of the gaits chosen for it."""
-    risk = (mean.unsqueeze(1) - asked.unsqueeze(-1)).square() + spread.square().unsqueeze(1)
-    return (speed.gather(1, risk.argmin(-1)) - asked).abs().mean(-1)
+    chosen = risk(mean.unsqueeze(1), spread.unsqueeze(1), asked.unsqueeze(-1)).argmin(-1)
+    return (speed.gather(1, chosen) - asked).abs().mean(-1)
+
+
+def risk(mean: Tensor, spread: Tensor, asked: Tensor) -> Tensor:
+    """Expected squared distance from the speed ``asked`` for, of speeds with this mean and standard deviation."""
+    return (mean - asked).square() + spread.square()
 
 
 def body_named(name: str) -> Body:
