@@ -151,7 +151,7 @@ def labels(key: Tensor, nodes: Tensor, way: int) -> tuple[Tensor, Tensor]:
     """The class [T, n] of each row of ``nodes``, and the node [T, 1] that decides it, which is none of the causes."""
     target = WIDTH + draw.bits(key, 1, "target") % (NODES - WIDTH)
     value = nodes.gather(2, target.unsqueeze(1).expand(-1, nodes.shape[1], -1)).squeeze(-1)
-    share = value.argsort(-1).argsort(-1) / value.shape[1]
+    share = ranks(value) / value.shape[1]
     ends = draw.uniform(key, 2 * way, "intervals", 0.5, 1.5).cumsum(-1)
     interval = torch.searchsorted((ends / ends[:, -1:])[:, :-1].contiguous(), share)
     ordered = draw.order(key, way, "order").gather(1, interval // 2)
@@ -181,12 +181,20 @@ def few_levels(key: Tensor, values: Tensor) -> Tensor:
     """Some of the columns of ``values`` [T, n, C] as codes of two levels to ``LEVELS``, in no order."""
     columns = values.shape[-1]
     count = 2 + draw.bits(key, columns, "levels").unsqueeze(1) % (LEVELS - 1)
-    share = values.argsort(1).argsort(1) / values.shape[1]
+    share = ranks(values.mT.contiguous()).mT / values.shape[1]
     power = draw.uniform(key, columns, "sizes", 0.5, 2.0).unsqueeze(1)
     level = (share.pow(power) * count).to(torch.int64).clamp(max=LEVELS - 1)
     codes = draw.order(draw.bits(key, columns, "codes"), LEVELS, "code").mT
     chosen = draw.uniform(key, columns, "categorical").unsqueeze(1) < CATEGORICAL
     return torch.where(chosen, codes.gather(1, level).to(values.dtype), values)
+
+
+def ranks(values: Tensor) -> Tensor:
+    """How many of ``values`` [..., n] come before each: 0 to n - 1."""
+    order = values.argsort(-1)
+    return torch.empty_like(order).scatter_(
+        -1, order, torch.arange(values.shape[-1], device=order.device).expand_as(order)
+    )
 
 
 def _scaled(values: Tensor) -> Tensor:
