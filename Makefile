@@ -17,7 +17,7 @@ demo: .venv/installed
 test: .venv/installed-dev check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
 
-# What takes minutes: every learner trained, every README recipe.
+# What takes long: every learner trained, every README recipe, processes killed, a server under load.
 test-slow: .venv/installed-dev
 	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
 

@@ -124,6 +124,7 @@ def test_what_it_tells_is_right_more_often(run: runs.Run) -> None:
     assert np.concatenate(told).mean() > np.concatenate(every).mean() + 0.05
 
 
+@pytest.mark.slow
 def test_what_more_examples_would_bring_is_foretold(run: runs.Run) -> None:
     foretold, found = [], []
     for number in range(30):

@@ -136,6 +136,7 @@ def words(err: str) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds torchrun's processes in /proc")
+@pytest.mark.slow
 def test_a_killed_rank_ends_the_run_which_goes_on_with_any_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

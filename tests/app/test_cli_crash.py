@@ -51,6 +51,7 @@ def check_equal(one: Path, other: Path) -> None:
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
+@pytest.mark.slow
 def test_kill_and_ctrl_c_at_random_moments_change_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """kill -9, --resume, Ctrl-C, --resume: equal byte for byte to a training that nobody disturbed.
 

@@ -280,6 +280,7 @@ def test_a_verdict_is_by_the_row_s_own_interval() -> None:
     assert same(1000.0, 1000.5)
 
 
+@pytest.mark.slow
 def test_a_row_comes_out_again_and_a_changed_one_does_not(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY)
     assert cli("challenge", "run", "tiny.toml", "nearest", "--out", "rows").code == 0

@@ -11,6 +11,7 @@ FEW = ("--partitions", "0", "--bodies", "3", "--seeds", "2", "--steps", "4", "--
 ASKED = ("bench", "returns", "--tasks", "dynamics:small=true", "--learners", "grandmean,nearest", *FEW)
 
 
+@pytest.mark.slow
 def test_returns_are_told_in_rows_and_not_driven_again(cli: Callable[..., Any], tmp_path: Path) -> None:
     pytest.importorskip("mujoco", reason="the extra robots is not installed")
     pytest.importorskip("gymnasium", reason="the extra robots is not installed")

@@ -294,6 +294,7 @@ say(task=task, failed=json.dumps([seen, len(others), links, written, os.listdir(
     assert host == []
 
 
+@pytest.mark.slow
 def test_who_looks_at_other_queries_is_found_out_and_who_rolls_dice_is_said_to(judge: Judge, program: Program) -> None:
     cheat = """
 ink = [sum(flat(x)) for x in message["query"]["x"]]

@@ -155,6 +155,7 @@ def test_auto_records_what_is_called_often(monkeypatch: pytest.MonkeyPatch) -> N
         assert len(recorded.RECORDINGS) == int(number >= calls.RECORD_AT - 1)
 
 
+@pytest.mark.slow
 def test_a_recording_can_be_compiled() -> None:
     if shutil.which(os.environ.get("CXX", "g++")) is None:
         pytest.skip("there is no C++ compiler here")
@@ -173,6 +174,7 @@ def missing() -> str:
     raise exc.InvalidCxxCompiler
 
 
+@pytest.mark.slow
 def test_without_a_compiler_auto_stays_with_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpp_builder, "get_cpp_compiler", missing)
     with pytest.raises(UserError, match=r"No working C\+\+ compiler found.*Without one take recorded"):

@@ -188,6 +188,7 @@ def within_a_limit(path: Path) -> None:
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="such a limit holds on Linux alone")
+@pytest.mark.slow
 def test_a_training_lives_within_its_process_s_own_limit(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=within_a_limit, args=(tmp_path / "found",))
     process.start()

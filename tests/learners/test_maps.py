@@ -87,6 +87,7 @@ def test_a_gait_that_was_tried_is_known_and_a_surprising_task_is_known_less() ->
     assert (others[1] > 3 * others[0]).all()
 
 
+@pytest.mark.slow
 def test_what_tasks_have_in_common_is_found_again() -> None:
     """Tasks that differ in two hidden numbers alone: two strides say nearly everything of all gaits."""
     generator = torch.Generator().manual_seed(3)

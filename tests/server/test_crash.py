@@ -86,6 +86,7 @@ def check(url: str, known: list[dict[int, list[float]]]) -> None:
             assert answer["predictions"][0]["label"] == f"label {int(at) % 3}"
 
 
+@pytest.mark.slow
 def test_two_kills_lose_nothing(tmp_path: Path, drawings: Path) -> None:
     survives(2, tmp_path / "m.db", drawings)
 

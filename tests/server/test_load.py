@@ -1,8 +1,11 @@
 """Many users at once, for a few seconds: no error, the right answers, memory that does not grow with them."""
 
+import pytest
+
 from quickstudy.bench.serving import Load, Serve, measure
 
 
+@pytest.mark.slow
 def test_forty_users_are_served() -> None:
     load = Load(users=40, models=100, rate=60, seconds=2, times=10)
     row = measure(load, Serve(threads=1, decoders=1), lambda line: None)
