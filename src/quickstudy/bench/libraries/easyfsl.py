@@ -32,11 +32,12 @@ def prototypical_networks(easyfsl: Any) -> Any:
     """The class of that name.
 
     ``easyfsl.methods`` imports every method there is, with networks that need packages which may be absent; the file
-    of this one, and the two that it imports, need only torch. Where the whole does not import, they are imported alone.
+    of this one, and the two that it imports, need only torch. Where the whole does not import, they are imported alone:
+    a torchvision that was built for another torch is a RuntimeError.
     """
     try:
         importlib.import_module("easyfsl.methods")
-    except ImportError:
+    except (ImportError, RuntimeError):
         alone = ModuleType("easyfsl.methods")
         alone.__path__ = [f"{folder}/methods" for folder in easyfsl.__path__]
         sys.modules["easyfsl.methods"] = alone
