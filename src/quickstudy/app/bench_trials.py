@@ -16,7 +16,7 @@ from quickstudy.app.bench_ladder import chosen
 from quickstudy.app.flags import parse
 from quickstudy.bench.folds import Folds
 from quickstudy.bench.ladder import Ladder
-from quickstudy.bench.trials import Contest, measure
+from quickstudy.bench.trials import Asked, Contest, measure
 from quickstudy.control.acquisition import Rule
 from quickstudy.errors import UserError
 from quickstudy.plan import TrainConfig
@@ -42,8 +42,10 @@ class Flags:
     """Numbers of partitions, with commas between them."""
     tries: int = 20
     """Tries on each ground."""
+    asked: Asked = "fastest"
+    """What is tried for: the fastest gait, or gaits that go at four speeds, each by tries of its own."""
     rule: Rule = "improvement"
-    """How a try is chosen: improvement, bound, mean or random."""
+    """How a try for the fastest is chosen: improvement, bound, mean or random."""
     budget: float = 0.0
     """CPU seconds of each training; 0 leaves it to the recipes."""
     seed: int = 0
@@ -77,7 +79,7 @@ def main(args: list[str]) -> int:
     )
     folds = Folds(tasks=flags.tasks, partitions=partitions, against=against, ladder=ladder)
     shown = [many for many in (1, 3, 5, 10, 20, 50) if many <= flags.tries]
-    contest = Contest(folds=folds, tries=flags.tries, shown=shown, rule=flags.rule)
+    contest = Contest(folds=folds, tries=flags.tries, shown=shown, rule=flags.rule, asked=flags.asked)
     made = measure(contest, lambda line: print(line, file=sys.stderr))
     if not made:
         raise UserError("nobody has tried.")
@@ -85,7 +87,7 @@ def main(args: list[str]) -> int:
     if flags.json:
         output.print_json(rows)
     else:
-        show(rows, shown)
+        (show if flags.asked == "fastest" else show_commands)(rows, shown)
         print(out)
     return 0
 
@@ -97,9 +99,17 @@ def show(rows: dict[str, dict[str, Any]], shown: list[int]) -> None:
         scores = row["scores"]
         best = [f"{scores[f'best of {many}']['mean']:.3f}" for many in shown]
         share = f"{row['share of cem'][str(min(10, shown[-1]))]:.1%}"
-        off = [f"{scores[f'off after {many}']['mean']:.3f}" for many in (0, *shown) if many <= 5]
-        lines.append([name, *best, share, f"{scores['tries until near']['mean']:.1f}", *off])
-    heads = [f"best of {many}" for many in shown], [f"off after {many}" for many in (0, *shown) if many <= 5]
-    output.print_table(["", *heads[0], "of cem", "tries until near", *heads[1]], lines)
+        lines.append([name, *best, share, f"{scores['tries until near']['mean']:.1f}"])
+    output.print_table(["", *(f"best of {many}" for many in shown), "of cem", "tries until near"], lines)
     first = next(iter(rows.values()))
     print(f"metres a second, mean over {first['grounds']} grounds; cem {first['scores']['cem']['mean']:.3f}\n")
+
+
+def show_commands(rows: dict[str, dict[str, Any]], shown: list[int]) -> None:
+    """One line a learner."""
+    lines = [
+        [name, *(f"{row['scores'][f'off after {many}']['mean']:.3f}" for many in (0, *shown))]
+        for name, row in rows.items()
+    ]
+    output.print_table(["", "not adapting", *(f"after {many} tries" for many in shown)], lines)
+    print(f"metres a second off the speed commanded, mean over {next(iter(rows.values()))['grounds']} grounds\n")
