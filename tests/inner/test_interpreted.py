@@ -36,7 +36,7 @@ def split(x: Tensor, w: Tensor) -> list[Tensor]:
 
 
 def graph_of(function: Function, leaves: list[Tensor]) -> fx.GraphModule:
-    graph, held = traced(function, leaves)
+    graph, held, _ = traced(function, leaves)
     return fx.GraphModule(held, graph)
 
 

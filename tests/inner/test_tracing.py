@@ -57,7 +57,7 @@ def leaves(seed: int = 0) -> list[Tensor]:
 
 
 def play(function: Callable[..., list[Tensor]]) -> fx.GraphModule:
-    graph, held = traced(function, leaves())
+    graph, held, _ = traced(function, leaves())
     return fx.GraphModule(held, graph)
 
 
@@ -75,12 +75,12 @@ def test_operations_are_those_of_pytorchs_tracer(function: Callable[..., list[Te
     def operations(graph: fx.Graph) -> list[object]:
         return [node.target for node in graph.nodes if node.op == "call_function"]
 
-    graph, _ = traced(function, leaves())
+    graph, _, _ = traced(function, leaves())
     assert operations(graph) == operations(make_fx(function)(*leaves()).graph)
 
 
 def test_what_is_held_is_what_was_there_and_not_a_copy() -> None:
-    _, held = traced(lambda x: [x + TABLE, x * TABLE], leaves()[:1])
+    _, held, _ = traced(lambda x: [x + TABLE, x * TABLE], leaves()[:1])
     assert [value.data_ptr() for value in held.buffers()] == [TABLE.data_ptr()]
 
 

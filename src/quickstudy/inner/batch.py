@@ -133,7 +133,7 @@ def _computed(
     if not inside and size(batch) == 1:
         how = "loop"
     if inside or how in ("threads", "loop"):
-        with full_float32(module):
+        with full_float32(module), torch.enable_grad():
             return _inside(module, params, batch, progress, how, written)
     losses = map_tasks(lambda learner, task: learner(task, progress), module, (batch,), "vmap")
     values = torch.autograd.grad(losses.mean(), list(params.values()), allow_unused=True)

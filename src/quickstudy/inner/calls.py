@@ -98,12 +98,17 @@ def _kind(learner: Outer, tasks: Any) -> Hashable:
 def _read(module: nn.Module, parts: list[Hashable]) -> None:
     """Every part and what its parameters are, for ``parts``; PyTorch's own walks take five times as long."""
     parts.append((type(module), module.training))
+    # what is switched on or off, as dropout by its share; how much of it is another matter
+    parts += [bool(value) for value in vars(module).values() if type(value) in _NUMBERS]
     for value in module._parameters.values():
         if value is not None:
             parts.append((value.shape, value.dtype, value.device, value.requires_grad))
     for part in module._modules.values():
         if part is not None:
             _read(part, parts)
+
+
+_NUMBERS = (bool, int, float)
 
 
 def _code(loss: Loss) -> Hashable:

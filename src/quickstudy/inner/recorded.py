@@ -52,7 +52,7 @@ class Recording:
 
         with warnings.catch_warnings(), forward.refused("a recording"):  # they bring PyTorch's tracer down
             warnings.simplefilter("ignore")
-            graph, held = traced(flat, leaves)
+            graph, held, self.decided = traced(flat, leaves)
         simplify(graph)
         self.graph = fx.GraphModule(held, graph)
         self.out = pytree.tree_unflatten(list(range(out[-1].num_leaves)), out[-1])
@@ -60,6 +60,11 @@ class Recording:
         self.plays: dict[bool, Function] = {}
         """How it is played: as it is, and translated."""
         self.threads = torch.get_num_threads() if capturable(leaves) else _threads(self.graph, leaves)
+
+    @property
+    def holds(self) -> bool:
+        """Whether what decided what is done is as it was."""
+        return all(value._version == version for value, version in self.decided)
 
     def __call__(self, leaves: list[Tensor], compiled: bool) -> Any:
         with torch.no_grad(), _limited(self.threads):
@@ -95,7 +100,7 @@ def replay(
         before()
         return function(*trees)
     leaves, key = _key(trees, known)
-    recording = RECORDINGS.get(key)
+    recording = _kept(key)
     if recording is None:
         before()
         if sum(other == key[1] for _, other in RECORDINGS) == CHANGES:
@@ -118,13 +123,22 @@ def play(trees: tuple[Any, ...], known: Hashable, compiled: bool) -> Any:
     if _halved():
         return None
     leaves, key = _key(trees, known)
-    recording = RECORDINGS.get(key)
+    recording = _kept(key)
     return recording(leaves, compiled) if recording is not None and compiled in recording.plays else None
 
 
 def is_recorded(trees: tuple[Any, ...], known: Hashable) -> bool:
     """Whether ``replay`` would play."""
-    return not _halved() and _key(trees, known)[1] in RECORDINGS
+    return not _halved() and _kept(_key(trees, known)[1]) is not None
+
+
+def _kept(key: tuple[Hashable, Hashable]) -> Recording | None:
+    """The recording of that name, if it holds still."""
+    recording = RECORDINGS.get(key)
+    if recording is not None and not recording.holds:
+        RECORDINGS.pop(key, None)
+        return None
+    return recording
 
 
 def _key(trees: tuple[Any, ...], known: Hashable) -> tuple[list[Tensor], tuple[Hashable, Hashable]]:

@@ -6,10 +6,12 @@ and what it wrote would be there for the next: both give numbers that are wrong 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -35,7 +37,7 @@ def watched(module: nn.Module, passes: Passes) -> Iterator[None]:
     if not can_be_seen():
         yield
         return
-    drawn = _streams(module)
+    drawn, others = _streams(module), _other_streams()
     buffers = {name: (value, value._version, value.clone()) for name, value in module.named_buffers()}
     given = [
         (f"{name}{pytree.keystr(path)}", leaf, leaf._version)
@@ -60,7 +62,9 @@ def watched(module: nn.Module, passes: Passes) -> Iterator[None]:
             f"the forward pass writes into its input ({changed[0]}). Write x = x + ... in place of x += ..., and "
             f"inplace=False in its layers."
         )
-    if any(not torch.equal(one, other) for one, other in zip(drawn, _streams(module), strict=True)):
+    if any(not torch.equal(one, other) for one, other in zip(drawn, _streams(module), strict=True)) or (
+        others != _other_streams()
+    ):
         raise UserError(
             f"the loss or {type(module).__name__} draws random numbers (as F.dropout and torch.rand do) that cannot be "
             f"drawn again for a derivative or another task. Use nn.Dropout and a key, or draw them before and hand "
@@ -115,3 +119,9 @@ def _streams(module: nn.Module) -> list[Tensor]:
     """The states of the generators that a pass through ``module`` could draw from."""
     devices = {value.device for value in module.parameters() if value.is_cuda}
     return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices)]
+
+
+def _other_streams() -> tuple[object, bytes, int]:
+    """Of Python and of NumPy."""
+    _, words, position, *_ = np.random.get_state()
+    return random.getstate(), np.asarray(words).tobytes(), int(position)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -23,8 +23,18 @@ DECIDING = {GIVES_A_NUMBER, torch.Tag.dynamic_output_shape}
 """Marks of operations with which the value of a tensor gets into Python, as a number or as the size of another one."""
 
 
-def traced(function: Callable[..., Sequence[Tensor]], leaves: Sequence[Tensor]) -> tuple[fx.Graph, nn.Module]:
-    """Graph of ``function(*leaves)``, and what holds the other tensors that it uses.
+class Traced(NamedTuple):
+    """What a function did."""
+
+    graph: fx.Graph
+    held: nn.Module
+    """What holds the tensors that it uses beside its arguments."""
+    decided: list[tuple[Tensor, int]]
+    """Those of them whose values decided what is done, with their versions then: written into, they decide anew."""
+
+
+def traced(function: Callable[..., Sequence[Tensor]], leaves: Sequence[Tensor]) -> Traced:
+    """Graph of ``function(*leaves)``.
 
     Raises RuntimeError where the values of tensors decide what is done.
     """
@@ -34,7 +44,7 @@ def traced(function: Callable[..., Sequence[Tensor]], leaves: Sequence[Tensor]) 
     with tracer:
         out = function(*leaves)
     tracer.graph.output([tracer.node(value) for value in out])
-    return tracer.graph, tracer.held
+    return Traced(tracer.graph, tracer.held, [(value, value._version) for value in tracer.decided.values()])
 
 
 class Tracer(TorchDispatchMode):
@@ -46,6 +56,7 @@ class Tracer(TorchDispatchMode):
         self.nodes = WeakTensorKeyDictionary()
         self.known = set[fx.Node]()
         """Those that depend on no argument of the function: their values may be looked at."""
+        self.decided: dict[fx.Node, Tensor] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -53,14 +64,25 @@ class Tracer(TorchDispatchMode):
             func = aten.lift_fresh_copy.default  # or writing to it would change what is held
         used: list[fx.Node] = []
         nodes = self._nodes(args, used), {name: self._nodes(value, used) for name, value in kwargs.items()}
-        deciding = map(self.node, _masks(args[1])) if func is aten.index.Tensor else used
-        if not (DECIDING.isdisjoint(func.tags) or self.known.issuperset(deciding)):
-            raise RuntimeError(f"the value of a tensor decides what is done next, by {func}")
+        if not DECIDING.isdisjoint(func.tags):
+            self._decide(func, [self.node(mask) for mask in _masks(args[1])] if func is aten.index.Tensor else used)
         out = func(*args, **kwargs)
         if GIVES_A_NUMBER not in func.tags:
             fixed = bool(used) and self.known.issuperset(used)
             self._write(out, func, *nodes, fixed and torch.Tag.nondeterministic_seeded not in func.tags)
         return out
+
+    def _decide(self, func: Any, nodes: list[fx.Node]) -> None:
+        """That the values of ``nodes`` decide; RuntimeError where they are not known."""
+        if not self.known.issuperset(nodes):
+            raise RuntimeError(f"the value of a tensor decides what is done next, by {func}")
+        seen, left = set[fx.Node](), list(nodes)
+        while left:
+            node = left.pop()
+            if node.op == "get_attr":
+                self.decided[node] = self.held.get_buffer(str(node.target))
+            seen.add(node)
+            left += [other for other in node.all_input_nodes if other not in seen]
 
     def _nodes(self, value: Any, used: list[fx.Node]) -> Any:
         """An argument of an operation with a node in the place of each tensor; they are ``used`` too."""
