@@ -26,6 +26,10 @@ def test_a_bad_entry_is_named_and_the_others_go_on(cli: Cli, tmp_path: Path) -> 
     assert again.code == 0
     assert again.err == "", "what is there is not made again"
     assert json.loads(again.out)["nearest"] == row
+    clash = cli("challenge", "run", "tiny.toml", "nearest", "--json")
+    assert (clash.code, json.loads(clash.out or "{}")) == (2, {})
+    assert "runs/challenge/tiny/nearest.json is the row of another entry, 'python3 " in clash.err
+    assert json.loads((tmp_path / "runs/challenge/tiny/nearest.json").read_text()) == row
     other = cli("challenge", "run", "tiny.toml", program, "--seed", "3", "--name", "other", "--json")
     assert other.code == 0
     ranking = cli("challenge", "rank", "runs/challenge/tiny", "runs/challenge/tiny-3")

@@ -43,6 +43,22 @@ def test_commanded_speeds_are_tried_for(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"mean over {rows['random']['grounds']} grounds" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--learners", ","], "--learners is ','; expected learners"),
+        (["--learners", "taskgp", "--tries", "9999"], "--tries is 9999, but strides:simulated=true has"),
+    ],
+)
+def test_what_is_asked_has_to_be_there(
+    flags: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["bench", "trials", "--tasks", "strides:simulated=true", "--out", str(tmp_path / "rows"), *flags]
+    assert main(asked) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "rows").exists()
+
+
 def test_other_tasks_have_no_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["bench", "trials", "--tasks", "pk:simulated=true", "--learners", "grandmean", "--runs", str(tmp_path)]
     assert main(asked) == 2

@@ -22,6 +22,7 @@ from quickstudy.errors import UserError
 from quickstudy.plan import TrainConfig
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import check_counts
+from quickstudy.tasks.robots.strides import Strides
 
 DESCRIPTION = """Let learners find the fastest stable gait on grounds that they have not met, try by try, beside the
 cross-entropy method with hundreds of tries, and gaits that go at commanded speeds: one JSON row for each learner, with
@@ -65,6 +66,11 @@ def main(args: list[str]) -> int:
     check_counts(tries=flags.tries)
     family = load_tasks(f"{flags.tasks}:partition={partitions[0]}")
     names = chosen(flags.learners, family)
+    if not names:
+        raise UserError(f"--learners is {flags.learners!r}; expected learners with commas between them.")
+    most = len(family.table.gaits) if isinstance(family, Strides) else flags.tries
+    if flags.tries > most:
+        raise UserError(f"--tries is {flags.tries}, but {flags.tasks} has {most} gaits. Ask for at most {most}.")
     against = rivals(flags.against, names) or names[:1]
     place = flags.runs or place_of(flags.tasks)
     out = flags.out or place / "rows"

@@ -79,7 +79,7 @@ def folder(suite: Any, seed: int) -> Path:
 def take_part(found: Any, blocks: Sequence[Any], flags: Flags, seed: int, out: Path) -> tuple[dict[str, Any], int]:
     """The rows of all entries by name, and how many could not take part."""
     from quickstudy.challenge.entry import enter
-    from quickstudy.challenge.many import there
+    from quickstudy.challenge.many import check_name, there
     from quickstudy.challenge.run import run
 
     rows: dict[str, Any] = {}
@@ -91,6 +91,8 @@ def take_part(found: Any, blocks: Sequence[Any], flags: Flags, seed: int, out: P
             if name in rows:
                 raise UserError(f"two entries are called {name}. Run {text!r} by itself, with --name.")
             path = out / f"{name}.json"
+            if not flags.again:
+                check_name(path, entry)
             row = None if flags.again else there(path, found.hash, seed, files=entry.files)
             if row is not None:
                 rows[name] = row

@@ -7,6 +7,7 @@ is a ``Job``, which has the whole suite in it, so that nobody there needs its fi
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import quickstudy
 from quickstudy import learners
 from quickstudy.challenge import measure
 from quickstudy.challenge.check import Block, opened
-from quickstudy.challenge.entry import enter
+from quickstudy.challenge.entry import Entry, enter
 from quickstudy.challenge.home import digest
 from quickstudy.challenge.rank import VersionError, check_version
 from quickstudy.challenge.run import FORMAT, run
@@ -98,6 +99,19 @@ def there(
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return row if same else None
+
+
+def check_name(path: Path, entry: Entry) -> None:
+    """UserError where the row in a file is of somebody else who is called the same."""
+    try:
+        words = shlex.split(json.loads(path.read_text("utf-8"))["command"])[4:-2]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    if words != [*entry.words]:
+        raise UserError(
+            f"{path} is the row of another entry, {shlex.join(words)}. Call this one something else with --name, or "
+            f"replace that one with --again."
+        )
 
 
 def manifests(blocks: Sequence[Block], seed: int) -> list[str]:
