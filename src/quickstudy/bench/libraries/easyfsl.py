@@ -33,7 +33,7 @@ def prototypical_networks(easyfsl: Any) -> Any:
 
     ``easyfsl.methods`` imports every method there is, with networks that need packages which may be absent; the file
     of this one, and the two that it imports, need only torch. Where the whole does not import, they are imported alone:
-    a torchvision that was built for another torch is a RuntimeError.
+    one that was built for another torch raises RuntimeError.
     """
     try:
         importlib.import_module("easyfsl.methods")
