@@ -64,7 +64,7 @@ def meta_grad(
     ``supports`` and ``queries`` have a leading [T] in every leaf; ``supports`` may be a function from the number of the
     inner step to such a tree, where each step has a batch of its own. ``how`` is a way of batching of
     ``inner/batch.py``, auto the one that is fastest here for a net and tasks of these shapes; for the rest see
-    ``adapt``. A loss that is a module has no gradient for parameters of its own in the result: put them into ``module``.
+    ``adapt``. A loss that is a module has no gradient for parameters of its own here: put them into ``module``.
     Raises UserError, with task and step, where an inner loss is not finite.
     """
     if step_weights is not None and (len(step_weights) != steps or isinstance(gradient, Implicit)):
