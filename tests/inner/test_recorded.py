@@ -5,7 +5,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -21,12 +21,7 @@ from quickstudy.inner.fingerprint import UnknownError, fingerprint
 SCALE = 1.0
 
 
-@pytest.fixture(autouse=True)
-def nothing_recorded() -> Iterator[None]:
-    recorded.RECORDINGS.clear()
-    calls.forget()
-    yield
-    recorded.RECORDINGS.clear()
+pytestmark = pytest.mark.usefixtures("nothing_recorded")
 
 
 def net() -> nn.Module:

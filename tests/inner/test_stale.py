@@ -5,7 +5,7 @@ import copy
 import dataclasses
 import random
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from quickstudy import UserError, inner
-from quickstudy.inner import calls, recorded
+from quickstudy.inner import recorded
 from quickstudy.inner.fingerprint import fingerprint
 
 Loss = Callable[[Callable[[Tensor], Tensor], tuple[Tensor, Tensor]], Tensor]
@@ -23,12 +23,7 @@ Case = tuple[nn.Module, Loss, Callable[[], Any]]
 """A net, a loss, and what changes; that may give another net or loss."""
 
 
-@pytest.fixture(autouse=True)
-def nothing_recorded() -> Iterator[None]:
-    recorded.RECORDINGS.clear()
-    calls.forget()
-    yield
-    recorded.RECORDINGS.clear()
+pytestmark = pytest.mark.usefixtures("nothing_recorded")
 
 
 def net(seed: int = 0) -> nn.Sequential:

@@ -85,15 +85,14 @@ def meta_gradient(module: nn.Module, batch: Any, progress: float, how: How, insi
 
     ``inside`` says that the loss itself takes gradients (``Traits.gradient``).
     """
-    if not inside:
-        return _computed(module, batch, progress, how, inside, None)
-    # before anything else: small nets take as long to be looked at as to be computed with
-    found = replayed(module, batch, progress, how)
-    if found is not None:
-        return found
-    written = written_of(module, progress, how == "compiled") if how in WRITTEN else None
-    if how in WRITTEN and written is None:
-        how = usual(module)
+    written = None
+    if inside and how in WRITTEN:
+        written = written_of(module, progress, how == "compiled")
+        if written is None:
+            how = usual(module)
+        # before anything else: small nets take as long to be looked at as to be computed with
+        elif (found := played(module, _detached(module), batch, written)) is not None:
+            return found
     return _computed(module, batch, progress, how, inside, written)
 
 

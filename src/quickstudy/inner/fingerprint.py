@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from quickstudy.errors import UserError
 
-PLAIN = (int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.memory_format, type, range)
+PLAIN = (int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.memory_format, range)
 TRUSTED = ("torch", "quickstudy", "builtins", "math", "functools", "operator", "collections", "typing", "numpy", "enum")
 """Packages whose functions and classes are known by their name."""
 OWN = {"_parameters", "_buffers", "_modules"}
-EMPTY = (dict, list, set, type(None), bool)
+EMPTY = {dict, collections.OrderedDict, list, set, type(None), bool}
 """What of a module's private attributes is left out where there is nothing in it, as in hooks that there are not."""
 
 
@@ -107,7 +107,7 @@ class _Reader:
             (name, value if type(value) in _AT_SIGHT else read(value))
             for name, value in vars(module).items()
             # hooks that there are not make up most of a module
-            if name not in OWN and (name[0] != "_" or type(value) not in _HOLLOW or value)
+            if name not in OWN and (name[0] != "_" or type(value) not in EMPTY or value)
         ]
         inside = [
             tuple([(name, read(value)) for name, value in there.items()]) if there else ()
@@ -175,8 +175,7 @@ def _branch(kind: Any) -> Callable[[_Reader, Any], Hashable]:
     return _Reader._object if _trusted(kind) and not drawn_from else _Reader._unknown
 
 
-_HOLLOW = {*EMPTY, collections.OrderedDict}
-_PLAIN_KINDS = {bool, *PLAIN} - {type}
+_PLAIN_KINDS = {bool, *PLAIN}
 _AT_SIGHT = {bool, str, type(None)}
 
 
