@@ -160,11 +160,11 @@ def _inside(
 
 @plain_attention
 def check_room(module: nn.Module, batch: Any, progress: float, how: How) -> None:
-    """UserError if the meta-gradient of a learner that takes gradients while adapting would not fit into memory."""
-    _check_room(quicker(module), batch, progress, how)
+    """UserError if meta-gradients of a learner that takes gradients while adapting would not fit, call after call."""
+    _check_room(quicker(module), batch, progress, how, ahead=True)
 
 
-def _check_room(module: nn.Module, batch: Any, progress: float, how: How) -> None:
+def _check_room(module: nn.Module, batch: Any, progress: float, how: How, ahead: bool = False) -> None:
     tasks = size(batch)
     singly = how not in VECTORISED or (how in WRITTEN and convolves_on_cpu(module))
     ways = {"chunks": CHUNK, "threads": torch.get_num_threads(), "loop": 1}
@@ -176,7 +176,7 @@ def _check_room(module: nn.Module, batch: Any, progress: float, how: How) -> Non
             return _one_task(own, progress, params, take(some, 0))
         return _vectorised(own, None, progress, params, some)
 
-    room.check(module, batch, compute, at_once, 1 if singly else at_once, ways)
+    room.check(module, batch, compute, at_once, 1 if singly else at_once, ways, ahead)
 
 
 def _recorded(

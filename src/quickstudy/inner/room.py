@@ -18,6 +18,9 @@ SURE = 5_000
 BESIDE = 2.0
 """Times what its tensors take that a computation takes on a CPU: convolutions lay them out once more, and not all that
 was freed is of use for what comes. For 20-way tasks of Omniglot, one by one, 1.3 to 1.9 times were measured."""
+AHEAD = 64_000_000
+"""Bytes that a process takes in time beside its computations: stacks of threads, what is freed in pieces too small for
+what comes. 44 million were measured."""
 Shapes = tuple[tuple[Any, ...], ...]
 PEAKS: dict[Hashable, dict[Shapes, int | None]] = {}
 """Bytes of the tasks that are looked at together, by what they depend on beside their shapes, and by those."""
@@ -30,17 +33,20 @@ def check(
     at_once: int,
     together: int,
     ways: dict[str, int],
+    ahead: bool,
 ) -> None:
     """UserError if ``at_once`` of the tasks in ``batch`` [T] would not fit into the memory of their device.
 
     ``compute(module, batch)`` is what is done with the first ``together`` of them, as many times at once as that makes
     ``at_once``. There are other ``ways`` to batch them, each with its number at once. What looks at numbers cannot be
-    gone through without them, and is let pass.
+    gone through without them, and is let pass. ``ahead`` of many calls, ``AHEAD`` bytes are to stay free, unless tasks
+    are taken one by one anyway.
     """
     tasks, leaves = size(batch), [leaf for leaf in pytree.tree_leaves(batch) if isinstance(leaf, Tensor)]
     state = [*module.parameters(), *module.buffers()]
     device = (state or leaves)[0].device
     there, whose = room(device)
+    there -= AHEAD if ahead and at_once > 1 else 0
     one_task = sum(leaf.nbytes for leaf in leaves) / tasks + sum(value.nbytes for value in state)
     if at_once * SURE * one_task < there:
         return
