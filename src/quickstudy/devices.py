@@ -41,6 +41,11 @@ def processor() -> str:
     return f"{name}, family {facts['cpu family']} model {facts['model']}" if "cpu family" in facts else name
 
 
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def memory_bytes() -> float:
     """This machine's memory; infinite where the system does not say."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from quickstudy.bench.libraries import LIBRARIES, OURS
 from quickstudy.bench.process import WorkerError
 from quickstudy.bench.rows import Row
 from quickstudy.bench.works import WORKS
-from quickstudy.devices import pick_device
+from quickstudy.devices import cores, pick_device
 from quickstudy.errors import UserError, unknown
 
 DESCRIPTION = """Time (or memory) of a meta-gradient here and in other libraries: the same net, initial weights and
@@ -80,11 +79,6 @@ def settings_of(*, threads: int, rounds: int, seed: int, device: str) -> Setting
     if not picked.startswith(("cpu", "cuda")):
         raise UserError(f"times on {picked!r} cannot be taken. Use --device cpu.")
     return Settings(threads=threads or cores(), rounds=rounds, seed=seed, device=picked)
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def measured(name: str, against: list[str], settings: Settings, folder: Path) -> Row:

@@ -23,6 +23,7 @@ from typing import Any
 from quickstudy.bench import crowd
 from quickstudy.bench.process import WorkerError
 from quickstudy.bench.rows import Row, machine, versions
+from quickstudy.devices import cores
 from quickstudy.errors import UserError
 from quickstudy.server.database import Database
 from quickstudy.server.served import DEFAULT, Catalogue
@@ -108,7 +109,7 @@ def measure(load: Load, serve: Serve, say: Callable[[str], None]) -> Row:
         "memory_mb": {"before": before["memory_mb"], "after": after["memory_mb"], "end": facts["memory_mb"]},
         "cpu_s": cpu,
         "machine_busy": shares(busy, spent, cpu["server"] + cpu["users"]),
-        "machine": machine(serve.threads or max((os.cpu_count() or 1) - serve.decoders, 1), "cpu"),
+        "machine": machine(serve.threads or max(cores() - serve.decoders, 1), "cpu"),
         "versions": versions([]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -6,7 +6,6 @@ A change is planned on the version at hand and kept if that is still the newest,
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import time
 import weakref
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from quickstudy.devices import cores
 from quickstudy.estimator.inputs import Array, Reader
 from quickstudy.estimator.pictures import Pictures
 from quickstudy.server import arithmetic, inputs, knowledge, labels, recommender
@@ -84,12 +84,11 @@ class Service:
         self.for_you, self.catalogue = ForYou(tastes), Catalogue(rest)
         database = Database(settings.store)
         self.store, self.keyring, self.metrics = Store(database), Keyring(database), Metrics()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # operators of several threads wait for the slowest of them, which must not be one that reads pictures
-        threads = settings.threads or max(cores - settings.decoders, 1)
+        threads = settings.threads or max(cores() - settings.decoders, 1)
         self._torch = ThreadPoolExecutor(1, "arithmetic", partial(torch.set_num_threads, threads))
         self._aside = ThreadPoolExecutor(1, "aside", partial(torch.set_num_threads, 1))
-        self._decoders = Decoders(settings.decoders, cores)
+        self._decoders = Decoders(settings.decoders, cores())
         self._database = ThreadPoolExecutor(4, "database")
         half = int(settings.memory_mb * 1e6 / 2)
         self.states: Memory[Ready] = Memory(half)
