@@ -58,6 +58,20 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         raise UserError(f"cannot write {path}: {error}. {advice}") from error
 
 
+class _Enough(Exception):  # noqa: N818, it is no error
+    """There is a place to write to."""
+
+
+def check_writable(path: Path) -> None:
+    """UserError where ``write_atomic`` could not write ``path``, said before there is work that would be lost."""
+
+    def stop(temporary: Path) -> None:
+        raise _Enough
+
+    with contextlib.suppress(_Enough):
+        write_atomic(path, stop)
+
+
 def now() -> str:
     """The time, as runs and rows have it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

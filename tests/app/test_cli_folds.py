@@ -136,6 +136,8 @@ def test_a_learner_that_cannot_is_named_and_the_others_have_rows(cli: Callable[.
         (("--partitions", "0,0"), "expected numbers with commas"),
         (("--partitions", "0,x"), "expected numbers with commas"),
         (("--episodes", "0"), "--episodes is 0"),
+        (("--shot", "-1"), "--shot is -1"),
+        (("--seed", "-1"), "--seed is -1"),
         (("--learners", "protonet"), "no learner has a row. protonet: protonet does not do regression"),
         (("--learners", "nearest", "--against", "cnp"), "learner of --against"),
         (("--learners", "maml", "--settings", "gradient"), "--settings has 'gradient'"),

@@ -103,12 +103,26 @@ def test_what_was_interrupted_goes_on(walk: Callable[..., Any], monkeypatch: pyt
     refused = walk("--resume", "part", "--ground", "ice")
     assert refused.code == 2
     assert "has another --ground" in refused.err
+    refused = walk("--resume", "part", "--out", "else")
+    assert refused.code == 2
+    assert "a search goes on in its own folder" in refused.err
     more = json.loads(walk("--resume", "part", "--json").out)
     assert whole.pop("folder") == "whole"
     assert more.pop("folder") == "part"
     assert more == whole
-    Path("part/asked.json").write_text("{")
-    assert "asked.json is damaged" in walk("--resume", "part").err
+    fewer = json.loads(walk("--resume", "part", "--tries", "2", "--json").out)
+    assert (fewer["tries"], fewer["off"], fewer["missed"]) == (
+        whole["tries"][:2],
+        whole["off"][:3],
+        whole["missed"][:3],
+    )
+    best = max(0.0, *(one["felt"][0] for one in fewer["tries"] if not one["fell"]))
+    assert fewer["walks"][1]["speed"] == pytest.approx(best, abs=1e-6)
+    file = Path("part/asked.json")
+    kept = json.loads(file.read_text())
+    for odd in ("{", *(json.dumps(kept | one) for one in ({"tries": "abc"}, {"speed": "fast"}, {"seed": None}))):
+        file.write_text(odd)
+        assert "asked.json is damaged" in walk("--resume", "part").err
 
 
 def test_a_simulation_that_blows_up_is_a_fall_and_counted(
@@ -141,6 +155,8 @@ def test_a_simulation_that_blows_up_is_a_fall_and_counted(
         (("--speed", "-1"), "--speed is -1.0"),
         (("--speed", "9"), "Ask for no more, or choose an easier ground"),
         (("--tries", "0"), "--tries is 0"),
+        (("--tries", "999"), "--tries is 999, but there are 60 gaits to try"),
+        (("--out", "run/run.json/new"), "cannot write run/run.json/new"),
         (("--body", "ant"), "another body than ant"),
         (("--body", "horse.xml"), "there is no file"),
         (("--resume", "run"), "no search was begun there"),

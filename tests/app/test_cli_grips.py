@@ -35,11 +35,25 @@ def test_rows_of_learners_and_oracle_are_made_once(cli: Callable[..., Any]) -> N
     assert json.loads(cli(*ASKED, "--json").out)["frictiongrip-inside"] == estimator
 
 
+def test_a_training_that_is_there_is_not_taken_for_another(cli: Callable[..., Any]) -> None:
+    asked = (*ASKED[:3], "--partitions", "0", "--learners", "pooled", "--runs", "r")
+    made = cli(*asked, "--steps", "3", "--json")
+    assert made.code == 0, made.err
+    assert cli(*asked, "--steps", "3", "--json").out == cli(*asked, "--json").out == made.out
+    for other in (("--steps", "7"), ("--seed", "5")):
+        refused = cli(*asked, *other)
+        assert refused.code == 2
+        assert f"was trained with {other[0]} {'3' if other[0] == '--steps' else '0'}, not {other[1]}" in refused.err
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         (("--learners", "cpn"), "Did you mean cnp"),
-        (("--learners", "cnp"), "unknown learner of --against"),
+        (("--learners", "cnp", "--against", "maml"), "unknown learner of --against"),
+        (("--learners", ","), "--learners is ','; expected learners"),
+        (("--seed", "-1"), "--seed is -1"),
+        (("--wider", "1e30"), "wider"),
         (("--lifts", "0"), "at least 1"),
         (("--steps", "-1"), "--steps is -1"),
         (("--wider", "0.1"), "from 1"),

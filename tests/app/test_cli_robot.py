@@ -73,6 +73,8 @@ def test_json_is_one_object_and_the_same_every_time(hand: Callable[..., Any]) ->
         (("--mass", "-1"), "--mass is -1.0"),
         (("--friction", "nan"), "--friction is nan"),
         (("--mass", "50"), "more than the gripper's 80 N"),
+        (("--mass", "0.001", "--friction", "10"), "0.3 N that the gripper closes with at least crush it"),
+        (("--out", "run/run.json/new"), "cannot write run/run.json/new"),
         (("--shape", "cup"), "cup"),
         (("--lifts", "0"), "--lifts is 0"),
         (("--seed", "-1"), "--seed is -1"),

@@ -59,6 +59,8 @@ def test_a_clock_that_is_known_gives_the_rate(cli: Callable[..., Any], monkeypat
         (("--bodies", "cheeta"), "Did you mean cheetah"),
         (("--bodies", ","), "expected names with commas"),
         (("--rounds", "0"), "--rounds is 0"),
+        (("--seed", "-1"), "--seed is -1"),
+        (("--out", "/proc/nope/rows.json"), "cannot write /proc/nope/rows.json"),
     ],
 )
 def test_what_cannot_be_measured_is_said(cli: Callable[..., Any], flags: tuple[str, ...], words: str) -> None:

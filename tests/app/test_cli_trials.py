@@ -34,18 +34,19 @@ def test_trials_are_told_in_rows(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_commanded_speeds_are_tried_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["bench", "trials", "--asked", "speeds", "--tasks", "strides:simulated=true", "--learners", "taskgp"]
-    asked += ["--partitions", "0", "--tries", "5", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path)]
+    asked += ["--partitions", "0", "--tries", "4", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path)]
     assert main(asked) == 0
     rows = {name: json.loads((tmp_path / f"{name}-commanded.json").read_text()) for name in ("taskgp", "random")}
     scores = rows["taskgp"]["scores"]
-    assert scores["off after 5"]["mean"] < scores["off after 0"]["mean"]
-    assert rows["taskgp"]["minus"]["random"]["off after 5"]["mean"] < 0
+    assert scores["off after 4"]["mean"] < scores["off after 0"]["mean"]
+    assert rows["taskgp"]["minus"]["random"]["off after 4"]["mean"] < 0
     assert f"mean over {rows['random']['grounds']} grounds" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
+        (["--learners", "taskgp", "--seed", "-1"], "--seed is -1"),
         (["--learners", ","], "--learners is ','; expected learners"),
         (["--learners", "taskgp", "--tries", "9999"], "--tries is 9999, but strides:simulated=true has"),
     ],

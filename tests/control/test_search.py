@@ -219,8 +219,11 @@ def test_what_is_told_wrongly_is_refused_and_nothing_is_written(
     with pytest.raises(UserError, match="nothing has been suggested"):
         search.tell([0.0] * 9)
     search.suggest()
-    with pytest.raises(UserError, match=r"2 outcomes were told; expected 9: speed, tilt"):
+    with pytest.raises(UserError, match=r"2 outcomes were told; expected 9 numbers: speed, tilt"):
         search.tell([0.0, 1.0])
+    for odd in (0.4, "fast", ["a"] * 9, [None] * 9, dict.fromkeys(range(9), 0.0), torch.zeros(9, 9)):
+        with pytest.raises(UserError, match=r"what was told is .*; expected 9 numbers: speed, tilt"):
+            search.tell(odd)  # type: ignore[arg-type]
     assert not path.exists()
     search.tell([0.0] * 9)
     other = Search(learner, candidates, path)
@@ -238,3 +241,54 @@ def test_what_is_told_wrongly_is_refused_and_nothing_is_written(
     waves = learners.build("cnp", tasks.load("sinusoid").spec, learners.configure("cnp", {}), 0)
     with pytest.raises(UserError, match="Use a run of the same body"):
         Search(waves, candidates, tmp_path / "new.json")
+
+
+@pytest.mark.parametrize("far", [1e300, 10**400, -1e30, torch.inf])
+def test_what_is_beyond_all_measure_is_a_fall_and_believed_by_nobody(
+    family: Strides, learner: Learner, tmp_path: Path, far: float
+) -> None:
+    search = Search(learner, Candidates.of(family), tmp_path / "tries.json")
+    for outcome in ([far, *[0.0] * 8], [0.5] * 9):
+        search.suggest()
+        search.tell(outcome)
+    assert [one.fell for one in search.tries] == [True, False]
+    assert search.tries[0].outcome == (0.0,) * 9
+    assert all(part.isfinite().all() for part in search.believed())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"gait": 99_999},
+        {"gait": -1},
+        {"gait": 1.5},
+        {"gait": 0},  # which the first try has
+        {"outcome": [1.0]},
+        {"outcome": ["fast"] * 9},
+        {"outcome": [None] * 9},
+        {"outcome": [float("nan")] * 9},
+        {"fell": "no"},
+    ],
+)
+def test_a_history_of_what_cannot_be_is_damaged(
+    family: Strides, learner: Learner, tmp_path: Path, odd: dict[str, object]
+) -> None:
+    candidates, path = Candidates.of(family), tmp_path / "tries.json"
+    tries = [{"gait": number, "outcome": [0.1] * 9, "fell": False} for number in range(2)]
+    told = {"format": 1, "candidates": candidates.fingerprint}
+    path.write_text(json.dumps(told | {"tries": tries}))
+    assert len(Search(learner, candidates, path).tries) == 2
+    path.write_text(json.dumps(told | {"tries": [tries[0], tries[1] | odd]}))
+    with pytest.raises(UserError, match="is damaged: its try 2 is"):
+        Search(learner, candidates, path)
+    path.write_text(json.dumps(told | {"tries": {}}))
+    assert Search(learner, candidates, path).tries == ()
+
+
+def test_a_history_that_cannot_be_written_is_said(family: Strides, learner: Learner, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    search = Search(learner, Candidates.of(family), tmp_path / "file" / "tries.json")
+    search.suggest()
+    with pytest.raises(UserError, match="cannot write"):
+        search.tell([0.0] * 9)
+    assert search.tries == ()

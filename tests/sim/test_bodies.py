@@ -120,7 +120,7 @@ def test_search_finds_the_top_of_a_hill() -> None:
         (
             "<mujoco><worldbody><body><joint name='a'/><geom size='1'/></body></worldbody>"
             "<actuator><motor joint='a'/></actuator></mujoco>",
-            "the root of .* is fixed",
+            "the root of .* moves neither freely nor in a plane",
         ),
         ("<mujoco><worldbody>", "cannot be read as MJCF"),
         ("<mujoco><worldbody><body><freejoint/></body></worldbody></mujoco>", "no model that MuJoCo can make"),
@@ -131,6 +131,62 @@ def test_a_file_that_cannot_walk_is_refused(text: str, words: str, tmp_path: Pat
     path.write_text(text)
     with pytest.raises(UserError, match=words):
         bodies.of_file(path)
+
+
+PLANE = {"x": "slide", "z": "slide", "y": "hinge"}
+AXES = {"x": "1 0 0", "y": "0 1 0", "z": "0 0 1"}
+
+
+def walker(
+    root: str = "".join(f"<joint type='{kind}' axis='{AXES[axis]}'/>" for axis, kind in PLANE.items()),
+    before: str = "",
+    joint: str = "hinge",
+    motors: str = "<motor joint='leg' gear='5'/>",
+    ground: str = "<geom type='plane' size='9 9 1'/>",
+) -> str:
+    return (
+        f"<mujoco><worldbody>{ground}{before}<body name='b' pos='0 0 .3'>{root}<geom type='box' size='.2 .1 .05'/>"
+        f"<body pos='.2 0 0'><joint name='leg' type='{joint}' axis='0 1 0'/>"
+        "<geom type='capsule' fromto='0 0 0 0 0 -.25' size='.03'/></body></body>"
+        f"</worldbody><actuator>{motors}</actuator></mujoco>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (walker(root="<joint type='slide' axis='1 0 0'/>"), "neither freely nor in a plane"),
+        (walker(root="<joint type='ball'/>"), "neither freely nor in a plane"),
+        (
+            walker(
+                root="<joint type='slide' axis='0 0 1'/><joint type='slide' axis='1 0 0'/>"
+                "<joint type='hinge' axis='0 1 0'/>"
+            ),
+            "slides along x and z and a hinge about y, in this order",
+        ),
+        (walker(before="<body pos='1 0 1'><freejoint/><geom size='.1'/></body>"), "something loose before the body"),
+        (walker(joint="ball"), "drive no hinge and no slide"),
+        (walker(motors="<motor joint='leg' gear='5'/>" * 2), "several actuators on one joint"),
+        (walker(motors="<motor joint='leg' gear='0'/>"), "the actuator on 'leg' of .* has no force"),
+        (walker(ground=""), "has no ground"),
+    ],
+)
+def test_what_moves_otherwise_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.xml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=words):
+        bodies.of_file(path)
+
+
+def test_a_motor_that_is_mounted_the_other_way_round_is_the_same_servo(tmp_path: Path) -> None:
+    strides = []
+    for gear in ("5", "-5"):
+        path = tmp_path / f"gear{gear}.xml"
+        path.write_text(walker(motors=f"<motor joint='leg' gear='{gear}'/>"))
+        body = bodies.of_file(path)
+        strides.append(Ground(body, Condition(), threads=1).walk(gaits(body, 4)).values)
+    assert strides[0][:, -1].max() > 0.02
+    np.testing.assert_array_equal(*strides)
 
 
 @pytest.mark.parametrize("limits", ["range='-60 60' limited='true'", ""])

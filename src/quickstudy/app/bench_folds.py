@@ -12,10 +12,10 @@ from typing import Any
 
 import tyro
 
-from quickstudy import learners
+from quickstudy import learners, runs
 from quickstudy.app import output
 from quickstudy.app.bench_ladder import chosen, columns
-from quickstudy.app.flags import parse
+from quickstudy.app.flags import check_seed, parse
 from quickstudy.bench.folds import Folds, measure
 from quickstudy.bench.ladder import Ladder, Refused
 from quickstudy.errors import UserError, unknown
@@ -69,11 +69,14 @@ def main(args: list[str]) -> int:
     flags = parse(Flags, args, prog="quickstudy bench folds", description=DESCRIPTION)
     partitions = numbers(flags.partitions)
     check_counts(episodes=flags.episodes, query=flags.query)
+    check_counts(least=0, shot=flags.shot)
+    check_seed(flags.seed)
     family = load_tasks(f"{flags.tasks}:partition={partitions[0]}")
     names = chosen(flags.learners, family)
     against = rivals(flags.against, names) or names[:1]
     place = flags.runs or place_of(flags.tasks)
     out = flags.out or place / "rows"
+    runs.check_writable(out / "row.json")
     ladder = Ladder(
         family=family,
         learners=names,

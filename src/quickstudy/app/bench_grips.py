@@ -11,17 +11,20 @@ from typing import Any
 
 import tyro
 
+from quickstudy import runs
 from quickstudy.app import output
 from quickstudy.app.bench_folds import numbers, rivals
 from quickstudy.app.bench_ladder import named
-from quickstudy.app.flags import parse
+from quickstudy.app.flags import check_seed, parse
 from quickstudy.bench.grips import SETS, Plan, measure
+from quickstudy.errors import UserError
 from quickstudy.plan import TrainConfig
 from quickstudy.tasks.base import check_counts
 
 DESCRIPTION = """Train every learner anew on each partition of the objects, let it settle its margin on validation
 objects, and let it grip test objects in the true simulation: inside the trained range, outside it, and of other shapes.
 One JSON row for each learner, with paired differences. What is there is not made again."""
+AGAINST = "frictiongrip"
 LEARNERS = "maxgrip,fixedgrip,pooled,reactivegrip,frictiongrip,cnp,anp,maml,bayeslinear"
 SHOWN = {"success": "success", "ratio": "force / need", "dropped": "dropped", "crushed": "crushed"}
 
@@ -32,8 +35,8 @@ class Flags:
 
     learners: str = LEARNERS
     """Learners, with commas between them."""
-    against: str = "frictiongrip"
-    """Learners from whom differences are taken."""
+    against: str = ""
+    """Learners from whom differences are taken; by default frictiongrip, or the first."""
     partitions: str = "0,1,2,3,4"
     """Numbers of partitions, with commas between them."""
     lifts: int = 4
@@ -59,17 +62,22 @@ def main(args: list[str]) -> int:
     flags = parse(Flags, args, prog="quickstudy bench grips", description=DESCRIPTION)
     check_counts(lifts=flags.lifts)
     check_counts(least=0, steps=flags.steps)
+    check_seed(flags.seed)
     names = named(flags.learners)
-    against = rivals(flags.against, names)
+    if not names:
+        raise UserError(f"--learners is {flags.learners!r}; expected learners with commas between them.")
+    against = rivals(flags.against, names) or [AGAINST if AGAINST in names else names[0]]
     place = flags.runs or Path("runs/grips")
+    out = flags.out or place / "rows"
+    runs.check_writable(out / "row.json")
     plan = Plan(
-        options=f":wider={flags.wider:g}" * (flags.wider != 4) + ":simulated=true" * flags.simulated,
+        options=f":wider={flags.wider:g}".replace("+", "") * (flags.wider != 4) + ":simulated=true" * flags.simulated,
         partitions=numbers(flags.partitions),
         learners=names,
         against=against,
         config=TrainConfig(shot=1, max_shot=flags.lifts, query=8, steps=flags.steps or None),
         runs=place,
-        out=flags.out or place / "rows",
+        out=out,
         seed=flags.seed,
         lifts=flags.lifts,
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import tyro
 
+from quickstudy import runs
 from quickstudy.app import output
 from quickstudy.app.bench_folds import numbers, place_of
 from quickstudy.app.bench_ladder import chosen
@@ -71,6 +72,7 @@ def main(args: list[str]) -> int:
     names = chosen(flags.learners, family)
     place = flags.runs or place_of(flags.tasks)
     out = flags.out or place / "rows"
+    runs.check_writable(out / "row.json")
     ladder = Ladder(
         family=family, learners=names, columns=(), config=TrainConfig(budget=flags.budget), runs=place, out=out
     )

@@ -10,7 +10,7 @@ from typing import Any
 import tyro
 
 from quickstudy.app import output
-from quickstudy.app.flags import parse
+from quickstudy.app.flags import check_seed, parse
 from quickstudy.errors import UserError
 
 DESCRIPTION = """Simulate one-second strides of robots in one thread: how many there are in a CPU second, the median of
@@ -44,9 +44,11 @@ def main(args: list[str]) -> int:
     from quickstudy.tasks.robots.strides import body_named
 
     check_counts(strides=flags.strides, rounds=flags.rounds)
+    check_seed(flags.seed)
     names = [name.strip() for name in flags.bodies.split(",") if name.strip()]
     if not names:
         raise UserError(f"--bodies is {flags.bodies!r}; expected names with commas between them: cheetah,ant.")
+    runs.check_writable(flags.out)
     bodies = {name: body_named(name) for name in names}
     rows: dict[str, dict[str, Any]] = {}
     for name, body in bodies.items():

@@ -10,10 +10,11 @@ from typing import Any
 
 import tyro
 
+from quickstudy import runs
 from quickstudy.app import output
 from quickstudy.app.bench_folds import numbers, place_of, rivals
 from quickstudy.app.bench_ladder import chosen
-from quickstudy.app.flags import parse
+from quickstudy.app.flags import check_seed, parse
 from quickstudy.bench.folds import Folds
 from quickstudy.bench.ladder import Ladder
 from quickstudy.bench.trials import Asked, Contest, measure
@@ -64,6 +65,7 @@ def main(args: list[str]) -> int:
     flags = parse(Flags, args, prog="quickstudy bench trials", description=DESCRIPTION)
     partitions = numbers(flags.partitions)
     check_counts(tries=flags.tries)
+    check_seed(flags.seed)
     family = load_tasks(f"{flags.tasks}:partition={partitions[0]}")
     names = chosen(flags.learners, family)
     if not names:
@@ -74,6 +76,7 @@ def main(args: list[str]) -> int:
     against = rivals(flags.against, names) or names[:1]
     place = flags.runs or place_of(flags.tasks)
     out = flags.out or place / "rows"
+    runs.check_writable(out / "row.json")
     ladder = Ladder(
         family=family,
         learners=names,
@@ -84,7 +87,7 @@ def main(args: list[str]) -> int:
         out=out,
     )
     folds = Folds(tasks=flags.tasks, partitions=partitions, against=against, ladder=ladder)
-    shown = [many for many in (1, 3, 5, 10, 20, 50) if many <= flags.tries]
+    shown = sorted({flags.tries, *(many for many in (1, 3, 5, 10, 20, 50) if many <= flags.tries)})
     contest = Contest(folds=folds, tries=flags.tries, shown=shown, rule=flags.rule, asked=flags.asked)
     made = measure(contest, lambda line: print(line, file=sys.stderr))
     if not made:

@@ -9,6 +9,7 @@ import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -39,6 +40,14 @@ OWN = Path(quickstudy.__file__).parent / "weights" / "gait"
 LIBRARY, ASKED, HISTORY = "library.safetensors", "asked.json", "history.json"
 FIXED = ("body", "ground", "break_", "speed", "run", "seed")
 """What a search that goes on cannot change."""
+KEPT: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("body", "ground", "break_"), (str,)),
+    "speed": (int, float, NoneType),
+    "run": (str, NoneType),
+    "seed": (int,),
+    "tries": (int,),
+}
+"""What ``ASKED`` holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +88,8 @@ def main(arguments: list[str]) -> int:
     candidates = library(run)
     if (candidates.x.shape[1], candidates.outcomes) != (len(body.gait.names), body.outcomes):
         raise UserError(f"{run.path} was trained on {run.spec.name}, which is another body than {flags.body}.")
+    if flags.tries > len(candidates.x):
+        raise UserError(f"--tries is {flags.tries}, but there are {len(candidates.x)} gaits to try. Ask for no more.")
     known = gait.know(ground, candidates)
     check_can(flags, known)
     path = flags.resume or make_folder("gait", flags.out)
@@ -96,10 +107,10 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"go on with: quickstudy robot gait --resume {path}", file=sys.stderr)
         raise
-    walks = list(gait.walks(search, ground, known))
+    walks = list(gait.walks(search, ground, known, flags.tries))
     for one in walks:
         show(f"{one.who:>14}: {outcome(one, flags.speed)}")
-    off, missed = gait.errors(search, known)
+    off, missed = gait.errors(search, known, flags.tries)
     record = told(search, ground, steps, walks) | {"fastest": known.best, "off": off, "missed": missed}
     runs.write_json(path / "tries.json", record)
     lanes = [Lane(one.who, outcome(one, flags.speed), ground.film(one.gait)) for one in walks]
@@ -127,9 +138,13 @@ def asked(arguments: list[str]) -> Flags:
         raise UserError(f"{flags.resume} has no {ASKED}, so no search was begun there. Leave --resume out.")
     try:
         kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if odd := [f"{name} {kept[name]!r}" for name, kinds in KEPT.items() if type(kept[name]) not in kinds]:
+            raise ValueError(", ".join(odd))
         before = Flags(**(kept | {"run": Path(kept["run"]) if kept["run"] else None}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is damaged ({error}). Begin a new search, without --resume.") from error
+    if flags.out is not None:
+        raise UserError(f"a search goes on in its own folder, {flags.resume}. Leave out --out, or --resume.")
     flags = parse(Flags, arguments, prog=prog, description=DESCRIPTION, default=before)
     for name in FIXED:
         if getattr(flags, name) != getattr(before, name):

@@ -23,7 +23,7 @@ from quickstudy.control import grip
 from quickstudy.control.grip import Belief, Tries
 from quickstudy.errors import UserError
 from quickstudy.learners.base import Learner
-from quickstudy.sim.gripper import CRUSHED, DROPPED, SHAPES, STRONGEST, Objects, needed
+from quickstudy.sim.gripper import CRUSHED, DROPPED, SHAPES, STRONGEST, WEAKEST, Objects, needed
 from quickstudy.sim.gripper_mujoco import MuJoCoGripper
 from quickstudy.tasks import load as load_tasks
 from quickstudy.tasks.base import NINETY, check_counts
@@ -85,6 +85,11 @@ def main(arguments: list[str]) -> int:
         raise UserError(
             f"a {flags.shape} of {flags.mass:g} kg with a friction of {flags.friction:g} is more than the gripper's "
             f"{STRONGEST:g} N can hold. Choose a lighter or a less slippery one."
+        )
+    if need * CRUSHED < WEAKEST:
+        raise UserError(
+            f"a {flags.shape} of {flags.mass:g} kg with a friction of {flags.friction:g} needs {need:.3f} N, and "
+            f"the {WEAKEST:g} N that the gripper closes with at least crush it. Choose a heavier or more slippery one."
         )
     path = make_folder("grip", flags.out)
 

@@ -17,6 +17,7 @@ def make_folder(robot: str, wanted: Path | None) -> Path:
     path = wanted or runs.RUNS / f"{robot}-{number}"
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{path} is there already. Choose another --out, or leave it out.")
+    runs.check_writable(path / "tries.json")
     return path
 
 

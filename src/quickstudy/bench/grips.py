@@ -68,9 +68,11 @@ def measure(plan: Plan, say: Say) -> list[Path]:
 
 
 def is_judged(plan: Plan, partition: int, name: str) -> bool:
-    """Whether there are its scores after the tries that are asked for."""
+    """Whether there are its scores after the tries, and the training, that are asked for."""
     path = scores_file(plan, partition, name)
-    return path.is_file() and runs.read_note(path).get("asked") == asked(plan)
+    note = runs.read_note(path) if path.is_file() else {}
+    steps = note.get("training", {}).get("steps", 0)  # 0 where there is nothing to train by steps
+    return note.get("asked") == asked(plan) and (steps == 0 or plan.config.steps in (None, steps))
 
 
 def asked(plan: Plan) -> dict[str, Any]:

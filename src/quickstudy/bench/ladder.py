@@ -84,7 +84,7 @@ def trained(ladder: Ladder, name: str, say: Say) -> runs.Run | Learner:
         return built
     path = ladder.runs / name
     if (path / runs.WEIGHTS).is_file():
-        return runs.load(path)
+        return as_asked(ladder, runs.load(path))
     if (path / runs.CARD).is_file():
         say(f"{name}: going on with {path} ...")
         return trainer.resume(path)
@@ -94,6 +94,19 @@ def trained(ladder: Ladder, name: str, say: Say) -> runs.Run | Learner:
         return trainer.train(name, ladder.family, config, settings=settings, init=ladder.runs / twin, out=path)
     say(f"{name}: training into {path} ...")
     return trainer.train(name, ladder.family, ladder.config, settings=settings, out=path)
+
+
+def as_asked(ladder: Ladder, run: runs.Run) -> runs.Run:
+    """``run``, which is there; UserError where it was trained with another seed, or for longer or shorter than said."""
+    asked = {"seed": ladder.config.seed, "budget": ladder.config.budget or None, "steps": ladder.config.steps}
+    stepped = run.training["steps"] > 0  # otherwise it is prepared without steps, or by another's
+    for name, value in asked.items():
+        if value not in (None, run.training[name]) and (name == "seed" or stepped):
+            raise UserError(
+                f"{run.path} was trained with --{name} {run.training[name]}, not {value}. Say so, give other --runs, "
+                "or delete it."
+            )
+    return run
 
 
 def pretrained_by(ladder: Ladder, learner: Learner) -> str | None:

@@ -82,10 +82,10 @@ def trying(search: Search, ground: Ground, tries: int) -> Iterator[Step]:
         yield Step(one, float(mean[one.gait]), float(std[one.gait]))
 
 
-def walks(search: Search, ground: Ground, known: Known) -> Iterator[Walk]:
-    """Of the learner without its tries, with them, and of the oracle."""
+def walks(search: Search, ground: Ground, known: Known, tries: int) -> Iterator[Walk]:
+    """Of the learner without its tries, with the first ``tries`` of them, and of the oracle."""
     x = search.candidates.x.double().numpy()
-    chosen = {"not adapting": x[choice(search, 0)], "adapting": x[choice(search, len(search.tries))]}
+    chosen = {"not adapting": x[choice(search, 0)], "adapting": x[choice(search, tries)]}
     nearest = known.speed if search.speed is None else -(known.speed - search.speed).abs()
     chosen["oracle"] = known.fastest if search.speed is None else x[int(nearest.argmax())]
     felt = ground.walk(np.stack(list(chosen.values())))
@@ -104,11 +104,11 @@ def choice(search: Search, after: int) -> int:
     return int(search.believed(after)[0].argmax())
 
 
-def errors(search: Search, known: Known) -> tuple[list[float], list[float]]:
-    """In metres a second, before any try and after each: how far the believed speeds of all candidates are off (root
-    mean square), and how far the chosen gait is off what is wanted."""
+def errors(search: Search, known: Known, tries: int) -> tuple[list[float], list[float]]:
+    """In metres a second, before any try and after each of ``tries``: how far the believed speeds of all candidates are
+    off (root mean square), and how far the chosen gait is off what is wanted."""
     off, missed = [], []
-    for after in range(len(search.tries) + 1):
+    for after in range(tries + 1):
         off.append(float((search.believed(after)[0] - known.speed).square().mean().sqrt()))
         goes = float(known.speed[choice(search, after)])
         missed.append(known.best - max(goes, 0.0) if search.speed is None else abs(goes - search.speed))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ from quickstudy.tasks.cached import fingerprint
 from quickstudy.tasks.robots.strides import Strides, risk
 
 FORMAT = 1
+FAR = 1e6
+"""Standard deviations from what is usual beyond which a number is no measurement."""
 
 Environment = Callable[[Sequence[float]], "Sequence[float] | None"]
 """One's own robot: parameters in, what was felt out, speed first; None where it fell or nothing could be measured."""
@@ -129,20 +132,35 @@ class Search:
     def tell(self, outcome: Sequence[float] | None, fell: bool = False) -> None:
         """What was felt of the gait that was suggested, in the order of ``candidates.outcomes``.
 
-        None, or a number that is none, counts as a fall: it got nowhere. What was felt of another fall may be told.
+        None, or a number that is none, infinite or beyond all measure, counts as a fall: it got nowhere. What was felt
+        of another fall may be told.
         """
         if self._suggested is None:
             raise UserError("nothing has been suggested. Call suggest(), try that gait, then tell what was felt.")
-        names = self.candidates.outcomes
-        if outcome is not None and len(outcome) != len(names):
-            raise UserError(f"{len(outcome)} outcomes were told; expected {len(names)}: {', '.join(names)}.")
-        lost = outcome is None or not all(math.isfinite(value) for value in outcome)
-        felt = (0.0,) * len(names) if outcome is None or lost else tuple(float(value) for value in outcome)
+        felt = None if outcome is None else self._measured(outcome)
+        lost, nothing = felt is None, (0.0,) * len(self.candidates.outcomes)
         if self.path.exists() and len(self._read()) != len(self.tries):
             raise UserError(f"another process has told {self.path} something. Open the search again.")
-        tries = (*self.tries, Try(self._suggested, felt, fell or lost))
+        tries = (*self.tries, Try(self._suggested, nothing if felt is None else felt, fell or lost))
         self._write(tries)
         self.tries, self._suggested = tries, None
+
+    def _measured(self, outcome: Sequence[float]) -> tuple[float, ...] | None:
+        """Its numbers; None where one of them is no measurement, and UserError for what are none."""
+        names = self.candidates.outcomes
+        expected = f"expected {len(names)} numbers: {', '.join(names)}"
+        try:
+            if isinstance(outcome, str | Mapping):
+                raise TypeError
+            felt = tuple(float(value) for value in outcome)
+        except OverflowError:
+            return None
+        except (TypeError, ValueError):
+            raise UserError(f"what was told is {type(outcome).__name__} {reprlib.repr(outcome)}; {expected}.") from None
+        if len(felt) != len(names):
+            raise UserError(f"{len(felt)} outcomes were told; {expected}.")
+        far = (torch.tensor(felt, dtype=torch.float64) - self.candidates.mean).abs() <= FAR * self.candidates.std
+        return felt if bool(far.all()) else None
 
     @property
     def best(self) -> Try | None:
@@ -199,24 +217,33 @@ class Search:
 
     def _write(self, tries: Sequence[Try]) -> None:
         told = [{"gait": one.gait, "outcome": list(one.outcome), "fell": one.fell} for one in tries]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            runs.write_json(self.path, {"format": FORMAT, "candidates": self.candidates.fingerprint, "tries": told})
-        except OSError as error:
-            raise UserError(f"{self.path} cannot be written ({error}). The last outcome is not kept.") from error
+        runs.write_json(self.path, {"format": FORMAT, "candidates": self.candidates.fingerprint, "tries": told})
 
     def _read(self) -> tuple[Try, ...]:
         try:
             found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
             version, candidates = found["format"], found["candidates"]
-            tries = tuple(Try(int(one["gait"]), tuple(one["outcome"]), bool(one["fell"])) for one in found["tries"])
+            tries = tuple(Try(one["gait"], tuple(one["outcome"]), one["fell"]) for one in found["tries"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.path} is no history of a search ({error}). Give another path.") from error
+            raise UserError(f"{self.path} is no history of a search ({error!r}). Begin another.") from error
         if version != FORMAT:
             raise UserError(f"{self.path} is a history of format {version}; this version reads {FORMAT}.")
         if candidates != self.candidates.fingerprint:
-            raise UserError(f"{self.path} is the history of another library of gaits. Give another path.")
+            raise UserError(f"{self.path} is the history of another library of gaits. Begin another search.")
+        for number, one in enumerate(tries):
+            if not self._can_be(one) or one.gait in [earlier.gait for earlier in tries[:number]]:
+                raise UserError(
+                    f"{self.path} is damaged: its try {number + 1} is {reprlib.repr(tuple(one))}. Expected a gait "
+                    f"below {len(self.candidates.x)} that no other try has, {len(self.candidates.outcomes)} numbers "
+                    "and whether it fell. Begin another search."
+                )
         return tries
+
+    def _can_be(self, one: Try) -> bool:
+        """Whether it is a try of these candidates."""
+        numbers = all(type(value) in (int, float) and math.isfinite(value) for value in one.outcome)
+        whole = type(one.gait) is int and 0 <= one.gait < len(self.candidates.x) and type(one.fell) is bool
+        return whole and numbers and len(one.outcome) == len(self.candidates.outcomes)
 
 
 def go(search: Search, environment: Environment, tries: int) -> Try | None:

@@ -180,22 +180,19 @@ def assembled(
     touches_itself: bool = True,
 ) -> Body:
     """The body in the file at ``path``, its motors made servos: k is ``servo``'s, or ``stiffness`` times the largest
-    torque a radian. UserError for a file without motors on joints, or whose root is fixed."""
+    torque a radian. UserError for a file that is none, or of no such body (``check_motors``, ``check_root``)."""
     mujoco = needs("mujoco")
     try:
         spec = mujoco.MjSpec.from_file(str(path))
     except (ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read as MJCF ({error}). Give a file that MuJoCo opens.") from error
+        said = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read as MJCF ({said}). Give a file that MuJoCo opens.") from error
     first = compiled(spec, str(path))
-    if first.nu == 0:
-        raise UserError(f"{path} has no actuators, so nothing can move it. Add a <motor> for each joint.")
-    if (first.actuator_trntype != int(mujoco.mjtTrn.mjTRN_JOINT)).any():
-        raise UserError(f"{path} has actuators that drive no joint. Expected motors on hinges.")
-    free = int(first.jnt_type[0]) == int(mujoco.mjtJoint.mjJNT_FREE)
-    if not free and int(first.jnt_type[0]) != int(mujoco.mjtJoint.mjJNT_SLIDE):
-        raise UserError(f"the root of {path} is fixed. Expected a free joint, or slides along x and z and a hinge.")
     driven = first.actuator_trnid[:, 0]
-    reach = first.actuator_gear[:, 0] * np.where(first.actuator_ctrllimited, first.actuator_ctrlrange[:, 1], 1.0)
+    most = np.where(first.actuator_ctrllimited, np.abs(first.actuator_ctrlrange).max(1), 1.0)
+    reach = np.abs(first.actuator_gear[:, 0]) * most
+    check_motors(first, reach, path)
+    check_root(first, path)
     for number, motor in enumerate(spec.actuators):
         k, d = servo or (stiffness * reach[number], 0.02 * stiffness * reach[number])
         limit = min(reach[number], first.actuator_forcerange[number, 1] or np.inf)
@@ -222,9 +219,49 @@ def assembled(
         angle_at=angle_at,
         gait=gait or each_joint(first.qpos0[angle_at], ranges, frequency),
         trunk=trunk.name,
-        free=free,
+        free=int(first.jnt_type[0]) == int(mujoco.mjtJoint.mjJNT_FREE),
         stamp=stamp(spec),
     )
+
+
+def check_motors(model: Any, reach: Array, path: Path) -> None:
+    """UserError where something but one motor with a force, its ``reach`` [motors], is on a hinge or slide."""
+    from mujoco import mjtJoint, mjtTrn
+
+    if model.nu == 0:
+        raise UserError(f"{path} has no actuators, so nothing can move it. Add a <motor> for each joint.")
+    driven = model.actuator_trnid[:, 0]
+    if (model.actuator_trntype != int(mjtTrn.mjTRN_JOINT)).any() or not np.isin(
+        model.jnt_type[driven], (int(mjtJoint.mjJNT_HINGE), int(mjtJoint.mjJNT_SLIDE))
+    ).all():
+        raise UserError(f"{path} has actuators that drive no hinge and no slide. Expected a motor on each joint.")
+    if len(np.unique(driven)) < len(driven):
+        raise UserError(f"{path} has several actuators on one joint. Expected one on each.")
+    if (reach == 0).any():
+        which = int(np.flatnonzero(reach == 0)[0])
+        raise UserError(f"the actuator on {model.joint(driven[which]).name!r} of {path} has no force: its gear is 0.")
+
+
+def check_root(model: Any, path: Path) -> None:
+    """UserError unless the body that the motors drive comes first, moves freely or in the plane of x and z, and has
+    something to stand on."""
+    from mujoco import mjtJoint
+
+    joints = [model.joint(number) for number in range(min(3, model.njnt))]
+    kinds = [int(one.type[0]) for one in joints]
+    plane = [int(mjtJoint.mjJNT_SLIDE), int(mjtJoint.mjJNT_SLIDE), int(mjtJoint.mjJNT_HINGE)]
+    axes = [np.abs(one.axis) for one in joints]
+    flat = kinds == plane and all(np.allclose(axis, one) for axis, one in zip(axes, np.eye(3)[[0, 2, 1]], strict=True))
+    if not flat and kinds[0] != int(mjtJoint.mjJNT_FREE):
+        raise UserError(
+            f"the root of {path} moves neither freely nor in a plane. Expected a free joint, or slides along x and z "
+            "and a hinge about y, in this order."
+        )
+    own = model.body_rootid[model.jnt_bodyid]
+    if (own[model.actuator_trnid[:, 0]] != own[0]).any():
+        raise UserError(f"{path} has something loose before the body that its motors drive. Put that body first.")
+    if not (model.geom_bodyid == 0).any():
+        raise UserError(f"{path} has no ground. Add a plane to its worldbody.")
 
 
 def compiled(spec: Any, what: str) -> Any:
@@ -234,7 +271,8 @@ def compiled(spec: Any, what: str) -> Any:
         try:
             return spec.compile()
         except ValueError as error:
-            raise UserError(f"{what} is no model that MuJoCo can make ({error}).") from error
+            said = " ".join(str(error).split())
+            raise UserError(f"{what} is no model that MuJoCo can make ({said}).") from error
 
 
 def stamp(spec: Any) -> str:
