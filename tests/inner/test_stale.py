@@ -3,7 +3,9 @@
 import collections
 import copy
 import dataclasses
+import functools
 import random
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -185,6 +187,154 @@ def a_buffer_that_decides() -> Case:
     return made, error, lambda: made.on.zero_()
 
 
+def another_anchor() -> Case:
+    """Trained elsewhere: it is no part of the net."""
+    anchors = [net(1)]
+
+    def loss(own: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
+        return error(own, batch) + (own(batch[0]) - anchors[0](batch[0]).detach()).square().mean()
+
+    def change() -> None:
+        anchors[0] = net(2)
+
+    return net(), loss, change
+
+
+def another_parameter_in_a_closure() -> Case:
+    factors = [nn.Parameter(torch.tensor(2.0))]
+
+    def change() -> None:
+        factors[0] = nn.Parameter(torch.tensor(3.0))
+
+    return net(), times(lambda: factors[0].detach()), change
+
+
+class InOrder(nn.Module):
+    """Its layers are registered, and called as a plain list says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.last = (nn.Linear(2, many).double() for many in (2, 2, 1))
+        self.order = [self.first, self.second]
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.order:
+            x = torch.tanh(layer(x))
+        return self.last(x)
+
+
+def the_order_of_layers() -> Case:
+    made = InOrder()
+    return made, error, made.order.reverse
+
+
+def an_attribute_of_a_function() -> Case:
+    def loss(own: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
+        return loss.factor * error(own, batch)  # type: ignore[attr-defined]
+
+    loss.factor = 1.0  # type: ignore[attr-defined]
+    return net(), loss, lambda: setattr(loss, "factor", 3.0)
+
+
+def settings_of(names: str) -> types.ModuleType:
+    """A module of somebody's own, with one inside it."""
+    made, inside = types.ModuleType(names), types.ModuleType(f"{names}.inside")
+    made.factor = inside.factor = 1.0  # type: ignore[attr-defined]
+    made.inside = inside  # type: ignore[attr-defined]
+    return made
+
+
+def a_module_inside_a_module() -> Case:
+    mine = settings_of("mine_nested")
+    return net(), times(lambda: mine.inside.factor), lambda: setattr(mine.inside, "factor", 3.0)
+
+
+def a_module_that_is_imported_inside() -> Case:
+    mine = sys.modules["mine_imported"] = settings_of("mine_imported")
+
+    def factor() -> float:
+        import mine_imported  # type: ignore[import-not-found]
+
+        return float(mine_imported.factor)
+
+    return net(), times(factor), lambda: setattr(mine, "factor", 3.0)
+
+
+class Config(dict[str, float]):
+    """A dict with attributes."""
+
+    factor = 1.0
+
+
+def an_attribute_of_a_dict() -> Case:
+    config = Config()
+    return net(), times(lambda: config.factor), lambda: setattr(config, "factor", 3.0)
+
+
+def what_a_missing_key_gives() -> Case:
+    config: collections.defaultdict[str, float] = collections.defaultdict(lambda: 1.0)
+
+    def change() -> None:
+        config.default_factory = lambda: 3.0
+
+    return net(), times(lambda: config.copy()["factor"]), change
+
+
+def a_wrapped_function() -> Case:
+    factors = {"factor": 1.0}
+
+    @functools.wraps(F.mse_loss)
+    def loss(own: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
+        return GLOBAL["factor"] * error(own, batch)
+
+    GLOBAL.update(factors)
+    return net(), loss, lambda: GLOBAL.update(factor=3.0)
+
+
+GLOBAL: dict[str, float] = {}
+
+
+def frozen_weights_are_laid_out_otherwise() -> Case:
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 1)).double()
+    made[2].requires_grad_(False)
+
+    def change() -> None:
+        made[2].weight.data = made[2].weight.data.T
+
+    return made, error, change
+
+
+def a_tensor_of_a_convolutional_net() -> Case:
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Tanh(), nn.Flatten(), nn.Linear(4, 1)).double()
+    factor = torch.ones((), dtype=torch.float64)
+
+    def loss(own: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
+        return error(lambda x: own((factor * x).reshape(-1, 1, 1, 2)), batch)
+
+    return made, loss, lambda: factor.mul_(3)
+
+
+class Scaled(nn.Module):
+    """Convolutions that will be rebuilt, beside a tensor that is no buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Tanh(), nn.Flatten(), nn.Linear(4, 1)).double()
+        self.factor = [torch.ones((), dtype=torch.float64)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor[0] * self.body(x.reshape(-1, 1, 1, 2))
+
+
+def a_plain_tensor_beside_convolutions() -> Case:
+    made = Scaled()
+    return made, error, lambda: made.factor[0].mul_(3)
+
+
 CASES = [
     another_frozen_net,
     a_frozen_parameter,
@@ -202,6 +352,18 @@ CASES = [
     an_array,
     a_plain_tensor,
     a_buffer_that_decides,
+    another_anchor,
+    another_parameter_in_a_closure,
+    the_order_of_layers,
+    an_attribute_of_a_function,
+    a_module_inside_a_module,
+    a_module_that_is_imported_inside,
+    an_attribute_of_a_dict,
+    what_a_missing_key_gives,
+    a_wrapped_function,
+    frozen_weights_are_laid_out_otherwise,
+    a_tensor_of_a_convolutional_net,
+    a_plain_tensor_beside_convolutions,
 ]
 
 

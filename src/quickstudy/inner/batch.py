@@ -27,7 +27,7 @@ from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from quickstudy.devices import autocasts, keep_freed_memory, mind_own_limit
@@ -36,11 +36,13 @@ from quickstudy.inner import room
 from quickstudy.inner.playing import Gradients, Written, convolves_on_cpu, is_full, played, played_singly, written_of
 from quickstudy.inner.playing import convolves as convolves
 from quickstudy.inner.precise import full_float32
-from quickstudy.inner.quicker import quicker, twin
+from quickstudy.inner.quicker import quicker
 from quickstudy.inner.recorded import replay
+from quickstudy.inner.swapped import called
 from quickstudy.inner.trees import size as size
 from quickstudy.inner.trees import stack as stack
 from quickstudy.inner.trees import take as take
+from quickstudy.inner.twins import calls_itself, twin
 from quickstudy.nets import fused
 
 How = Literal["compiled", "recorded", "vmap", "chunks", "threads", "loop"]
@@ -214,7 +216,7 @@ def _one_task(
 ) -> tuple[Tensor, Gradients]:
     own = {name: value.detach().requires_grad_() for name, value in params.items()}
     with torch.enable_grad():
-        loss: Tensor = functional_call(module, own, (task, progress if now is None else now))
+        loss: Tensor = called(module, own, (task, progress if now is None else now))
         grads = torch.autograd.grad(loss, [*own.values()], allow_unused=True, materialize_grads=True)
     return loss.detach(), dict(zip(own, grads, strict=True))
 
@@ -223,7 +225,7 @@ def _vectorised(
     module: nn.Module, chunk: int | None, progress: float, params: Gradients, batch: Any, now: Tensor | None = None
 ) -> tuple[Tensor, Gradients]:
     def loss(params: Gradients, task: Any) -> Tensor:
-        value: Tensor = functional_call(module, params, (task, progress if now is None else now))
+        value: Tensor = called(module, params, (task, progress if now is None else now))
         return value
 
     try:
@@ -250,10 +252,15 @@ def _filled(params: Gradients, values: Sequence[Tensor | None]) -> Gradients:
 
 
 def _on_threads(function: Callable[..., Tree], module: nn.Module, batch: tuple[Any, ...]) -> list[Tree]:
-    """Tasks dealt to one thread a core. ``functional_call`` swaps parameters in, so each thread has its own copy.
+    """Tasks dealt to one thread a core. Parameters are swapped in (swapped.py), so each thread has its own copy.
 
     Whether gradients are kept, and in which precision operations are, PyTorch asks each thread for itself.
     """
+    if path := calls_itself(module):
+        raise UserError(
+            f"{path} is a function over the module that has it, so that no thread can have a net of its own. Make it a "
+            "method, or batch the tasks in another way: vmap or loop."
+        )
     threads = min(torch.get_num_threads(), size(batch))
     grad_enabled = torch.is_grad_enabled()
     casts = autocasts()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from quickstudy.devices import synchronise
 from quickstudy.inner import batch as batching
 from quickstudy.inner import choosing
+from quickstudy.inner.fingerprint import UnknownError
 from quickstudy.inner.modules import Loss, dependent, described
 from quickstudy.inner.outer import Outer
 from quickstudy.inner.quicker import quicker
@@ -39,7 +41,9 @@ class Known:
     """Seconds of all calls so far; infinite once it has been tried whether compiled is faster."""
 
 
-KNOWN: dict[Hashable, Known] = {}
+MOST = 256
+"""Kinds that are known at once; the oldest is looked at again."""
+KNOWN: OrderedDict[Hashable, Known] = OrderedDict()
 
 
 def meta_gradient(learner: Outer, tasks: Any, how: batching.How | Literal["auto"]) -> tuple[Tensor, Params]:
@@ -56,6 +60,8 @@ def meta_gradient(learner: Outer, tasks: Any, how: batching.How | Literal["auto"
         computing: Any = quicker(learner)  # an Outer too, for it is no Sequential
         _look(computing, tasks)
         known = KNOWN[kind] = Known()
+        if len(KNOWN) > MOST:
+            KNOWN.popitem(last=False)
     if how == "auto":
         return _fastest(learner, tasks, known)
     return batching.meta_gradient(learner, tasks, 0.0, how, inside=True)
@@ -79,7 +85,11 @@ def _fastest(learner: Outer, tasks: Any, known: Known) -> tuple[Tensor, Params]:
         known.spent = math.inf
         known.how, _ = choosing.or_faster(run, "recorded", "compiled")
     start = time.perf_counter()
-    found = run(known.how)
+    try:
+        found = run(known.how)
+    except UnknownError:  # what could be recorded until now cannot any more
+        known.how = choosing.fastest(run, learner, next(learner.parameters()).device, calls=1)
+        found = run(known.how)
     synchronise(found[0].device)
     known.spent += time.perf_counter() - start
     return found

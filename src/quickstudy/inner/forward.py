@@ -6,9 +6,11 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch.func import jvp
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from quickstudy.errors import UserError
@@ -20,6 +22,17 @@ ONE_AT_A_TIME = threading.Lock()
 """PyTorch has one stack of forward-mode levels for all threads."""
 _mode = threading.local()
 LACKING = re.compile(r"forward AD with (\w+)")
+
+
+class MeanOfSquares(TorchFunctionMode):
+    """Within it ``mse_loss`` is the mean of its terms: the forward-mode derivative of the gradient of PyTorch's own
+    mean fails, for it writes into a tangent of zeros."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if func is F.mse_loss and given.get("reduction", "mean") == "mean" and given.get("weight") is None:
+            return func(*args, **given | {"reduction": "none"}).mean()
+        return func(*args, **given)
 
 
 @contextlib.contextmanager
@@ -45,7 +58,7 @@ def derivative(function: Callable[[Tree], Result], point: Tree, direction: Tree)
     # a tangent is laid out like its primal, which an expanded tensor has no room for
     whole = pytree.tree_map(lambda leaf: leaf.contiguous(), point)
     try:
-        with ONE_AT_A_TIME, unfused():
+        with ONE_AT_A_TIME, unfused(), MeanOfSquares():
             pair = jvp(function, (whole,), (direction,))
     except NotImplementedError as error:
         lacking = LACKING.search(str(error))

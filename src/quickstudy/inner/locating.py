@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
+
+from quickstudy.inner.swapped import called
 
 Net = Callable[..., Any]
 Loss = Callable[[Net, Any], Any]
@@ -88,7 +89,7 @@ def look(module: nn.Module, loss: Loss, batch: Any) -> Look:
     hooks = torch.autograd.graph.saved_tensors_hooks(seen.keep, lambda value: value)
     with torch.enable_grad(), seen.hooked(), hooks, seen:
         try:
-            loss(lambda *args, **kwargs: functional_call(module, own, args, kwargs), batch)
+            loss(lambda *args, **kwargs: called(module, own, args, kwargs), batch)
         except Exception as error:
             seen.error = error
     return seen

@@ -25,6 +25,7 @@ from quickstudy.inner.modules import Chosen, Loss, check_parts
 from quickstudy.inner.outer import Inner, Outer
 from quickstudy.inner.recorded import form
 from quickstudy.inner.rules import Hyper, Params, Rule
+from quickstudy.inner.swapped import alone
 from quickstudy.inner.unroll import Gradient, check_steps
 from quickstudy.tasks import draw
 
@@ -81,7 +82,8 @@ def meta_grad(
     number = _numbers(count, device)
     tasks = (supports, queries, number if key is None else draw.keys(number, key))
     learner = Outer(inner, outer or loss, step_weights)
-    losses, grads = calls.meta_gradient(learner, tasks, how if how == "auto" else batching.check(how))
+    with alone(module):
+        losses, grads = calls.meta_gradient(learner, tasks, how if how == "auto" else batching.check(how))
     # the sum is one operation where looking at each is three
     if not math.isfinite(losses.sum().item()) and not bool(losses.isfinite().all()):
         _name_the_first_that_is_not_finite(inner, tasks, losses)

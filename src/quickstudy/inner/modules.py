@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -26,6 +25,7 @@ from quickstudy.inner.implicit import Implicit
 from quickstudy.inner.quicker import quicker
 from quickstudy.inner.rules import Params, Rule
 from quickstudy.inner.side_effects import can_be_seen, watched
+from quickstudy.inner.swapped import alone, called
 from quickstudy.inner.unroll import Gradient, descend, unroll
 from quickstudy.tasks import draw
 
@@ -49,7 +49,7 @@ def masks(key: Tensor | None) -> contextlib.AbstractContextManager[object]:
 
 def bound(module: nn.Module, params: Mapping[str, Tensor]) -> Net:
     """``module`` as a function with ``params`` in place of its own; those that are not named stay its own."""
-    return lambda *args, **kwargs: functional_call(module, dict(params), args, kwargs)
+    return lambda *args, **kwargs: called(module, params, args, kwargs)
 
 
 def adapt(
@@ -83,7 +83,7 @@ def adapt(
     check_parts(module, rule)
     # a function of the step may be asked once for each; only where that fails is it asked again
     seen = (lambda net, _: loss(net, support(0)), None) if callable(support) else (loss, support)
-    with watched(module, {"support": seen}):
+    with alone(module), watched(module, {"support": seen}):
         params, trace = adapted(module, loss, support, rule, steps, gradient, adapts, key, until)
     if can_be_seen() and not bool(trace.losses.isfinite().all()):
         raise UserError(

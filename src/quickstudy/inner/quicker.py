@@ -6,13 +6,13 @@ the channels_last layout inside them, and [BatchNorm2d, ReLU, MaxPool2d] becomes
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from quickstudy.inner.twins import calls_itself, global_hooks, twin
 from quickstudy.nets import fused
 from quickstudy.nets.layout import batched, in_layout
 
@@ -39,18 +39,12 @@ def quicker(module: nn.Module) -> nn.Module:
         return module
     if _can_be_rebuilt(module):
         return _rebuilt(twin(module))
-    if not any(True for _ in _trees(module)):
+    if calls_itself(module, losses=True) or not any(True for _ in _trees(module)):
         return module
     other = twin(module)
     for parent, name in list(_trees(other)):
         setattr(parent, name, _rebuilt(getattr(parent, name)))
     return other
-
-
-def twin(module: nn.Module) -> nn.Module:
-    """A copy of the module tree that shares every parameter and buffer."""
-    shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
-    return copy.deepcopy(module, memo=shared)
 
 
 def _trees(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:
@@ -67,10 +61,16 @@ def _can_be_rebuilt(module: nn.Module) -> bool:
         return False
     parts = list(module.modules())
     plain = all(type(part) in PLAIN or type(part) is nn.Sequential for part in parts)
-    hooked = any(part._forward_hooks or part._forward_pre_hooks or part._backward_hooks for part in parts)
+    hooked = global_hooks() or any(_is_changed(part) for part in parts)
     convolves = any(isinstance(part, nn.Conv2d) for part in parts)
     usual = all(value.is_cpu and value.dtype in (torch.float32, torch.float64) for value in module.parameters())
     return plain and convolves and usual and not hooked
+
+
+def _is_changed(part: nn.Module) -> bool:
+    """Whether it has hooks, or a method of its own in place of its class's."""
+    hooks = ("_hooks", "_hooks_with_kwargs")
+    return any(callable(value) or (value and name.endswith(hooks)) for name, value in vars(part).items())
 
 
 def _rebuilt(tree: nn.Module) -> LaidOut:

@@ -31,14 +31,14 @@ VIEWS = {
 
 def simplify(graph: fx.Graph) -> None:
     """Leave out of a graph of ``traced`` what changes nothing; a chain of views becomes one, or none."""
-    changed = {_base(node.args[0]) for node in graph.nodes if _writes(node)}
+    changed = {_memory(node.args[0]) for node in graph.nodes if _writes(node)}
     seen: dict[str, fx.Node] = {}
     for node in list(graph.nodes):
         if node.op != "call_function":
             continue
         if node.target in VIEWS and LAYOUT in node.meta:
             node = _one_view(graph, node)
-        if node.op != "call_function" or _writes(node) or _base(node) in changed or _reads(node, changed):
+        if node.op != "call_function" or _writes(node) or _memory(node) in changed or _reads(node, changed):
             continue
         same = seen.setdefault(f"{node.target} {node.args} {node.kwargs}", node)
         if same is not node and not _random(node):
@@ -53,6 +53,20 @@ def _base(node: Any) -> Any:
     while isinstance(node, fx.Node) and node.op == "call_function" and node.target in VIEWS:
         node = node.args[0]
     return node
+
+
+def _memory(node: Any) -> Any:
+    """Whose memory it is that ``node`` shows: by any operation that gives a part of what it is given, or several."""
+    while isinstance(node, fx.Node) and node.op == "call_function" and (_shows(node) or node.target in VIEWS):
+        node = node.args[0]
+    return node
+
+
+def _shows(node: fx.Node) -> bool:
+    if node.target is operator.getitem:
+        return isinstance(node.args[0], fx.Node) and _shows(node.args[0])
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and not schema.is_mutable and any(one.alias_info is not None for one in schema.returns)
 
 
 def _one_view(graph: fx.Graph, node: fx.Node) -> fx.Node:
@@ -83,7 +97,7 @@ def _writes(node: fx.Node) -> bool:
 
 
 def _reads(node: fx.Node, changed: set[Any]) -> bool:
-    return any(_base(one) in changed for one in node.all_input_nodes)
+    return any(_memory(one) in changed for one in node.all_input_nodes)
 
 
 def _random(node: fx.Node) -> bool:

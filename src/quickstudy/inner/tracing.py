@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -21,6 +22,19 @@ LAYOUT = "layout"
 GIVES_A_NUMBER = torch.Tag.data_dependent_output
 DECIDING = {GIVES_A_NUMBER, torch.Tag.dynamic_output_shape}
 """Marks of operations with which the value of a tensor gets into Python, as a number or as the size of another one."""
+
+
+READS: set[Any] = {
+    Tensor.numpy,
+    Tensor.tolist,
+    Tensor.__array__,
+    Tensor.__dlpack__,
+    Tensor.data_ptr,
+    Tensor.untyped_storage,
+    torch.tensor_split,
+    Tensor.tensor_split,
+}
+"""What takes values out of a tensor's memory without an operation."""
 
 
 class Traced(NamedTuple):
@@ -39,10 +53,12 @@ def traced(function: Callable[..., Sequence[Tensor]], leaves: Sequence[Tensor]) 
     Raises RuntimeError where the values of tensors decide what is done.
     """
     tracer = Tracer()
-    for number, leaf in enumerate(leaves):
+    # each is a tensor of its own: what comes twice now, or is known to the function otherwise too, may not do so again
+    own = [aten.alias(leaf) for leaf in leaves]
+    for number, leaf in enumerate(own):
         tracer.note(leaf, tracer.graph.placeholder(f"leaf_{number}"))
-    with tracer:
-        out = function(*leaves)
+    with tracer, Reading(tracer):
+        out = function(*own)
     tracer.graph.output([tracer.node(value) for value in out])
     return Traced(tracer.graph, tracer.held, [(value, value._version) for value in tracer.decided.values()])
 
@@ -120,6 +136,21 @@ class Tracer(TorchDispatchMode):
         elif isinstance(out, tuple | list):
             for number, part in enumerate(out):
                 self._write(part, operator.getitem, (node, number), {}, known)
+
+
+class Reading(TorchFunctionMode):
+    """Sees what reads a tensor's memory past the operations that a tracer writes down."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in READS:
+            # of tensor_split the indices alone, which may be numbers
+            read = args[1:2] if func in (torch.tensor_split, Tensor.tensor_split) else args[:1]
+            self.tracer._decide(func, [self.tracer.node(value) for value in read if isinstance(value, Tensor)])
+        return func(*args, **(kwargs or {}))
 
 
 def _masks(indices: Sequence[Tensor | None]) -> list[Tensor]:
