@@ -2,6 +2,8 @@
 
 Two modules or functions with the same fingerprint do the same operations on tensors of the same shapes: they have the
 same code, settings, closures and globals. What a thing of unknown make would do cannot be known, so it has none.
+Not seen are names that are put together as text (``globals()[name]``), the environment, the clock, and functions of
+trusted packages that somebody replaces.
 """
 
 from __future__ import annotations
