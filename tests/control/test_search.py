@@ -223,7 +223,7 @@ def test_what_is_told_wrongly_is_refused_and_nothing_is_written(
         search.tell([0.0, 1.0])
     for odd in (0.4, "fast", ["a"] * 9, [None] * 9, dict.fromkeys(range(9), 0.0), torch.zeros(9, 9)):
         with pytest.raises(UserError, match=r"what was told is .*; expected 9 numbers: speed, tilt"):
-            search.tell(odd)  # type: ignore[arg-type]
+            search.tell(odd)
     assert not path.exists()
     search.tell([0.0] * 9)
     other = Search(learner, candidates, path)

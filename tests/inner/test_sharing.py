@@ -111,11 +111,13 @@ def test_no_thread_can_have_such_a_module_of_its_own() -> None:
 
 @pytest.mark.parametrize("how", ["loop", "vmap", "recorded"])
 def test_a_loss_may_look_at_the_net(how: str) -> None:
-    losses = []
-    for module in (Body(function=False), Body(function=False)):
-        losses.append(lambda own, given, net=module: error(own, given) + 0.1 * net.last.weight.square().sum())
-    right = ask(module, "threads", 6, 1, 3, 3, loss=losses[1])
-    torch.testing.assert_close(ask(module, how, 6, 1, 3, 3, loss=losses[1]), right, rtol=1e-8, atol=1e-10)
+    module = Body(function=False)
+
+    def loss(net: Net, given: Batch) -> Tensor:
+        return error(net, given) + 0.1 * module.last.weight.square().sum()
+
+    right = ask(module, "threads", 6, 1, 3, 3, loss=loss)
+    torch.testing.assert_close(ask(module, how, 6, 1, 3, 3, loss=loss), right, rtol=1e-8, atol=1e-10)
 
 
 def doubled(module: nn.Module) -> object:
@@ -254,7 +256,7 @@ def test_what_cannot_be_recorded_any_more_is_batched_otherwise() -> None:
     assert known.how not in batch.WRITTEN
 
 
-def test_a_way_that_fails_in_any_way_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_way_that_fails_in_any_way_is_not_taken() -> None:
     ran: list[str] = []
 
     def run(how: str) -> Tensor:

@@ -231,17 +231,17 @@ def the_order_of_layers() -> Case:
 
 def an_attribute_of_a_function() -> Case:
     def loss(own: Callable[[Tensor], Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
-        return loss.factor * error(own, batch)  # type: ignore[attr-defined]
+        return loss.factor * error(own, batch)
 
-    loss.factor = 1.0  # type: ignore[attr-defined]
+    loss.factor = 1.0
     return net(), loss, lambda: setattr(loss, "factor", 3.0)
 
 
 def settings_of(names: str) -> types.ModuleType:
     """A module of somebody's own, with one inside it."""
     made, inside = types.ModuleType(names), types.ModuleType(f"{names}.inside")
-    made.factor = inside.factor = 1.0  # type: ignore[attr-defined]
-    made.inside = inside  # type: ignore[attr-defined]
+    made.factor = inside.factor = 1.0
+    made.inside = inside
     return made
 
 
@@ -254,7 +254,7 @@ def a_module_that_is_imported_inside() -> Case:
     mine = sys.modules["mine_imported"] = settings_of("mine_imported")
 
     def factor() -> float:
-        import mine_imported  # type: ignore[import-not-found]
+        import mine_imported
 
         return float(mine_imported.factor)
 

@@ -138,10 +138,10 @@ class Search:
         if self._suggested is None:
             raise UserError("nothing has been suggested. Call suggest(), try that gait, then tell what was felt.")
         felt = None if outcome is None else self._measured(outcome)
-        lost, nothing = felt is None, (0.0,) * len(self.candidates.outcomes)
+        nothing = (0.0,) * len(self.candidates.outcomes)
         if self.path.exists() and len(self._read()) != len(self.tries):
             raise UserError(f"another process has told {self.path} something. Open the search again.")
-        tries = (*self.tries, Try(self._suggested, nothing if felt is None else felt, fell or lost))
+        tries = (*self.tries, Try(self._suggested, felt or nothing, fell or felt is None))
         self._write(tries)
         self.tries, self._suggested = tries, None
 
@@ -159,8 +159,8 @@ class Search:
             raise UserError(f"what was told is {type(outcome).__name__} {reprlib.repr(outcome)}; {expected}.") from None
         if len(felt) != len(names):
             raise UserError(f"{len(felt)} outcomes were told; {expected}.")
-        far = (torch.tensor(felt, dtype=torch.float64) - self.candidates.mean).abs() <= FAR * self.candidates.std
-        return felt if bool(far.all()) else None
+        off = (torch.tensor(felt, dtype=torch.float64) - self.candidates.mean).abs()
+        return felt if bool((off <= FAR * self.candidates.std).all()) else None
 
     @property
     def best(self) -> Try | None:

@@ -76,9 +76,12 @@ def _fastest(learner: Outer, tasks: Any, known: Known) -> tuple[Tensor, Params]:
     def run(how: batching.How) -> tuple[Tensor, Params]:
         return batching.meta_gradient(learner, tasks, 0.0, how, inside=True)
 
+    def fastest() -> batching.How:
+        return choosing.fastest(run, learner, next(learner.parameters()).device, calls=1)
+
     known.calls += 1
     if known.how is None:
-        known.how = choosing.fastest(run, learner, next(learner.parameters()).device, calls=1)
+        known.how = fastest()
     if known.calls == RECORD_AT:
         known.how, _ = choosing.or_faster(run, known.how, "recorded")
     if COMPILE_AFTER < known.spent < math.inf and known.how == "recorded":
@@ -88,7 +91,7 @@ def _fastest(learner: Outer, tasks: Any, known: Known) -> tuple[Tensor, Params]:
     try:
         found = run(known.how)
     except UnknownError:  # what could be recorded until now cannot any more
-        known.how = choosing.fastest(run, learner, next(learner.parameters()).device, calls=1)
+        known.how = fastest()
         found = run(known.how)
     synchronise(found[0].device)
     known.spent += time.perf_counter() - start

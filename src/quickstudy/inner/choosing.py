@@ -61,7 +61,7 @@ def or_faster(run: Callable[[How], object], how: How, other: How, patience: floa
     try:
         for _ in range(2):  # a recording is made by the first call, and made faster by the second (interpreted.py)
             run(other)
-    except Exception:  # whatever it is that it cannot do
+    except Exception:  # some of PyTorch's are assertions
         return how, _time(run, how)
     return _quickest(run, [how, other], patience)
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from quickstudy.errors import UserError
-from quickstudy.inner.twins import global_hooks
+from quickstudy.inner.twins import global_hooks, is_filled
 
 PLAIN = (int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.memory_format, range)
 TRUSTED = ("torch", "quickstudy", "builtins", "math", "functools", "operator", "collections", "typing", "numpy", "enum")
@@ -199,7 +199,7 @@ class _Reader:
         mentioned, ours = _names(code), function.__globals__
         cells = tuple(
             [
-                self._global(cell.cell_contents, mentioned) if _filled(cell) else _Reader
+                self._global(cell.cell_contents, mentioned) if is_filled(cell) else _Reader
                 for cell in function.__closure__ or ()
             ]
         )
@@ -216,7 +216,7 @@ class _Reader:
         """Of a module of somebody's own, what may be taken from it."""
         if not isinstance(value, types.ModuleType):
             return self.read(value)
-        if _of_trusted(value.__name__) or value.__name__.split(".")[0] in sys.stdlib_module_names or value is sys:
+        if _of_trusted(value.__name__) or value.__name__.split(".")[0] in sys.stdlib_module_names:
             return self._same(value)
         if id(value) in self.open:
             return "open"
@@ -267,13 +267,6 @@ def _trusted(thing: Any) -> bool:
 @functools.lru_cache(maxsize=4096)
 def _of_trusted(module: str | None) -> bool:
     return str(module).split(".")[0] in TRUSTED
-
-
-def _filled(cell: types.CellType) -> bool:
-    try:
-        return cell.cell_contents is not cell
-    except ValueError:  # a function that is not there yet
-        return False
 
 
 def _bare(written: Any) -> Any:

@@ -65,6 +65,7 @@ def _tied(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 if known is not own:
                     several.setdefault(known, [known]).append(own)
     for names in several.values():
-        for given in [params[name] for name in names if name in params][:1]:
+        given = next((params[name] for name in names if name in params), None)
+        if given is not None:
             found |= {name: given for name in names if name not in params}
     return found

@@ -48,7 +48,7 @@ def _is_over(value: Any, parts: set[int], depth: int = 3) -> bool:
     """Whether a function has one of ``parts`` in its closure or defaults."""
     if not isinstance(value, types.FunctionType):
         return False
-    held = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
+    held = [cell.cell_contents for cell in value.__closure__ or () if is_filled(cell)]
     inside = [one for each in (*held, *(value.__defaults__ or ())) for one in _inside(each)]
     return any(id(one) in parts or (depth > 0 and _is_over(one, parts, depth - 1)) for one in inside)
 
@@ -59,10 +59,11 @@ def _inside(value: Any) -> list[Any]:
     return [*value] if isinstance(value, list | tuple | set) else [value]
 
 
-def _is_filled(cell: types.CellType) -> bool:
+def is_filled(cell: types.CellType) -> bool:
+    """Whether there is something in the cell of a closure."""
     try:
         return cell.cell_contents is not cell
-    except ValueError:
+    except ValueError:  # a function that is not there yet
         return False
 
 

@@ -185,8 +185,9 @@ def assembled(
     try:
         spec = mujoco.MjSpec.from_file(str(path))
     except (ValueError, OSError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read as MJCF ({said}). Give a file that MuJoCo opens.") from error
+        raise UserError(
+            f"{path} cannot be read as MJCF ({on_one_line(error)}). Give a file that MuJoCo opens."
+        ) from error
     first = compiled(spec, str(path))
     driven = first.actuator_trnid[:, 0]
     most = np.where(first.actuator_ctrllimited, np.abs(first.actuator_ctrlrange).max(1), 1.0)
@@ -271,8 +272,12 @@ def compiled(spec: Any, what: str) -> Any:
         try:
             return spec.compile()
         except ValueError as error:
-            said = " ".join(str(error).split())
-            raise UserError(f"{what} is no model that MuJoCo can make ({said}).") from error
+            raise UserError(f"{what} is no model that MuJoCo can make ({on_one_line(error)}).") from error
+
+
+def on_one_line(error: Exception) -> str:
+    """What MuJoCo says over several."""
+    return " ".join(str(error).split())
 
 
 def stamp(spec: Any) -> str:
